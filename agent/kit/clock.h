@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wall and monotonic time in microseconds, and their text form. */
+#ifndef HOOP_KIT_CLOCK_H
+#define HOOP_KIT_CLOCK_H
+
+#include <glib.h>
+#include <stdint.h>
+
+int64_t clock_wall_us(void);
+int64_t clock_mono_us(void);
+/* RFC 3339 in UTC with milliseconds, e.g. 2026-03-01T09:30:00.123Z. */
+char *clock_rfc3339(int64_t wall_us);
+
+#endif
