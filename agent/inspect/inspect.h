@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding and masking: the detector, what a body of a known API says (fields,
+ * model, tool calls), findings with spans, masks, and the filter that a
+ * streamed answer flows through. No I/O beyond the database cache; nothing
+ * here decides: the judge does. */
+#ifndef HOOP_INSPECT_H
+#define HOOP_INSPECT_H
+
+#include "kit/api.h"
+#include "kit/buf.h"
+#include "kit/secret.h"
+#include "policy/policy.h"
+
+#define INSPECT_ERROR (inspect_error_quark())
+GQuark inspect_error_quark(void);
+typedef enum {
+  INSPECT_ERROR_UNREADABLE, /* broken JSON, invalid UTF-8, nested too deep */
+  INSPECT_ERROR_TYPE,       /* a content type that is not inspected */
+  INSPECT_ERROR_LIMIT,      /* a limit was met; the message names it */
+  INSPECT_ERROR_ENGINE      /* the detector cannot be built or used */
+} InspectErrorCode;
+
+/* ---- Detector ---------------------------------------------------------- */
+
+/* Compiled rules; immutable, shared by all threads. */
+typedef struct detector Detector;
+/* Compiles the enabled rules, or loads the compiled form from cache_dir
+ * (NULL: no cache) when library, CPU and rules are the same. */
+Detector *detector_new(RulePack *pack, const char *cache_dir, GError **error);
+Detector *detector_ref(Detector *detector);
+void detector_unref(Detector *detector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Detector, detector_unref)
+RulePack *detector_pack(const Detector *detector);
+
+/* Per-thread working memory. Not shared between threads at one time. */
+typedef struct detector_scratch DetectorScratch;
+DetectorScratch *detector_scratch_new(Detector *detector, GError **error);
+void detector_scratch_free(DetectorScratch *scratch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DetectorScratch, detector_scratch_free)
+
+typedef struct {
+  const DetectorRule *rule;
+  size_t start, end; /* bytes of the decoded UTF-8 text */
+  unsigned field;    /* index of the Inspection's field; 0 for plain text */
+  double confidence; /* 0 to 1 */
+} Finding;
+
+/* Scans one text; appends Finding to `findings`, ordered by start, overlaps of
+ * different rules resolved to the longer. False on INSPECT_ERROR_LIMIT/ENGINE:
+ * then the text counts as unreadable. */
+bool detector_scan(DetectorScratch *scratch,
+                   const char *text,
+                   size_t len,
+                   GArray *findings,
+                   GError **error);
+
+/* ---- Masks ------------------------------------------------------------- */
+
+/* The user's mask key, the key for findings' fingerprints, and the memory-only
+ * map from masks back to values. Used from the data thread; large inspections
+ * on a worker use it too: it locks itself. */
+typedef struct masker Masker;
+Masker *masker_new(Secret *mask_key, Secret *fingerprint_key);
+void masker_free(Masker *masker);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Masker, masker_free)
+/* "[rule-id:" + at least 12 base32 characters + "]"; appends to out. The same
+ * value always gets the same mask; a collision gets a longer one. `scope`
+ * names conversation, user and connection: a mask is restored only inside the
+ * scope that it was issued in. NULL: never restored. */
+void masker_mask(Masker *masker,
+                 const char *scope,
+                 const char *rule_id,
+                 const char *value,
+                 size_t len,
+                 GString *out);
+/* Keyed hash of a value, 16 hex characters + NUL: names it in the journal. */
+#define FINGERPRINT_SIZE 17
+void masker_fingerprint(const Masker *masker,
+                        const char *value,
+                        size_t len,
+                        char out[FINGERPRINT_SIZE]);
+/* The value behind a mask issued in this scope; false when there is none. */
+bool masker_restore(Masker *masker,
+                    const char *scope,
+                    const char *mask,
+                    size_t len,
+                    GString *out);
+
+/* ---- Bodies ------------------------------------------------------------ */
+
+/* What one field of a body is to its API; policy's `prompt` reads PROMPT and
+ * SYSTEM and TOOL_RESULT texts. */
+typedef enum {
+  FIELD_OTHER,
+  FIELD_PROMPT,      /* what the user or the IDE put in */
+  FIELD_SYSTEM,
+  FIELD_ASSISTANT,   /* resent or new model text */
+  FIELD_TOOL_RESULT,
+  FIELD_TOOL_ARGUMENTS
+} FieldRole;
+
+typedef struct {
+  char *path;     /* e.g. messages[3].content[0].text */
+  const char *key; /* last decoded key name on the path, "" for none */
+  FieldRole role;
+  char *text;     /* decoded UTF-8, NUL terminated; may hold NULs inside */
+  size_t len;
+  bool is_key;    /* an object member's name rather than a value */
+} InspectField;
+
+typedef struct {
+  char *id;        /* the API's call id, or NULL */
+  char *name;
+  char *arguments; /* decoded: JSON text, or free text of a custom tool */
+  unsigned choice;
+} ToolCall;
+
+typedef struct {
+  size_t max_fields;   /* string leaves of one body */
+  size_t max_findings;
+  unsigned max_depth;  /* decodings inside decodings (JSON in JSON …) */
+} InspectLimits;
+extern const InspectLimits inspect_default_limits;
+
+typedef struct inspection Inspection;
+
+/* Reads a whole body (already content-decoded) by its API and content type:
+ * JSON, application/x-www-form-urlencoded and text; an empty body has no
+ * fields. Keeps a reference on body. Scanning is on unless detector scratch is
+ * NULL (detection switched off). Blocking, CPU only. */
+Inspection *inspection_new(DetectorScratch *scratch,
+                           Api api,
+                           Direction direction,
+                           const char *content_type,
+                           GBytes *body,
+                           const InspectLimits *limits,
+                           GError **error);
+void inspection_free(Inspection *inspection);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Inspection, inspection_free)
+
+Api inspection_api(const Inspection *inspection);
+Direction inspection_direction(const Inspection *inspection);
+size_t inspection_size(const Inspection *inspection);
+const InspectField *inspection_fields(const Inspection *inspection, unsigned *n);
+const Finding *inspection_findings(const Inspection *inspection, unsigned *n);
+/* Tool calls of an answer (not those resent in a request's history). */
+const ToolCall *inspection_tool_calls(const Inspection *inspection, unsigned *n);
+const char *inspection_model(const Inspection *inspection); /* or NULL */
+bool inspection_wants_stream(const Inspection *inspection);
+/* The API's conversation, thread or previous-response id, or NULL. */
+const char *inspection_conversation(const Inspection *inspection);
+/* Tokens as the API's usage object tells them; -1 unknown. */
+void inspection_usage(const Inspection *inspection, int64_t *input, int64_t *output);
+
+/* A span to be masked: of a finding, or a whole field named by policy. */
+typedef struct {
+  unsigned field;
+  size_t start, end;
+  const char *rule_id; /* the detector rule, or "field" */
+} MaskSpan;
+
+/* The body with these spans (any order, overlaps merged) replaced by masks,
+ * every other byte as it was; a new reference to the same body when there is
+ * nothing to mask. */
+GBytes *inspection_rewrite(const Inspection *inspection,
+                           Masker *masker,
+                           const char *scope,
+                           const GArray *mask_spans,
+                           GError **error);
+
+/* A whole JSON answer with some tool calls replaced by a refusal text (the
+ * call is dropped, its place says why, finish reasons stay consistent).
+ * `refused` is a bit per inspection_tool_calls() index, `message` the text. */
+GBytes *inspection_refuse_tools(const Inspection *inspection,
+                                GBytes *body,
+                                const bool *refused,
+                                const char *message,
+                                GError **error);
+
+/* ---- Streams ----------------------------------------------------------- */
+
+/* What policy wants done with findings in a streamed answer; made by the judge,
+ * read by the filter. `by_rule` has one Action per detector rule of the pack:
+ * ALLOW, MASK or BLOCK. */
+typedef struct {
+  Action *by_rule;
+  unsigned n_rules;
+  char **mask_fields; /* decoded keys inside tool arguments, or NULL */
+  bool hold_tools;    /* tool calls wait for response_filter_resolve() */
+  Restore restore;
+} StreamPlan;
+void stream_plan_free(StreamPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamPlan, stream_plan_free)
+
+typedef struct response_filter ResponseFilter;
+
+typedef enum {
+  FILTER_MORE,      /* feed on */
+  FILTER_TOOL_CALL, /* a complete tool call waits: judge, then resolve */
+  FILTER_BLOCKED,   /* a finding that policy blocks: end it with a message */
+  FILTER_FINAL      /* the API's last event is ready: record, then release */
+} FilterState;
+
+/* A filter for one streamed answer. `sse`: text/event-stream of `api` (or of
+ * unknown JSON events); otherwise chunked plain text. The plan is copied.
+ * `scope` as in masker_mask(). */
+ResponseFilter *response_filter_new(Detector *detector,
+                                    Api api,
+                                    bool sse,
+                                    const StreamPlan *plan,
+                                    Masker *masker,
+                                    const char *scope,
+                                    GError **error);
+void response_filter_free(ResponseFilter *filter);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResponseFilter, response_filter_free)
+
+/* Feeds decoded bytes. Appends to `out` what may go to the client now, and to
+ * `record` (may be NULL) the same with masks never restored. The output does
+ * not depend on how the input is cut. After TOOL_CALL, BLOCKED or FINAL the
+ * rest of the input is kept inside, bounded: feed no more before it was
+ * answered. False: the stream cannot be read (INSPECT_ERROR); nothing of what
+ * could not be read was given out. */
+bool response_filter_feed(ResponseFilter *filter,
+                          const void *bytes,
+                          size_t len,
+                          Buf *out,
+                          Buf *record,
+                          FilterState *state,
+                          GError **error);
+/* The upstream's body ended (`cut`: not as it should have). Flushes; a stream
+ * without its API's terminal event ends with an error message for the user and
+ * the normal terminal events. *state is FINAL, TOOL_CALL or BLOCKED. */
+bool response_filter_finish(ResponseFilter *filter,
+                            bool cut,
+                            Buf *out,
+                            Buf *record,
+                            FilterState *state,
+                            GError **error);
+
+/* The call that waits after FILTER_TOOL_CALL. */
+const ToolCall *response_filter_tool_call(const ResponseFilter *filter);
+typedef enum { TOOL_RELEASE, TOOL_REFUSE } ToolAnswer;
+/* Answers it: released as it came (masked as the plan says), or replaced by
+ * the text `message` in a form that the API's clients show. Goes on with what
+ * was kept. */
+bool response_filter_resolve(ResponseFilter *filter,
+                             ToolAnswer answer,
+                             const char *message,
+                             Buf *out,
+                             Buf *record,
+                             FilterState *state,
+                             GError **error);
+/* After FILTER_FINAL: the terminal events. What comes after them is dropped. */
+void response_filter_release(ResponseFilter *filter, Buf *out, Buf *record);
+/* At any time, instead of everything that is left: a message that the user
+ * sees, then the API's normal terminal events (an opened block is closed
+ * first). Also for a held request whose headers were committed already. */
+void response_filter_end_with_message(ResponseFilter *filter,
+                                      const char *model,
+                                      const char *message,
+                                      Buf *out,
+                                      Buf *record);
+/* Findings so far, with field = choice; the text is gone, so fingerprints
+ * stand beside them in the same order. */
+const Finding *response_filter_findings(const ResponseFilter *filter,
+                                        const char (**fingerprints)[FINGERPRINT_SIZE],
+                                        unsigned *n);
+void response_filter_usage(const ResponseFilter *filter, int64_t *input, int64_t *output);
+const char *response_filter_model(const ResponseFilter *filter);
+
+/* The same message as one whole JSON answer (a stream was not asked for). */
+char *answer_message_json(Api api, const char *model, const char *message);
+
+/* Removes WebSocket capabilities ("ws:…" endpoints) from a /models answer, so
+ * that clients keep to HTTP; a new reference when there were none. */
+GBytes *models_without_websocket(GBytes *body, GError **error);
+
+#endif
