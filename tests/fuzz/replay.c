@@ -63,10 +63,8 @@ main(int argc, char **argv)
     const char *top = g_getenv("HOOP_SRCDIR");
     g_autofree char *name = g_path_get_basename(argv[0]);
     const char *fuzz = strstr(name, "fuzz-");
-    g_autofree char *folder = g_build_filename(top ? top : ".",
-                                               "tests/fuzz/corpus",
-                                               fuzz ? fuzz + 5 : name,
-                                               NULL);
+    g_autofree char *folder = g_build_filename(
+        top ? top : ".", "tests/fuzz/corpus", fuzz ? fuzz + 5 : name, NULL);
     files = list_corpus(folder);
     if (files->len == 0) {
       printf("1..1\nnot ok 1 - no corpus in %s\n", folder);

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# All C is formatted as .clang-format says, by clang-format 14.
+
+. "$(dirname "$0")/lib.sh"
+
+tool=${CLANG_FORMAT:-clang-format-14}
+command -v "$tool" >/dev/null || skip 'clang-format-14 is not installed'
+
+while IFS= read -r file; do
+  while IFS=: read -r _ number _; do
+    fault "$file:$number" "not formatted: run $tool -i $file"
+  done < <("$tool" --style=file --dry-run "$file" 2>&1 |
+    grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)' | head -3)
+done < <(files agent policy tray hub tests/unit tests/fuzz tests/bench \
+  tests/promise tests/fake -- '*.c' '*.h')
+
+finish
