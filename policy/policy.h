@@ -53,26 +53,26 @@ const char *policy_pattern_source(const PolicyPattern *pattern);
  * holds when one of its items does. NULL or -1: not asked. Strings with
  * wildcards (* and ?) where noted. */
 typedef struct {
-  char **groups;       /* policy group names, "*" */
-  char **users;        /* wildcards */
+  char **groups; /* policy group names, "*" */
+  char **users;  /* wildcards */
   char **connections;
-  char **hosts;        /* wildcards */
+  char **hosts; /* wildcards */
   char **methods;
-  char **paths;        /* wildcards */
-  int apis;            /* bit mask of 1 << Api; 0: not asked */
-  char **models;       /* wildcards */
-  char **initiators;   /* "user", "agent" */
-  char **processes;    /* wildcards over executable paths; only tightens */
-  char **repos;        /* wildcards over owner/name */
-  int direction;       /* Direction, or -1: both */
+  char **paths;      /* wildcards */
+  int apis;          /* bit mask of 1 << Api; 0: not asked */
+  char **models;     /* wildcards */
+  char **initiators; /* "user", "agent" */
+  char **processes;  /* wildcards over executable paths; only tightens */
+  char **repos;      /* wildcards over owner/name */
+  int direction;     /* Direction, or -1: both */
   bool has_finding;
   char **finding_classes; /* e.g. "secret", "pii"; NULL: any */
   char **finding_rules;   /* wildcards over detector rule ids; NULL: any */
   unsigned finding_min;   /* at least so many; 1 by default */
-  char **fields;       /* decoded JSON key names, compared without case */
-  PolicyPattern *prompt; /* over each decoded text of the exchange */
+  char **fields;          /* decoded JSON key names, compared without case */
+  PolicyPattern *prompt;  /* over each decoded text of the exchange */
   bool has_tool;
-  char **tool_names;   /* wildcards; NULL: any */
+  char **tool_names;             /* wildcards; NULL: any */
   PolicyPattern *tool_arguments; /* over the decoded arguments */
   int64_t size_min, size_max;    /* bytes of the decoded body; -1 */
   int time_from, time_to;        /* minutes of the local day; -1 */
@@ -88,15 +88,15 @@ typedef struct {
   PolicyMatch match;
   Action action;
   Restore restore;
-  char *message;        /* for people, or NULL */
-  Approver *approvers;  /* ACTION_APPROVE */
+  char *message;       /* for people, or NULL */
+  Approver *approvers; /* ACTION_APPROVE */
   unsigned n_approvers;
   unsigned approvals_needed; /* 1: any; n_approvers: all */
-  unsigned timeout;     /* s; 0: the configuration's */
-  Action completions;   /* ACTION_MASK or ACTION_BLOCK in place of asking */
-  bool shadow;          /* only record what it would do */
+  unsigned timeout;          /* s; 0: the configuration's */
+  Action completions; /* ACTION_MASK or ACTION_BLOCK in place of asking */
+  bool shadow;        /* only record what it would do */
   PolicyLayer layer;
-  char *origin;         /* "file:line" */
+  char *origin; /* "file:line" */
 } PolicyRule;
 
 typedef struct policy Policy;
@@ -113,9 +113,14 @@ typedef struct {
  * document, duplicate rule ids, regexes that do not compile, what the user
  * layer must not hold. Files over 1 MiB are refused. n_sources 0 is an error:
  * the caller names the shipped default. */
-Policy *policy_load(const PolicySource *sources, size_t n_sources, GError **error);
+Policy *policy_load(const PolicySource *sources,
+                    size_t n_sources,
+                    GError **error);
 /* The same from memory; `name` stands for the file in messages. */
-Policy *policy_parse(const char *name, const char *text, size_t len, GError **error);
+Policy *policy_parse(const char *name,
+                     const char *text,
+                     size_t len,
+                     GError **error);
 Policy *policy_ref(Policy *policy);
 void policy_unref(Policy *policy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_unref)
@@ -153,26 +158,29 @@ typedef enum {
 } DetectCheck;
 
 typedef struct {
-  unsigned index;        /* position in the pack: bit sets count on it */
-  char *id;              /* e.g. "aws-access-key"; also in the mask */
+  unsigned index; /* position in the pack: bit sets count on it */
+  char *id;       /* e.g. "aws-access-key"; also in the mask */
   char *description;
-  char *class_name;      /* policy's finding class: "secret", "pii", "card" … */
+  char *class_name; /* policy's finding class: "secret", "pii", "card" … */
   DetectKind kind;
-  char **keywords;       /* lower case; one must be near; NULL: none asked */
-  char *regex;           /* PCRE2; group "secret" is what is masked, else all */
-  double entropy;        /* least Shannon entropy of the secret in bits/char */
+  char **keywords; /* lower case; one must be near; NULL: none asked */
+  char *regex;     /* PCRE2; group "secret" is what is masked, else all */
+  double entropy;  /* least Shannon entropy of the secret in bits/char */
   DetectCheck check;
-  char **allow;          /* regexes over the secret that make it harmless */
-  bool enabled;          /* on unless the pack says off by default */
+  char **allow; /* regexes over the secret that make it harmless */
+  bool enabled; /* on unless the pack says off by default */
   char **examples;
   char **counter_examples;
-  char *origin;          /* "file:line" */
+  char *origin; /* "file:line" */
 } DetectorRule;
 
 typedef struct rule_pack RulePack;
 /* Loads every *.yaml of a folder in name order; the same strictness. */
 RulePack *rule_pack_load_dir(const char *dir, GError **error);
-RulePack *rule_pack_parse(const char *name, const char *text, size_t len, GError **error);
+RulePack *rule_pack_parse(const char *name,
+                          const char *text,
+                          size_t len,
+                          GError **error);
 RulePack *rule_pack_ref(RulePack *pack);
 void rule_pack_unref(RulePack *pack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RulePack, rule_pack_unref)

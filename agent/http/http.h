@@ -12,11 +12,11 @@
 #define HTTP_ERROR (http_error_quark())
 GQuark http_error_quark(void);
 typedef enum {
-  HTTP_ERROR_BAD_REQUEST,  /* 400: framing or syntax that RFC 9112 forbids */
-  HTTP_ERROR_TOO_LARGE,    /* 431 for the head, 413 for a body */
-  HTTP_ERROR_VERSION,      /* 505 */
-  HTTP_ERROR_UNSUPPORTED,  /* 501: a transfer coding other than chunked */
-  HTTP_ERROR_CODING        /* a content coding unknown, broken or too large */
+  HTTP_ERROR_BAD_REQUEST, /* 400: framing or syntax that RFC 9112 forbids */
+  HTTP_ERROR_TOO_LARGE,   /* 431 for the head, 413 for a body */
+  HTTP_ERROR_VERSION,     /* 505 */
+  HTTP_ERROR_UNSUPPORTED, /* 501: a transfer coding other than chunked */
+  HTTP_ERROR_CODING       /* a content coding unknown, broken or too large */
 } HttpErrorCode;
 
 /* ---- Header lists ---------------------------------------------------- */
@@ -43,9 +43,13 @@ bool http_headers_has_token(const HttpHeaders *headers,
                             const char *token);
 /* False when the name is no token or the value holds control bytes; nothing
  * is added then. */
-bool http_headers_add(HttpHeaders *headers, const char *name, const char *value);
+bool http_headers_add(HttpHeaders *headers,
+                      const char *name,
+                      const char *value);
 /* Replaces all fields of that name by one. */
-bool http_headers_set(HttpHeaders *headers, const char *name, const char *value);
+bool http_headers_set(HttpHeaders *headers,
+                      const char *name,
+                      const char *value);
 void http_headers_remove(HttpHeaders *headers, const char *name);
 /* Drops Connection and every field that it names, Keep-Alive, Proxy-*,
  * TE, Trailer, Transfer-Encoding, Upgrade (RFC 9110 section 7.6.1). */
@@ -54,13 +58,13 @@ void http_headers_remove_hop_by_hop(HttpHeaders *headers);
 /* ---- Requests -------------------------------------------------------- */
 
 typedef struct {
-  char *method;        /* a token, case kept */
-  char *target;        /* as received, raw: origin-form, authority-form or * */
-  char *path;          /* target up to '?', raw (percent-encoding kept) */
-  char *query;         /* after '?', raw, or NULL */
-  char *authority;     /* the one Host field, lower case, or CONNECT's target */
-  bool http10;         /* HTTP/1.0, otherwise 1.1 */
-  bool keep_alive;     /* the client lets the connection go on */
+  char *method;    /* a token, case kept */
+  char *target;    /* as received, raw: origin-form, authority-form or * */
+  char *path;      /* target up to '?', raw (percent-encoding kept) */
+  char *query;     /* after '?', raw, or NULL */
+  char *authority; /* the one Host field, lower case, or CONNECT's target */
+  bool http10;     /* HTTP/1.0, otherwise 1.1 */
+  bool keep_alive; /* the client lets the connection go on */
   bool chunked;
   bool expect_continue;
   int64_t content_length; /* -1: none given or chunked; 0 and up */
@@ -94,7 +98,7 @@ int http_error_status(const GError *error);
 /* Chunked bodies, decoded in place (RFC 9112 section 7.1); extensions and
  * trailers are refused bytes-wise as strictly and then dropped. */
 typedef struct {
-  uint64_t left;     /* of the current chunk */
+  uint64_t left; /* of the current chunk */
   uint8_t state;
   unsigned line_len; /* of the current size or trailer line */
   unsigned trailers; /* bytes of trailer section so far */
@@ -181,7 +185,8 @@ const char *http_conn_sni(const HttpConn *conn);
 bool http_conn_is_tls(const HttpConn *conn);
 
 /* Lets body bytes come (and sends 100 Continue when the client expects it).
- * Without a body body_end follows from the loop, never from inside this call. */
+ * Without a body body_end follows from the loop, never from inside this call.
+ */
 void http_conn_read_body(HttpConn *conn);
 /* Back-pressure: stop and go on reading body bytes. A client's disconnect is
  * noticed all the same. */

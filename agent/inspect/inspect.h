@@ -92,33 +92,33 @@ bool masker_restore(Masker *masker,
  * SYSTEM and TOOL_RESULT texts. */
 typedef enum {
   FIELD_OTHER,
-  FIELD_PROMPT,      /* what the user or the IDE put in */
+  FIELD_PROMPT, /* what the user or the IDE put in */
   FIELD_SYSTEM,
-  FIELD_ASSISTANT,   /* resent or new model text */
+  FIELD_ASSISTANT, /* resent or new model text */
   FIELD_TOOL_RESULT,
   FIELD_TOOL_ARGUMENTS
 } FieldRole;
 
 typedef struct {
-  char *path;     /* e.g. messages[3].content[0].text */
+  char *path;      /* e.g. messages[3].content[0].text */
   const char *key; /* last decoded key name on the path, "" for none */
   FieldRole role;
-  char *text;     /* decoded UTF-8, NUL terminated; may hold NULs inside */
+  char *text; /* decoded UTF-8, NUL terminated; may hold NULs inside */
   size_t len;
-  bool is_key;    /* an object member's name rather than a value */
+  bool is_key; /* an object member's name rather than a value */
 } InspectField;
 
 typedef struct {
-  char *id;        /* the API's call id, or NULL */
+  char *id; /* the API's call id, or NULL */
   char *name;
   char *arguments; /* decoded: JSON text, or free text of a custom tool */
   unsigned choice;
 } ToolCall;
 
 typedef struct {
-  size_t max_fields;   /* string leaves of one body */
+  size_t max_fields; /* string leaves of one body */
   size_t max_findings;
-  unsigned max_depth;  /* decodings inside decodings (JSON in JSON …) */
+  unsigned max_depth; /* decodings inside decodings (JSON in JSON …) */
 } InspectLimits;
 extern const InspectLimits inspect_default_limits;
 
@@ -141,16 +141,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Inspection, inspection_free)
 Api inspection_api(const Inspection *inspection);
 Direction inspection_direction(const Inspection *inspection);
 size_t inspection_size(const Inspection *inspection);
-const InspectField *inspection_fields(const Inspection *inspection, unsigned *n);
+const InspectField *inspection_fields(const Inspection *inspection,
+                                      unsigned *n);
 const Finding *inspection_findings(const Inspection *inspection, unsigned *n);
 /* Tool calls of an answer (not those resent in a request's history). */
-const ToolCall *inspection_tool_calls(const Inspection *inspection, unsigned *n);
+const ToolCall *inspection_tool_calls(const Inspection *inspection,
+                                      unsigned *n);
 const char *inspection_model(const Inspection *inspection); /* or NULL */
 bool inspection_wants_stream(const Inspection *inspection);
 /* The API's conversation, thread or previous-response id, or NULL. */
 const char *inspection_conversation(const Inspection *inspection);
 /* Tokens as the API's usage object tells them; -1 unknown. */
-void inspection_usage(const Inspection *inspection, int64_t *input, int64_t *output);
+void inspection_usage(const Inspection *inspection,
+                      int64_t *input,
+                      int64_t *output);
 
 /* A span to be masked: of a finding, or a whole field named by policy. */
 typedef struct {
@@ -262,10 +266,13 @@ void response_filter_end_with_message(ResponseFilter *filter,
                                       Buf *record);
 /* Findings so far, with field = choice; the text is gone, so fingerprints
  * stand beside them in the same order. */
-const Finding *response_filter_findings(const ResponseFilter *filter,
-                                        const char (**fingerprints)[FINGERPRINT_SIZE],
-                                        unsigned *n);
-void response_filter_usage(const ResponseFilter *filter, int64_t *input, int64_t *output);
+const Finding *response_filter_findings(
+    const ResponseFilter *filter,
+    const char (**fingerprints)[FINGERPRINT_SIZE],
+    unsigned *n);
+void response_filter_usage(const ResponseFilter *filter,
+                           int64_t *input,
+                           int64_t *output);
 const char *response_filter_model(const ResponseFilter *filter);
 
 /* The same message as one whole JSON answer (a stream was not asked for). */

@@ -7,17 +7,17 @@
 #include <stdbool.h>
 
 typedef enum {
-  API_OTHER,       /* JSON, form or text of no known shape: every leaf is read */
+  API_OTHER, /* JSON, form or text of no known shape: every leaf is read */
   API_COMPLETIONS, /* POST /v1/engines/…/completions, /v1/completions */
   API_CHAT,        /* POST /chat/completions */
   API_RESPONSES,   /* POST /responses */
   API_MESSAGES,    /* POST /v1/messages */
   API_EMBEDDINGS,
-  API_MODELS,      /* GET /models */
-  API_MCP,         /* JSON-RPC over HTTP */
+  API_MODELS, /* GET /models */
+  API_MCP,    /* JSON-RPC over HTTP */
   API_TELEMETRY,
-  API_TOKEN,       /* GET /copilot_internal/v2/token */
-  API_USER,        /* GET /copilot_internal/user */
+  API_TOKEN, /* GET /copilot_internal/v2/token */
+  API_USER,  /* GET /copilot_internal/user */
   N_APIS
 } Api;
 

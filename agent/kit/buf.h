@@ -32,10 +32,11 @@ buf_bytes(const Buf *buf)
 }
 
 /* Appends; false (and nothing appended) beyond the maximum. */
-bool buf_append(Buf *buf, const void *bytes, size_t len) G_GNUC_WARN_UNUSED_RESULT;
+bool buf_append(Buf *buf, const void *bytes, size_t len)
+    G_GNUC_WARN_UNUSED_RESULT;
 bool buf_append_str(Buf *buf, const char *text) G_GNUC_WARN_UNUSED_RESULT;
-bool buf_printf(Buf *buf, const char *format, ...)
-    G_GNUC_PRINTF(2, 3) G_GNUC_WARN_UNUSED_RESULT;
+bool buf_printf(Buf *buf, const char *format, ...) G_GNUC_PRINTF(2, 3)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* Room for at least `len` more bytes at the end, to be written in place and
  * then counted by buf_commit(); NULL beyond the maximum. */
 uint8_t *buf_reserve(Buf *buf, size_t len);

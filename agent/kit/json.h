@@ -20,12 +20,12 @@ typedef enum {
 } JsonErrorCode;
 
 typedef enum {
-  JSON_END,          /* the document is complete, only white space followed */
+  JSON_END, /* the document is complete, only white space followed */
   JSON_OBJECT_BEGIN,
   JSON_OBJECT_END,
   JSON_ARRAY_BEGIN,
   JSON_ARRAY_END,
-  JSON_KEY,          /* an object member's name */
+  JSON_KEY, /* an object member's name */
   JSON_STRING,
   JSON_NUMBER,
   JSON_TRUE,
@@ -35,10 +35,10 @@ typedef enum {
 
 typedef struct {
   JsonType type;
-  size_t start; /* byte offset of the token; strings include their quotes */
-  size_t end;   /* one past its last byte */
+  size_t start;   /* byte offset of the token; strings include their quotes */
+  size_t end;     /* one past its last byte */
   unsigned depth; /* containers around it; 0 for the top value */
-  bool escaped; /* KEY, STRING: holds at least one backslash escape */
+  bool escaped;   /* KEY, STRING: holds at least one backslash escape */
 } JsonToken;
 
 /* A cursor over `text`, which must outlive it. Transparent so that it lives on

@@ -6,7 +6,12 @@
 
 #include <glib.h>
 
-typedef enum { LOG_AT_ERROR, LOG_AT_WARNING, LOG_AT_INFO, LOG_AT_DEBUG } LogLevel;
+typedef enum {
+  LOG_AT_ERROR,
+  LOG_AT_WARNING,
+  LOG_AT_INFO,
+  LOG_AT_DEBUG
+} LogLevel;
 
 /* Lines above this level are not written; set before threads start. */
 void log_set_level(LogLevel level);

@@ -9,9 +9,9 @@ command -v "$tool" >/dev/null || skip 'clang-format-14 is not installed'
 
 while IFS= read -r file; do
   while IFS=: read -r _ number _; do
-    fault "$file:$number" "not formatted: run $tool -i $file"
+    fault "$file:$number" "not formatted: run clang-format-14 -i $file"
   done < <("$tool" --style=file --dry-run "$file" 2>&1 |
-    grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)' | head -3)
+    grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)' | sort -u -t: -k1,2 | head -3)
 done < <(files agent policy tray hub tests/unit tests/fuzz tests/bench \
   tests/promise tests/fake -- '*.c' '*.h')
 
