@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent.conf in its layers: /etc, the user's, managed.conf last. Every key is
+ * known, typed and checked here; the rest of the program reads plain fields. */
+#ifndef HOOP_CONFIG_H
+#define HOOP_CONFIG_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_ERROR (config_error_quark())
+GQuark config_error_quark(void);
+typedef enum {
+  CONFIG_ERROR_READ,   /* file missing or unreadable */
+  CONFIG_ERROR_SYNTAX, /* not a key file */
+  CONFIG_ERROR_KEY,    /* unknown group or key; the nearest is named */
+  CONFIG_ERROR_VALUE
+} ConfigErrorCode;
+
+typedef struct {
+  char *name;
+  char *type;       /* copilot, anthropic, openai */
+  bool enabled;     /* anthropic and openai are off until turned on */
+  char **hosts;     /* beside the type's own, or NULL */
+  char *upstream;   /* https://host[:port] that all its requests go to, or NULL */
+  char *credential; /* file:PATH, env:NAME, hub: or NULL */
+  char *issuer;
+} ConfigConnection;
+
+typedef struct {
+  char *name;
+  char *issuer, *client_id, *client_secret_file, *scopes, *audience;
+  unsigned redirect_port;
+  char *groups_claim, *groups_separator, *groups_prefix, *ca_file;
+} ConfigIdentity;
+
+typedef struct {
+  /* [listen] */
+  char *address;          /* 127.0.0.1; other addresses than loopback refused */
+  uint16_t port;          /* 8788; 0: any, for tests */
+  bool plain_base_url;
+  char *unix_socket;      /* or NULL */
+  /* [limits] */
+  size_t max_body, max_header, held_bytes;
+  unsigned connections, first_byte_timeout, idle_timeout; /* s */
+  /* [upstream]; the proxy falls back to the environment at start */
+  char *proxy, *no_proxy, *proxy_credentials_file, *ca_file;
+  unsigned connect_timeout;
+  bool http2;
+  /* [policy], [detect] */
+  char *policy_file;      /* NULL: the shipped default */
+  bool detect;
+  char *dictionary;
+  char **env_files;
+  /* [approval] */
+  unsigned approval_timeout, max_pending;
+  unsigned stream_silence;    /* s that a held stream stays silent: 20 */
+  unsigned keepalive_interval;/* s between SSE comments then: 15 */
+  /* [journal] */
+  char *journal_path;     /* always set */
+  bool journal;
+  bool durability_full;
+  bool bodies;
+  size_t max_recorded_body;
+  unsigned retain_days;
+  uint64_t journal_max_size;
+  char *escrow_key;
+  /* [ship] */
+  char *ship_endpoint, *ship_format, *ship_token_file, *ship_ca_file;
+  unsigned ship_interval;
+  /* [hub] */
+  char *hub_url, *hub_pinned_key, *hub_ca_file;
+  /* [identity "…"], [connection "…"] */
+  GPtrArray *identities;  /* ConfigIdentity */
+  GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
+  /* where it came from */
+  bool managed;           /* managed.conf was there */
+  char **files;           /* those read, in order */
+  /* folders: XDG base folders + hoop-agent, no trailing slash */
+  char *state_dir, *data_dir, *cache_dir, *runtime_dir, *config_dir;
+  char *share_dir;        /* installed data: policy/, rules.d/ */
+} Config;
+
+/* Loads /etc/hoop-agent/agent.conf, then `file` (or the user's agent.conf when
+ * NULL; a missing one is fine then, a missing `file` is not), then
+ * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line. */
+Config *config_load(const char *file, GError **error);
+void config_free(Config *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
+
+/* Every key with group, type, default and one line of help: man page lint,
+ * completion and `config_load` share it. */
+typedef struct {
+  const char *group, *key, *fallback, *help;
+} ConfigKey;
+const ConfigKey *config_keys(unsigned *n);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connection table: which hosts are governed, where a base-URL path
+ * belongs, what is really called upstream, and the credential that the agent
+ * holds in the client's place. */
+#ifndef HOOP_CONN_H
+#define HOOP_CONN_H
+
+#include "config/config.h"
+#include "http/http.h"
+#include "kit/secret.h"
+#include "upstream/upstream.h"
+
+#define CONN_ERROR (conn_error_quark())
+GQuark conn_error_quark(void);
+typedef enum {
+  CONN_ERROR_CONFIG,     /* a connection that cannot be: type, hosts … */
+  CONN_ERROR_UNKNOWN,    /* no connection of that name, no such path */
+  CONN_ERROR_CREDENTIAL, /* unreadable, readable by others, empty, refused */
+  CONN_ERROR_CLIENT      /* the client's token is not one of ours */
+} ConnErrorCode;
+
+typedef struct conn_table ConnTable;
+typedef struct connection Connection;
+
+/* Built from the configuration; `state_dir` keeps the clients' tokens
+ * (clients.json, 0600). Data thread only, but for conn_client_token(). */
+ConnTable *conn_table_new(const Config *config, GError **error);
+void conn_table_free(ConnTable *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnTable, conn_table_free)
+
+/* The connection that governs host:port of a CONNECT, or NULL: then policy's
+ * `tunnels` decides. github.com is governed by none. */
+Connection *conn_for_host(ConnTable *table, const char *host, uint16_t port);
+/* The connection of a base-URL request: named by a leading /c/NAME/, else the
+ * default. *rest points into path behind that prefix. NULL with UNKNOWN. */
+Connection *conn_for_base_url(ConnTable *table,
+                              const char *path,
+                              const char **rest,
+                              GError **error);
+const char *connection_name(const Connection *connection);
+const char *connection_issuer(const Connection *connection); /* or NULL */
+bool connection_holds_credential(const Connection *connection);
+/* Every host that the CA's constraints must cover; NULL terminated, the
+ * table's. */
+const char *const *conn_table_hosts(ConnTable *table);
+/* Connections in order, for `connection list`. */
+Connection *const *conn_table_all(ConnTable *table, unsigned *n);
+
+/* Where one request really goes. */
+typedef struct {
+  char *url;        /* https://…, raw path and query kept */
+  char *host;       /* the governed host that it is for, as policy sees it */
+  Api api;
+  bool completions; /* typed keystrokes */
+} Route;
+void route_clear(Route *route);
+/* connect_host: the host of the CONNECT, or NULL for a base-URL request, whose
+ * paths map to the connection's several hosts. `token`: the client's bearer
+ * token, for the endpoints remembered with it; or NULL. */
+bool connection_route(Connection *connection,
+                      const char *connect_host,
+                      const char *method,
+                      const char *path,
+                      const char *query,
+                      const char *token,
+                      Route *out,
+                      GError **error);
+
+/* Whose request it is, by its token, where the agent holds a credential; the
+ * client's name (e.g. "vscode"), or NULL with CONN_ERROR_CLIENT. */
+const char *connection_client(Connection *connection,
+                              const HttpHeaders *headers,
+                              GError **error);
+/* The dummy token of a client: created on first use, 128 random bits behind a
+ * prefix that clients accept. g_free. Any process of the user. */
+char *conn_client_token(const char *state_dir, const char *client, GError **error);
+
+/* Puts the held credential into headers that go upstream, or leaves the
+ * client's own in place where none is held. Exchanging tokens may need a
+ * request of its own; done(error) always comes later, from the loop. */
+void connection_authorize(Connection *connection,
+                          Upstream *upstream,
+                          Loop *loop,
+                          Api api,
+                          HttpHeaders *headers,
+                          void (*done)(const GError *error, void *data),
+                          void *data);
+
+/* Answers that carry the real endpoints (token, user): remembers them and
+ * returns the body that tells the client the agent's own address (base-URL
+ * clients), or the same body (CONNECT). self: https://127.0.0.1:PORT. NULL
+ * with an error when the body is not what it should be. */
+GBytes *connection_localize(Connection *connection,
+                            Api api,
+                            const char *self,
+                            bool base_url,
+                            GBytes *body,
+                            GError **error);
+/* With a held credential: the answer to /copilot_internal/v2/token from the
+ * agent's own exchange; NULL when this request is not one of those. */
+bool connection_answers(const Connection *connection, Api api);
+
+#endif
