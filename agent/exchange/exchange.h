@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request's life: read, inspect, judge, hold, record, forward, inspect the
+ * answer, record, answer; and blind tunnels, which are only judged and
+ * recorded. Everything runs on the data thread. */
+#ifndef HOOP_EXCHANGE_H
+#define HOOP_EXCHANGE_H
+
+#include "approve/approve.h"
+#include "conn/conn.h"
+#include "http/http.h"
+#include "identity/identity.h"
+#include "inspect/inspect.h"
+#include "journal/journal.h"
+#include "judge/judge.h"
+#include "kit/worker.h"
+#include "upstream/upstream.h"
+
+typedef struct {
+  size_t max_body;             /* bytes, as received and decoded */
+  size_t held_bytes;           /* of all bodies in memory together */
+  size_t max_recorded_body;
+  unsigned idle_timeout;       /* s without progress of a tunnel */
+  unsigned approval_timeout;   /* s, for streams; others at most 60 */
+  unsigned stream_silence;     /* s that a held stream stays silent */
+  unsigned keepalive_interval; /* s between comments then */
+} ExchangeLimits;
+
+/* What all exchanges share; made once, lives on the data thread's loop. */
+typedef struct exchange_env ExchangeEnv;
+
+/* Everything is borrowed and must outlive the environment, but for policy,
+ * detector and limits, which are referenced or copied. detector NULL:
+ * detection is off and bodies are not read (a measuring mode). journal NULL:
+ * nothing is recorded (likewise). */
+typedef struct {
+  Loop *loop;
+  WorkerPool *workers;
+  Upstream *upstream;
+  ConnTable *conns;
+  Identity *identity;
+  ApproveQueue *approve;
+  Journal *journal;
+  Masker *masker;
+  Detector *detector;
+  Policy *policy;
+  const char *self_url; /* https://127.0.0.1:PORT */
+  ExchangeLimits limits;
+} ExchangeOptions;
+
+ExchangeEnv *exchange_env_new(const ExchangeOptions *options, GError **error);
+/* Ends what runs: clients get an error where one is still possible. */
+void exchange_env_free(ExchangeEnv *env);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExchangeEnv, exchange_env_free)
+
+/* A new policy for exchanges that begin from now on; those running keep the
+ * one they began with. Forgets remembered refusals. */
+void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
+/* Paused: everything governed is refused, with this reason; NULL resumes. */
+void exchange_env_set_paused(ExchangeEnv *env, const char *reason);
+/* Exchanges and tunnels that have not ended: a drain waits for 0. */
+unsigned exchange_env_running(const ExchangeEnv *env);
+/* No new exchange begins (503 and close); for the drain at SIGTERM. */
+void exchange_env_drain(ExchangeEnv *env);
+ConnTable *exchange_env_conns(ExchangeEnv *env);
+Policy *exchange_env_policy(ExchangeEnv *env);
+
+typedef struct {
+  uint64_t requests, blocked, masked, approved, denied, tunnels, errors;
+  unsigned running, held;
+  size_t held_bytes;
+} ExchangeStats;
+void exchange_env_stats(const ExchangeEnv *env, ExchangeStats *out);
+
+/* The program at the other end of a client connection. Advisory: found by
+ * looking, off the data thread, and late or never. Data thread only. */
+typedef struct {
+  unsigned refs;
+  bool resolved;     /* looked up, found or not */
+  uid_t uid;
+  int64_t pid;       /* -1: unknown */
+  char **processes;  /* executable, then its parents; NULL ends; or NULL */
+  LoopFunc waiting;  /* told once when it is resolved; or NULL */
+  void *waiting_data;
+} Caller;
+Caller *caller_new(uid_t uid);
+Caller *caller_ref(Caller *caller);
+void caller_unref(Caller *caller);
+/* Takes `processes`; tells who waits. */
+void caller_resolve(Caller *caller, int64_t pid, char **processes);
+
+/* Where a request came in. */
+typedef struct {
+  Connection *connection;
+  const char *connect_host; /* of the CONNECT around it; NULL: base URL */
+  const char *path;         /* to route by: behind /c/NAME */
+  Caller *caller;
+} Arrival;
+
+typedef struct exchange Exchange;
+/* Begins with a parsed head, which it takes. From here to exchange_closed() or
+ * the end of the answer the connection's events belong to the exchange: the
+ * owner passes them on. `ended` runs once, after the answer's last byte, and
+ * the exchange is gone. */
+Exchange *exchange_begin(ExchangeEnv *env,
+                         HttpConn *conn,
+                         HttpRequest *request,
+                         const Arrival *arrival,
+                         LoopFunc ended,
+                         void *data);
+void exchange_body(Exchange *exchange, const uint8_t *bytes, size_t len);
+void exchange_body_end(Exchange *exchange);
+void exchange_writable(Exchange *exchange);
+void exchange_finished(Exchange *exchange);
+/* The client is gone: cancels what runs, records it, frees the exchange;
+ * `ended` is not called. */
+void exchange_closed(Exchange *exchange);
+
+/* Records that something was turned away before it became an exchange (peer,
+ * Host, Origin, framing); strings may be NULL. */
+void exchange_record_refused(ExchangeEnv *env,
+                             const Caller *caller,
+                             const char *host,
+                             const char *method,
+                             const char *path,
+                             int status,
+                             const char *why);
+
+/* Opens a blind tunnel for a client socket on which a CONNECT to an ungoverned
+ * host was read, if policy allows: recorded, connected, answered with 200,
+ * then both directions until both ended. Otherwise answers 403 or 502 and
+ * closes. Takes fd; `early`: bytes that the client sent behind the CONNECT. */
+void exchange_tunnel(ExchangeEnv *env,
+                     int fd,
+                     const char *host,
+                     uint16_t port,
+                     const void *early,
+                     size_t early_len,
+                     Caller *caller);
+
+#endif
