@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The table of configuration keys (agent/config/keys.c) and hoop-agent.conf(5)
+# name the same keys: a `.SS [section]` for each section, `.B key` within.
+
+. "$(dirname "$0")/lib.sh"
+
+table=agent/config/keys.c
+page=man/hoop-agent.conf.5
+[ -f $table ] || skip "there is no $table yet"
+
+# rows: "LINE SECTION KEY" of each row {"section", "key", …} of the table.
+rows() {
+  grep -nE '^[[:space:]]*\{[[:space:]]*"[a-z]+",[[:space:]]*"[a-z0-9-]+"' $table |
+    sed -E 's/^([0-9]+):[^"]*"([a-z]+)",[^"]*"([a-z0-9-]+)".*/\1 \2 \3/'
+}
+
+# told: "LINE SECTION KEY" of each key that the page describes.
+told() {
+  awk '{ gsub(/\\-/, "-") }
+    /^\.S[HS]/ { section = "" }
+    /^\.SS/ { section = $0; gsub(/^\.SS +|["\[\]]|\\f[A-Z]/, "", section)
+      sub(/ .*/, "", section) }
+    section != "" && /^\.(B|BR|BI) / { key = $2; gsub(/["=]/, "", key)
+      print FNR, section, key }' $page
+}
+
+declare -A known=() written=()
+while read -r number section key; do
+  known[$section.$key]=$number
+done < <(rows)
+[ ${#known[@]} -gt 0 ] ||
+  fault "$table:1" 'no row like {"section", "key", … was found'
+
+if [ -f $page ]; then
+  while read -r number section key; do
+    written[$section.$key]=$number
+    [ -n "${known[$section.$key]+x}" ] ||
+      fault "$page:$number" "[$section] $key is not in $table"
+  done < <(told)
+else
+  fault "$page:1" 'the man page is missing'
+fi
+while read -r number section key; do
+  [ -n "${written[$section.$key]+x}" ] ||
+    fault "$table:$number" "[$section] $key is not described in $page"
+done < <(rows)
+
+finish

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Nothing is forgotten: every source is in Makefile.am, so is every test, and
+# what Makefile.am names exists.
+
+. "$(dirname "$0")/lib.sh"
+
+make=Makefile.am
+
+# named PATH: Makefile.am has it as a whole word.
+named() {
+  grep -qE "(^|[[:space:]])${1//./\\.}([[:space:]]|\$)" $make
+}
+
+while IFS= read -r file; do
+  named "$file" || fault "$file:1" "is not in $make"
+done < <(
+  files agent policy tray hub -- '*.c' '*.h' '*.xml'
+  files tests/flow tests/promise -- '*.test.mjs'
+  files tests/lint -- '*.sh' | grep -v '/lib\.sh$'
+)
+while IFS= read -r file; do
+  named "${file%.c}" || named "$file" || fault "$file:1" "is not in $make"
+done < <(files tests/unit tests/fuzz -- 'test-*.c' 'fuzz-*.c')
+
+while IFS=: read -r number file; do
+  file=${file//[[:space:]\\]/}
+  [ -e "$file" ] || [ -e "$file.c" ] ||
+    fault "$make:$number" "$file does not exist"
+done < <(grep -nE '^[[:space:]]+(agent|policy|tests|man|tray|hub)/[^ ]+' $make)
+
+finish
