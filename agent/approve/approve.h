@@ -13,17 +13,13 @@
 GQuark approve_error_quark(void);
 typedef enum {
   APPROVE_ERROR_NOT_FOUND,
-  APPROVE_ERROR_DECIDED,  /* somebody answered before */
-  APPROVE_ERROR_DIGEST,   /* the answer names another request or policy */
-  APPROVE_ERROR_NOT_ASKED,/* this approver was not named by the verdict */
-  APPROVE_ERROR_UNMASKABLE/* "approve masked" has nothing to mask */
+  APPROVE_ERROR_DECIDED,   /* somebody answered before */
+  APPROVE_ERROR_DIGEST,    /* the answer names another request or policy */
+  APPROVE_ERROR_NOT_ASKED, /* this approver was not named by the verdict */
+  APPROVE_ERROR_UNMASKABLE /* "approve masked" has nothing to mask */
 } ApproveErrorCode;
 
-typedef enum {
-  ANSWER_APPROVE,
-  ANSWER_APPROVE_MASKED,
-  ANSWER_DENY
-} Answer;
+typedef enum { ANSWER_APPROVE, ANSWER_APPROVE_MASKED, ANSWER_DENY } Answer;
 
 /* How a held request ended. */
 typedef enum {
@@ -39,7 +35,7 @@ const char *outcome_name(Outcome outcome);
 /* What one rule asks. */
 typedef struct {
   char *rule_id;
-  char *message;       /* or NULL */
+  char *message; /* or NULL */
   Approver *approvers;
   unsigned n_approvers;
   unsigned needed;
@@ -49,17 +45,17 @@ typedef struct {
  * are: what is masked is masked already in `masked_text`; `text` never leaves
  * the process but to the owner's own terminal or window. */
 typedef struct {
-  char *exchange;      /* journal id; also the id that the CLI takes */
+  char *exchange; /* journal id; also the id that the CLI takes */
   char *user, *client, *process, *connection, *host, *api, *model;
   char *policy_revision;
   uint8_t digest[SHA256_LEN];        /* user, connection, method, host, path,
                                         body that would be forwarded */
   uint8_t masked_digest[SHA256_LEN]; /* the same with the masked body */
-  bool can_mask;       /* approve masked would change something */
-  GPtrArray *needs;    /* ApproveNeed */
-  unsigned timeout;    /* s */
-  char *text;          /* the prompt as it would go out */
-  char *masked_text;   /* as approve masked would send it */
+  bool can_mask;                     /* approve masked would change something */
+  GPtrArray *needs;                  /* ApproveNeed */
+  unsigned timeout;                  /* s */
+  char *text;                        /* the prompt as it would go out */
+  char *masked_text;                 /* as approve masked would send it */
   unsigned n_findings;
 } HeldRequest;
 
@@ -69,18 +65,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HeldRequest, held_request_free)
 
 /* One given answer, for the journal. */
 typedef struct {
-  char *who;         /* user name of the approver */
+  char *who; /* user name of the approver */
   ApproverKind kind;
-  char *how;         /* "cli", "tray", "grant", "hub" … */
+  char *how; /* "cli", "tray", "grant", "hub" … */
   Answer answer;
-  char *reason;      /* or NULL */
+  char *reason; /* or NULL */
   int64_t wall_us;
 } GivenAnswer;
 
 typedef struct approve_queue ApproveQueue;
 
 typedef struct {
-  unsigned max_pending;      /* in all; beyond: refused */
+  unsigned max_pending; /* in all; beyond: refused */
   unsigned max_per_client;
 } ApproveLimits;
 
@@ -93,9 +89,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApproveQueue, approve_queue_free)
 
 typedef struct {
   Outcome outcome;
-  const char *reason;            /* for the user; or NULL */
-  const char *exchange;          /* of the prompt that was answered */
-  const GPtrArray *answers;      /* GivenAnswer, in order */
+  const char *reason;       /* for the user; or NULL */
+  const char *exchange;     /* of the prompt that was answered */
+  const GPtrArray *answers; /* GivenAnswer, in order */
 } Decision;
 
 /* Holds a request. decided(decision) runs on reply_loop's thread, exactly once
@@ -105,7 +101,8 @@ typedef struct approve_ticket ApproveTicket;
 ApproveTicket *approve_hold(ApproveQueue *queue,
                             HeldRequest *request,
                             Loop *reply_loop,
-                            void (*decided)(const Decision *decision, void *data),
+                            void (*decided)(const Decision *decision,
+                                            void *data),
                             void *data);
 /* The client left: decided is not called any more. reply_loop's thread. */
 void approve_withdraw(ApproveTicket *ticket);
@@ -131,9 +128,9 @@ bool approve_answer(ApproveQueue *queue,
 typedef struct {
   const HeldRequest *request;
   const char *nonce;
-  int64_t since_us;     /* wall clock */
-  int64_t deadline_us;  /* wall clock */
-  unsigned waiting;     /* clients that this prompt answers */
+  int64_t since_us;    /* wall clock */
+  int64_t deadline_us; /* wall clock */
+  unsigned waiting;    /* clients that this prompt answers */
 } PendingView;
 void approve_pending(ApproveQueue *queue,
                      void (*each)(const PendingView *pending, void *data),
@@ -143,8 +140,13 @@ void approve_pending(ApproveQueue *queue,
  * kind of approver is adding one of these. */
 typedef struct {
   void (*pending)(const PendingView *pending, void *data);
-  void (*gone)(const char *exchange, Outcome outcome, const char *who, void *data);
+  void (*gone)(const char *exchange,
+               Outcome outcome,
+               const char *who,
+               void *data);
 } ApproveListener;
-void approve_listen(ApproveQueue *queue, const ApproveListener *listener, void *data);
+void approve_listen(ApproveQueue *queue,
+                    const ApproveListener *listener,
+                    void *data);
 
 #endif

@@ -20,10 +20,10 @@ typedef enum {
 
 typedef struct {
   char *name;
-  char *type;       /* copilot, anthropic, openai */
-  bool enabled;     /* anthropic and openai are off until turned on */
-  char **hosts;     /* beside the type's own, or NULL */
-  char *upstream;   /* https://host[:port] that all its requests go to, or NULL */
+  char *type;     /* copilot, anthropic, openai */
+  bool enabled;   /* anthropic and openai are off until turned on */
+  char **hosts;   /* beside the type's own, or NULL */
+  char *upstream; /* https://host[:port] that all its requests go to, or NULL */
   char *credential; /* file:PATH, env:NAME, hub: or NULL */
   char *issuer;
 } ConfigConnection;
@@ -37,28 +37,28 @@ typedef struct {
 
 typedef struct {
   /* [listen] */
-  char *address;          /* 127.0.0.1; other addresses than loopback refused */
-  uint16_t port;          /* 8788; 0: any, for tests */
+  char *address; /* 127.0.0.1; other addresses than loopback refused */
+  uint16_t port; /* 8788; 0: any, for tests */
   bool plain_base_url;
-  char *unix_socket;      /* or NULL */
+  char *unix_socket; /* or NULL */
   /* [limits] */
   size_t max_body, max_header, held_bytes;
-  unsigned connections, first_byte_timeout, idle_timeout; /* s */
+  unsigned max_connections, first_byte_timeout, idle_timeout; /* s */
   /* [upstream]; the proxy falls back to the environment at start */
   char *proxy, *no_proxy, *proxy_credentials_file, *ca_file;
   unsigned connect_timeout;
   bool http2;
   /* [policy], [detect] */
-  char *policy_file;      /* NULL: the shipped default */
+  char *policy_file; /* NULL: the shipped default */
   bool detect;
   char *dictionary;
   char **env_files;
   /* [approval] */
   unsigned approval_timeout, max_pending;
-  unsigned stream_silence;    /* s that a held stream stays silent: 20 */
-  unsigned keepalive_interval;/* s between SSE comments then: 15 */
+  unsigned stream_silence;     /* s that a held stream stays silent: 20 */
+  unsigned keepalive_interval; /* s between SSE comments then: 15 */
   /* [journal] */
-  char *journal_path;     /* always set */
+  char *journal_path; /* always set */
   bool journal;
   bool durability_full;
   bool bodies;
@@ -75,11 +75,11 @@ typedef struct {
   GPtrArray *identities;  /* ConfigIdentity */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
   /* where it came from */
-  bool managed;           /* managed.conf was there */
-  char **files;           /* those read, in order */
+  bool managed; /* managed.conf was there */
+  char **files; /* those read, in order */
   /* folders: XDG base folders + hoop-agent, no trailing slash */
   char *state_dir, *data_dir, *cache_dir, *runtime_dir, *config_dir;
-  char *share_dir;        /* installed data: policy/, rules.d/ */
+  char *share_dir; /* installed data: policy/, rules.d/ */
 } Config;
 
 /* Loads /etc/hoop-agent/agent.conf, then `file` (or the user's agent.conf when

@@ -48,8 +48,8 @@ Connection *const *conn_table_all(ConnTable *table, unsigned *n);
 
 /* Where one request really goes. */
 typedef struct {
-  char *url;        /* https://…, raw path and query kept */
-  char *host;       /* the governed host that it is for, as policy sees it */
+  char *url;  /* https://…, raw path and query kept */
+  char *host; /* the governed host that it is for, as policy sees it */
   Api api;
   bool completions; /* typed keystrokes */
 } Route;
@@ -73,7 +73,9 @@ const char *connection_client(Connection *connection,
                               GError **error);
 /* The dummy token of a client: created on first use, 128 random bits behind a
  * prefix that clients accept. g_free. Any process of the user. */
-char *conn_client_token(const char *state_dir, const char *client, GError **error);
+char *conn_client_token(const char *state_dir,
+                        const char *client,
+                        GError **error);
 
 /* Puts the held credential into headers that go upstream, or leaves the
  * client's own in place where none is held. Exchanging tokens may need a

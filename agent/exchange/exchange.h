@@ -16,8 +16,8 @@
 #include "upstream/upstream.h"
 
 typedef struct {
-  size_t max_body;             /* bytes, as received and decoded */
-  size_t held_bytes;           /* of all bodies in memory together */
+  size_t max_body;   /* bytes, as received and decoded */
+  size_t held_bytes; /* of all bodies in memory together */
   size_t max_recorded_body;
   unsigned idle_timeout;       /* s without progress of a tunnel */
   unsigned approval_timeout;   /* s, for streams; others at most 60 */
@@ -75,11 +75,11 @@ void exchange_env_stats(const ExchangeEnv *env, ExchangeStats *out);
  * looking, off the data thread, and late or never. Data thread only. */
 typedef struct {
   unsigned refs;
-  bool resolved;     /* looked up, found or not */
+  bool resolved; /* looked up, found or not */
   uid_t uid;
-  int64_t pid;       /* -1: unknown */
-  char **processes;  /* executable, then its parents; NULL ends; or NULL */
-  LoopFunc waiting;  /* told once when it is resolved; or NULL */
+  int64_t pid;      /* -1: unknown */
+  char **processes; /* executable, then its parents; NULL ends; or NULL */
+  LoopFunc waiting; /* told once when it is resolved; or NULL */
   void *waiting_data;
 } Caller;
 Caller *caller_new(uid_t uid);

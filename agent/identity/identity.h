@@ -17,10 +17,10 @@ typedef enum {
 
 /* An immutable picture of who is signed in; any thread. */
 typedef struct {
-  char *user;      /* account name or the issuer's preferred user name */
-  char *subject;   /* the issuer's stable id; the uid in solo mode */
-  char *issuer;    /* "local" in solo mode */
-  char **groups;   /* NULL terminated; {"local"} in solo mode */
+  char *user;         /* account name or the issuer's preferred user name */
+  char *subject;      /* the issuer's stable id; the uid in solo mode */
+  char *issuer;       /* "local" in solo mode */
+  char **groups;      /* NULL terminated; {"local"} in solo mode */
   int64_t expires_us; /* wall clock; 0: never */
 } Person;
 
@@ -38,6 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Identity, identity_free)
 
 /* Who is signed in at this issuer (NULL: any), a new reference; NULL with
  * IDENTITY_ERROR_SIGNED_OUT otherwise. Any thread. */
-const Person *identity_current(Identity *identity, const char *issuer, GError **error);
+const Person *identity_current(Identity *identity,
+                               const char *issuer,
+                               GError **error);
 
 #endif

@@ -24,7 +24,7 @@ typedef enum { DURABILITY_FULL, DURABILITY_GROUPED } Durability;
 
 /* What a row records. */
 typedef enum {
-  ROW_START,    /* the agent started: version, configuration, policy */
+  ROW_START, /* the agent started: version, configuration, policy */
   ROW_STOP,
   ROW_REQUEST,  /* identified, inspected, judged; forwarded only after this */
   ROW_RESPONSE, /* its end, before the client's last byte */
@@ -45,29 +45,29 @@ const char *row_kind_name(RowKind kind);
 typedef struct {
   RowKind kind;
   int64_t wall_us;
-  char *exchange;     /* id of the exchange it belongs to: 26 characters */
+  char *exchange; /* id of the exchange it belongs to: 26 characters */
   char *user;
-  char *groups;       /* comma separated */
-  char *issuer;       /* "local" in solo mode */
-  char *client;       /* token's client name, or executable */
+  char *groups; /* comma separated */
+  char *issuer; /* "local" in solo mode */
+  char *client; /* token's client name, or executable */
   int64_t pid;
-  char *process;      /* executable and parents, " < " between */
+  char *process; /* executable and parents, " < " between */
   char *connection;
   char *host;
   char *method;
-  char *path;         /* without query */
+  char *path; /* without query */
   char *api;
   char *model;
   char *conversation;
-  char *verdict;      /* action name, or how it ended: "interrupted" … */
-  char *rule;         /* the rule named as reason */
-  char *detail;       /* JSON object: verdict, findings, approval, error … */
+  char *verdict; /* action name, or how it ended: "interrupted" … */
+  char *rule;    /* the rule named as reason */
+  char *detail;  /* JSON object: verdict, findings, approval, error … */
   char *policy_revision;
-  int64_t status;     /* HTTP status given to the client */
+  int64_t status; /* HTTP status given to the client */
   int64_t bytes_in, bytes_out;
   int64_t tokens_in, tokens_out;
   int64_t duration_us;
-  GBytes *body;       /* masked; NULL: none; stored compressed, deduplicated */
+  GBytes *body; /* masked; NULL: none; stored compressed, deduplicated */
 } JournalRow;
 
 JournalRow *journal_row_new(RowKind kind);
@@ -79,12 +79,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalRow, journal_row_free)
 typedef struct journal Journal;
 
 typedef struct {
-  const char *path;        /* journal.db; its folder is made 0700 */
+  const char *path; /* journal.db; its folder is made 0700 */
   Durability durability;
-  bool bodies;             /* false: digests only */
-  size_t max_recorded_body;/* longer bodies are cut, their digest is whole */
-  uint64_t max_size;       /* bytes of the database; 0: no limit */
-  size_t max_queued;       /* bytes of rows that wait */
+  bool bodies;              /* false: digests only */
+  size_t max_recorded_body; /* longer bodies are cut, their digest is whole */
+  uint64_t max_size;        /* bytes of the database; 0: no limit */
+  size_t max_queued;        /* bytes of rows that wait */
 } JournalOptions;
 
 /* Opens or creates, migrates, closes requests without a response row as
@@ -127,8 +127,8 @@ typedef struct {
   const char *exchange;
   const char *user, *client, *model, *rule, *verdict, *connection;
   int64_t since_us, until_us;
-  int kind;          /* RowKind or -1 */
-  unsigned limit;    /* newest first; 0: all */
+  int kind;       /* RowKind or -1 */
+  unsigned limit; /* newest first; 0: all */
 } JournalQuery;
 
 /* A stored row: what was given, and its place in the chain. */
@@ -154,8 +154,8 @@ GBytes *journal_body(JournalReader *reader,
 typedef struct {
   bool intact;
   int64_t rows, checkpoints;
-  int64_t first_bad_seq;  /* 0 when intact */
-  char *reason;           /* what is wrong, in a sentence; NULL when intact */
+  int64_t first_bad_seq; /* 0 when intact */
+  char *reason;          /* what is wrong, in a sentence; NULL when intact */
   uint8_t head[SHA256_LEN];
   int64_t head_seq;
 } JournalVerification;

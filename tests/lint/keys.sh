@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The table of configuration keys (agent/config/keys.c) and hoop-agent.conf(5)
+# The table of configuration keys (agent/config) and hoop-agent.conf(5)
 # name the same keys: a `.SS [section]` for each section, `.B key` within.
 
 . "$(dirname "$0")/lib.sh"
 
-table=agent/config/keys.c
+table=$(grep -lE 'ConfigKey [a-z_]+\[' agent/config/*.c 2>/dev/null | head -1)
 page=man/hoop-agent.conf.5
-[ -f $table ] || skip "there is no $table yet"
+[ -n "$table" ] || skip 'there is no ConfigKey table yet'
 
 # rows: "LINE SECTION KEY" of each row {"section", "key", …} of the table.
 rows() {
-  grep -nE '^[[:space:]]*\{[[:space:]]*"[a-z]+",[[:space:]]*"[a-z0-9-]+"' $table |
-    sed -E 's/^([0-9]+):[^"]*"([a-z]+)",[^"]*"([a-z0-9-]+)".*/\1 \2 \3/'
+  perl -0777 -ne 'while (/\{\s*"([a-z]+)",\s*"([a-z0-9-]+)"/g) {
+    print 1 + (substr($_, 0, $-[0]) =~ tr/\n//), " $1 $2\n" }' "$table"
 }
 
 # told: "LINE SECTION KEY" of each key that the page describes.

@@ -44,7 +44,7 @@ good_tree() {
   for shell in bash zsh fish; do
     echo 'complete serve scan' | plant agent/data/completions/$shell
   done
-  printf '/* %s */\n/* Keys. */\n\n  {"listen", "port", KEY_PORT},\n' "$licence" |
+  printf '/* %s */\n/* Keys. */\nConfigKey keys[] = {\n  {"listen",\n   "port", "8788"},\n' "$licence" |
     plant agent/config/keys.c.txt
   printf '.SH SECTIONS\n.SS [listen]\n.TP\n.B port\nx\n' |
     plant man/hoop-agent.conf.5
@@ -176,8 +176,8 @@ rm -r "$tree/agent/data/completions"
 finds verbs agent/data/completions:1 'each need a file'
 
 good_tree && tables
-printf '  {"listen", "address", KEY_TEXT},\n' >>"$tree/agent/config/keys.c"
-finds keys agent/config/keys.c:5 '[listen] address is not described'
+printf '  {"listen",\n   "address", ""},\n' >>"$tree/agent/config/keys.c"
+finds keys agent/config/keys.c:6 '[listen] address is not described'
 good_tree && tables
 printf '.B gone\n' >>"$tree/man/hoop-agent.conf.5"
 finds keys man/hoop-agent.conf.5:6 '[listen] gone is not in'

@@ -12,8 +12,8 @@ page=man/hoop-agent.1
 
 # rows: "LINE VERB" of each row {"verb", …} of the table.
 rows() {
-  grep -nE '^[[:space:]]*\{[[:space:]]*"[a-z][a-z-]*"' $table |
-    sed -E 's/^([0-9]+):[^"]*"([a-z-]+)".*/\1 \2/'
+  perl -0777 -ne 'while (/\{\s*"([a-z][a-z-]*)",/g) {
+    print 1 + (substr($_, 0, $-[0]) =~ tr/\n//), " $1\n" }' $table
 }
 
 # headings: "LINE VERB" of each .SS in the COMMANDS section.
