@@ -15,6 +15,12 @@ typedef struct secret Secret;
  * (mmap, mlock, MADV_DONTDUMP, MADV_WIPEONFORK). A refused mlock (limit) is
  * tolerated, the other protections are not. Never NULL. */
 Secret *secret_new(const void *bytes, size_t len);
+/* The same, filled by fill(bytes, len, data), called once on zeroed locked
+ * memory: for bytes that must never lie anywhere else. NULL when fill returns
+ * false. */
+Secret *secret_new_filled(size_t len,
+                          bool (*fill)(uint8_t *bytes, size_t len, void *data),
+                          void *data);
 /* `len` random bytes from getrandom(2). */
 Secret *secret_new_random(size_t len);
 Secret *secret_ref(Secret *secret);
