@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The flow tests again with their long loops (HOOP_FULL=1), on the build that
+# `make check-full` was called in.
+
+set -u
+exec make -C "$HOOP_BUILDDIR" check TEST_TIMEOUT=3600 UNIT_TESTS= FUZZ_TESTS= \
+  LINT_TESTS=
