@@ -121,7 +121,8 @@ apt_install() {
 }
 
 install_packages() {
-  local lacking as=()
+  local lacking name as=()
+  for name; do group "$name" >/dev/null; done
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     say "  not a Debian system: install what packages.list names ($*) yourself"
     return

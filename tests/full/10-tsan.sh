@@ -9,4 +9,4 @@ unset MALLOC_PERTURB_
   "$HOOP_SRCDIR/configure" CC="${HOOP_TSAN_CC:-clang}" CFLAGS='-g -O1' \
     --enable-sanitizer=thread
 make "-j$(nproc)" all
-make "-j$(nproc)" -k check LINT_TESTS=
+make "-j$(nproc)" -k check LINT_TESTS= HOUSE_TESTS=

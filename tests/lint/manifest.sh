@@ -17,6 +17,7 @@ while IFS= read -r file; do
 done < <(
   files agent policy tray hub -- '*.c' '*.h' '*.xml'
   files tests/flow tests/promise -- '*.test.mjs'
+  files tests/house -- '*.sh'
   files tests/lint -- '*.sh' | grep -v '/lib\.sh$'
 )
 while IFS= read -r file; do
