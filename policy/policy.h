@@ -26,7 +26,9 @@ typedef enum { ACTION_ALLOW, ACTION_MASK, ACTION_APPROVE, ACTION_BLOCK } Action;
 const char *action_name(Action action);
 
 typedef enum { LAYER_CENTRAL, LAYER_SYSTEM, LAYER_USER } PolicyLayer;
+const char *layer_name(PolicyLayer layer);
 typedef enum { RESTORE_NONE, RESTORE_TEXT, RESTORE_TOOLS } Restore;
+const char *restore_name(Restore restore);
 
 /* Who must say yes. */
 typedef enum {
@@ -53,46 +55,67 @@ const char *policy_pattern_source(const PolicyPattern *pattern);
  * holds when one of its items does. NULL or -1: not asked. Strings with
  * wildcards (* and ?) where noted. */
 typedef struct {
-  char **groups; /* policy group names, "*" */
-  char **users;  /* wildcards */
+  char **groups;       /* policy group names, "*" */
+  bool everybody;      /* groups names "*" */
+  unsigned *group_ids; /* of groups: bits in policy_groups_of() */
+  unsigned n_group_ids;
+  char **users; /* wildcards */
   char **connections;
-  char **hosts; /* wildcards */
+  char **hosts; /* wildcards, without case */
   char **methods;
   char **paths;      /* wildcards */
   int apis;          /* bit mask of 1 << Api; 0: not asked */
-  char **models;     /* wildcards */
+  char **models;     /* wildcards, without case */
   char **initiators; /* "user", "agent" */
   char **processes;  /* wildcards over executable paths; only tightens */
-  char **repos;      /* wildcards over owner/name */
+  char **repos;      /* wildcards over owner/name, without case */
   int direction;     /* Direction, or -1: both */
   bool has_finding;
-  char **finding_classes; /* e.g. "secret", "pii"; NULL: any */
-  char **finding_rules;   /* wildcards over detector rule ids; NULL: any */
-  unsigned finding_min;   /* at least so many; 1 by default */
-  char **fields;          /* decoded JSON key names, compared without case */
-  PolicyPattern *prompt;  /* over each decoded text of the exchange */
-  bool has_tool;
-  char **tool_names;             /* wildcards; NULL: any */
-  PolicyPattern *tool_arguments; /* over the decoded arguments */
-  int64_t size_min, size_max;    /* bytes of the decoded body; -1 */
-  int time_from, time_to;        /* minutes of the local day; -1 */
+  char **finding_classes;        /* e.g. "secret", "pii"; NULL: any */
+  char **finding_rules;          /* wildcards over detector rule ids; or NULL */
+  unsigned finding_min;          /* at least so many; 1 by default */
+  char **fields;                 /* decoded JSON key names, without case */
+  PolicyPattern *prompt;         /* over each prompt text of a request */
+  bool has_tool;                 /* a tool call of an answer */
+  char **tool_names;             /* wildcards, without case; NULL: any */
+  PolicyPattern *tool_arguments; /* over the decoded arguments; or NULL */
+  int64_t size_min, size_max;    /* bytes of the decoded request body; -1 */
+  int time_from, time_to;        /* minutes of the local day, from included,
+                                    to not; from > to: over midnight; -1 */
   unsigned weekdays;             /* bit 0 Monday …; 0: not asked */
   char *time_zone;               /* IANA name, or NULL: the machine's */
+  GTimeZone *zone;               /* the same, looked up; or NULL */
   unsigned rate_count;           /* more than so many in … */
   unsigned rate_window;          /* … seconds; 0: not asked */
   int first_in_session;          /* 0, 1 or -1 */
 } PolicyMatch;
 
+/* When a rule is looked at; follows from its match. */
+enum {
+  RULE_ON_REQUEST = 1, /* with judge_body(), a request */
+  RULE_ON_ANSWER = 2,  /* with judge_body(), an answer; and its stream plan */
+  RULE_ON_TOOL = 4     /* with judge_tool_call() */
+};
+
+/* How many of a rule's approvers must say yes. */
+typedef enum {
+  BY_ALL,  /* each of them; approvals_needed is n_approvers */
+  BY_ANY,  /* one of them; approvals_needed is 1 */
+  BY_COUNT /* approvals_needed distinct people, each one of them */
+} ApproveBy;
+
 typedef struct {
   char *id;
   PolicyMatch match;
   Action action;
+  unsigned phases; /* RULE_ON_… */
   Restore restore;
   char *message;       /* for people, or NULL */
   Approver *approvers; /* ACTION_APPROVE */
   unsigned n_approvers;
-  unsigned approvals_needed; /* 1: any; n_approvers: all */
-  unsigned timeout;          /* s; 0: the configuration's */
+  unsigned approvals_needed; /* see ApproveBy */
+  ApproveBy by;
+  unsigned timeout;   /* s; 0: the configuration's */
   Action completions; /* ACTION_MASK or ACTION_BLOCK in place of asking */
   bool shadow;        /* only record what it would do */
   PolicyLayer layer;
@@ -107,36 +130,63 @@ typedef struct {
 } PolicySource;
 
 /* Loads the policy files in the order given (central, system, user); groups,
- * default and tunnels come from the first layer that sets them, rules add up.
- * Refused with file:line:column, the key and the nearest valid one: unknown
- * and duplicate keys, wrong types and values, anchors, aliases, tags, a second
- * document, duplicate rule ids, regexes that do not compile, what the user
- * layer must not hold. Files over 1 MiB are refused. n_sources 0 is an error:
- * the caller names the shipped default. */
+ * default and tunnels come from the first layer that sets them (each group's
+ * name for itself), rules add up. What no layer sets is `block`. Refused with
+ * file:line:column, the key and the nearest valid one: unknown and duplicate
+ * keys, wrong types and values, anchors, aliases, tags, a second document,
+ * duplicate rule ids, groups that the table does not name, regexes that do not
+ * compile, conditions that can never hold or that the action cannot use, what
+ * the user layer must not hold. Files over 1 MiB are refused. n_sources 0 is
+ * an error: the caller names the shipped default. Reads files; else CPU only;
+ * any thread. */
 Policy *policy_load(const PolicySource *sources,
                     size_t n_sources,
                     GError **error);
-/* The same from memory; `name` stands for the file in messages. */
+/* The same from memory, as one file of the central layer; `name` stands for
+ * the file in messages. */
 Policy *policy_parse(const char *name,
                      const char *text,
                      size_t len,
                      GError **error);
+/* The same for several texts, each with its layer. */
+typedef struct {
+  const char *name;
+  const char *text;
+  size_t len;
+  PolicyLayer layer;
+} PolicyText;
+Policy *policy_parse_layers(const PolicyText *texts, size_t n, GError **error);
 Policy *policy_ref(Policy *policy);
 void policy_unref(Policy *policy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_unref)
 
-/* SHA-256 (hex) over the sources' contents in order: in every record. */
+/* SHA-256 (hex) over the sources' layers and contents in order: in every
+ * record. File names are not part of it. */
 const char *policy_revision(const Policy *policy);
 const PolicyRule *const *policy_rules(const Policy *policy, unsigned *n);
 Action policy_default(const Policy *policy); /* ALLOW or BLOCK */
 Action policy_tunnels(const Policy *policy); /* ALLOW or BLOCK */
-/* True when a user with these identity groups is in the policy's group:
- * "*" is everybody, "local" solo mode, others by the groups table. */
+/* True when a user with these identity groups (NULL terminated; NULL: none)
+ * is in the policy's group: "*" is everybody, a name of the groups table who
+ * is in one of its identity groups, any other name the identity group of that
+ * name ("local" in solo mode). */
 bool policy_in_group(const Policy *policy,
                      const char *name,
                      const char *const *identity_groups);
-/* The effective policy as YAML with each rule's origin in a comment. */
+/* The same for all groups that rules name: one bit each, numbered as
+ * PolicyMatch.group_ids. Free with g_free. */
+uint64_t *policy_groups_of(const Policy *policy,
+                           const char *const *identity_groups);
+/* The effective policy as YAML that loads again, with each rule's layer and
+ * origin in a comment. g_free. */
 char *policy_to_text(const Policy *policy);
+
+typedef struct rule_pack RulePack;
+/* What loads but will not do what its writer may think: reviewers that nobody
+ * can be yet, groups and defaults that an earlier layer had set, findings that
+ * no detector rule of the pack gives (pack NULL: not looked at). Lines
+ * "file:line: …", NULL terminated, perhaps none. g_strfreev. */
+char **policy_warnings(const Policy *policy, const RulePack *pack);
 
 /* Wildcard match with * and ?; `fold`: without ASCII case. */
 bool policy_glob(const char *pattern, const char *text, bool fold);
@@ -174,7 +224,6 @@ typedef struct {
   char *origin; /* "file:line" */
 } DetectorRule;
 
-typedef struct rule_pack RulePack;
 /* Loads every *.yaml of a folder in name order; the same strictness. */
 RulePack *rule_pack_load_dir(const char *dir, GError **error);
 RulePack *rule_pack_parse(const char *name,

@@ -4,12 +4,11 @@
 #include "kit/digest.h"
 #include "policy/pattern.h"
 #include "policy/policy.h"
+#include "policy/rule-parse.h"
 #include "policy/yaml.h"
 
 #include <string.h>
 
-/* The id is part of every mask. */
-#define MAX_ID 48
 /* Shannon entropy of a byte. */
 #define MAX_ENTROPY 8.0
 
@@ -39,7 +38,7 @@ static const char *const check_names[] =
     {"none", "luhn", "iban", "github-crc32", "jwt", NULL};
 
 static void
-rule_free(gpointer data)
+detector_rule_free(gpointer data)
 {
   DetectorRule *rule = data;
 
@@ -54,7 +53,7 @@ rule_free(gpointer data)
   g_free(rule->origin);
   g_free(rule);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DetectorRule, rule_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DetectorRule, detector_rule_free)
 
 static RulePack *
 pack_new(void)
@@ -62,36 +61,9 @@ pack_new(void)
   RulePack *pack = g_new0(RulePack, 1);
 
   pack->refs = 1;
-  pack->rules = g_ptr_array_new_with_free_func(rule_free);
+  pack->rules = g_ptr_array_new_with_free_func(detector_rule_free);
   pack->by_id = g_hash_table_new(g_str_hash, g_str_equal);
   return pack;
-}
-
-/* Lower-case words joined by hyphens: safe in masks, JSON and file names. */
-static bool
-read_word(const YamlDoc *doc,
-          const YamlNode *node,
-          const char *what,
-          char **out,
-          GError **error)
-{
-  const char *text = node->text;
-  size_t len;
-
-  if (node->kind != YAML_SCALAR)
-    return yaml_error(doc, node, error, "\"%s\" must be a text", what);
-  len = strlen(text);
-  if (len == 0 || len > MAX_ID || !g_ascii_islower(text[0]) ||
-      strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
-    return yaml_error(doc,
-                      node,
-                      error,
-                      "\"%s\" must be a lower-case letter and then letters, "
-                      "digits and hyphens, at most %d",
-                      what,
-                      MAX_ID);
-  *out = g_strdup(text);
-  return true;
 }
 
 static bool
@@ -204,9 +176,9 @@ read_key(const YamlDoc *doc,
          GError **error)
 {
   if (strcmp(key, "id") == 0)
-    return read_word(doc, node, key, &rule->id, error);
+    return rule_read_word(doc, node, key, &rule->id, error);
   if (strcmp(key, "class") == 0)
-    return read_word(doc, node, key, &rule->class_name, error);
+    return rule_read_word(doc, node, key, &rule->class_name, error);
   if (strcmp(key, "description") == 0)
     return yaml_text(doc, node, key, &rule->description, error);
   if (strcmp(key, "kind") == 0)

@@ -161,6 +161,7 @@ typedef struct {
   unsigned field;
   size_t start, end;
   const char *rule_id; /* the detector rule, or "field" */
+  Restore restore;     /* NONE: its mask is issued without a scope */
 } MaskSpan;
 
 /* The body with these spans (any order, overlaps merged) replaced by masks,

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a loaded policy says: its values, its groups, itself as text, and what
+ * its writer should know about it. */
+#include "policy/emit.h"
+#include "policy/private.h"
+
+#include <string.h>
+
+const char *
+policy_revision(const Policy *policy)
+{
+  return policy->revision;
+}
+
+const PolicyRule *const *
+policy_rules(const Policy *policy, unsigned *n)
+{
+  *n = policy->rules->len;
+  return (const PolicyRule *const *)policy->rules->pdata;
+}
+
+Action
+policy_default(const Policy *policy)
+{
+  return policy->fallback.action;
+}
+
+Action
+policy_tunnels(const Policy *policy)
+{
+  return policy->tunnels.action;
+}
+
+bool
+policy_in_group(const Policy *policy,
+                const char *name,
+                const char *const *identity_groups)
+{
+  const PolicyGroup *group;
+
+  if (strcmp(name, "*") == 0)
+    return true;
+  if (identity_groups == NULL)
+    return false;
+  group = policy_find_group(policy, name);
+  if (group == NULL)
+    return g_strv_contains(identity_groups, name);
+  for (unsigned i = 0; group->members[i] != NULL; i++)
+    if (g_strv_contains(identity_groups, group->members[i]))
+      return true;
+  return false;
+}
+
+uint64_t *
+policy_groups_of(const Policy *policy, const char *const *identity_groups)
+{
+  uint64_t *bits = g_new0(uint64_t, g_hash_table_size(policy->ids) / 64 + 1);
+
+  for (; identity_groups != NULL && *identity_groups != NULL;
+       identity_groups++) {
+    const GArray *numbers =
+        g_hash_table_lookup(policy->member, *identity_groups);
+
+    for (guint i = 0; numbers != NULL && i < numbers->len; i++) {
+      unsigned number = g_array_index(numbers, unsigned, i);
+
+      bits[number / 64] |= UINT64_C(1) << number % 64;
+    }
+  }
+  return bits;
+}
+
+/* ---- As text ----------------------------------------------------------- */
+
+static void
+show_setting(GString *out, const char *key, const PolicySetting *setting)
+{
+  if (setting->set)
+    g_string_append_printf(
+        out, "# %s: %s\n", layer_name(setting->layer), setting->origin);
+  else
+    g_string_append(out, "# set by no layer\n");
+  g_string_append_printf(out, "%s: %s\n", key, action_name(setting->action));
+}
+
+static void
+show_group(GString *out, const PolicyGroup *group)
+{
+  g_string_append_printf(
+      out, "  # %s: %s\n  ", layer_name(group->layer), group->origin);
+  emit_scalar(out, group->name, true);
+  g_string_append(out, ": [");
+  for (unsigned i = 0; group->members[i] != NULL; i++) {
+    if (i > 0)
+      g_string_append(out, ", ");
+    emit_scalar(out, group->members[i], true);
+  }
+  g_string_append(out, "]\n");
+}
+
+char *
+policy_to_text(const Policy *policy)
+{
+  GString *out = g_string_new(NULL);
+
+  g_string_append_printf(out, "# revision %s\nversion: 1\n", policy->revision);
+  show_setting(out, "default", &policy->fallback);
+  show_setting(out, "tunnels", &policy->tunnels);
+  if (policy->groups->len > 0)
+    g_string_append(out, "groups:\n");
+  for (guint i = 0; i < policy->groups->len; i++)
+    show_group(out, policy->groups->pdata[i]);
+  g_string_append(out, policy->rules->len > 0 ? "rules:\n" : "rules: []\n");
+  for (guint i = 0; i < policy->rules->len; i++) {
+    const PolicyRule *rule = policy->rules->pdata[i];
+
+    g_string_append_printf(out,
+                           "  # %s: %s\n%s",
+                           layer_name(rule->layer),
+                           rule->origin,
+                           (const char *)policy->texts->pdata[i]);
+  }
+  return g_string_free(out, FALSE);
+}
+
+/* ---- Warnings ---------------------------------------------------------- */
+
+static bool
+any_rule(const RulePack *pack, const char *pattern, bool by_class, bool *on)
+{
+  unsigned n;
+  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
+  bool found = false;
+
+  *on = false;
+  for (unsigned i = 0; i < n; i++)
+    if (policy_glob(
+            pattern, by_class ? rules[i]->class_name : rules[i]->id, false)) {
+      found = true;
+      *on |= rules[i]->enabled;
+    }
+  return found;
+}
+
+static void
+warn_findings(const PolicyRule *rule,
+              const RulePack *pack,
+              char **names,
+              bool by_class,
+              GStrvBuilder *out)
+{
+  for (; names != NULL && *names != NULL; names++) {
+    g_autofree char *line = NULL;
+    bool on, found = any_rule(pack, *names, by_class, &on);
+
+    if (on)
+      continue;
+    line = g_strdup_printf("%s: rule \"%s\": %s detector rule %s \"%s\"",
+                           rule->origin,
+                           rule->id,
+                           found ? "every" : "no",
+                           by_class ? "is of class" : "is named",
+                           *names);
+    if (found) {
+      g_autofree char *head = g_steal_pointer(&line);
+
+      line = g_strconcat(head, " is switched off", NULL);
+    }
+    g_strv_builder_add(out, line);
+  }
+}
+
+static void
+warn_reviewers(const PolicyRule *rule, GStrvBuilder *out)
+{
+  unsigned reviewers = 0;
+
+  for (unsigned i = 0; i < rule->n_approvers; i++)
+    reviewers += rule->approvers[i].kind == APPROVER_REVIEWER;
+  if (reviewers > 0) {
+    g_autofree char *line = g_strdup_printf(
+        "%s: rule \"%s\": reviewers answer through a hub; without one %s",
+        rule->origin,
+        rule->id,
+        rule->by == BY_ANY && reviewers < rule->n_approvers
+            ? "only the others can"
+            : "what this rule holds is refused");
+
+    g_strv_builder_add(out, line);
+  }
+}
+
+char **
+policy_warnings(const Policy *policy, const RulePack *pack)
+{
+  g_autoptr(GStrvBuilder) out = g_strv_builder_new();
+
+  for (guint i = 0; i < policy->warnings->len; i++)
+    g_strv_builder_add(out, policy->warnings->pdata[i]);
+  if (!policy->fallback.set)
+    g_strv_builder_add(
+        out, "no file sets \"default\": what no rule allows is blocked");
+  if (!policy->tunnels.set)
+    g_strv_builder_add(
+        out, "no file sets \"tunnels\": hosts of no connection are blocked");
+  for (guint i = 0; i < policy->rules->len; i++) {
+    const PolicyRule *rule = policy->rules->pdata[i];
+
+    warn_reviewers(rule, out);
+    if (pack == NULL)
+      continue;
+    warn_findings(rule, pack, rule->match.finding_classes, true, out);
+    warn_findings(rule, pack, rule->match.finding_rules, false, out);
+  }
+  return g_strv_builder_end(out);
+}
