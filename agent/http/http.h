@@ -12,11 +12,12 @@
 #define HTTP_ERROR (http_error_quark())
 GQuark http_error_quark(void);
 typedef enum {
-  HTTP_ERROR_BAD_REQUEST, /* 400: framing or syntax that RFC 9112 forbids */
-  HTTP_ERROR_TOO_LARGE,   /* 431 for the head, 413 for a body */
-  HTTP_ERROR_VERSION,     /* 505 */
-  HTTP_ERROR_UNSUPPORTED, /* 501: a transfer coding other than chunked */
-  HTTP_ERROR_CODING       /* a content coding unknown, broken or too large */
+  HTTP_ERROR_BAD_REQUEST,    /* 400: framing or syntax that RFC 9112 forbids */
+  HTTP_ERROR_HEAD_TOO_LARGE, /* 431: a head or trailer section */
+  HTTP_ERROR_TOO_LARGE,      /* 413: a body, as sent or decoded */
+  HTTP_ERROR_VERSION,        /* 505 */
+  HTTP_ERROR_UNSUPPORTED,    /* 501: a transfer coding beside chunked */
+  HTTP_ERROR_CODING          /* 400: a content coding unknown or broken */
 } HttpErrorCode;
 
 /* ---- Header lists ---------------------------------------------------- */
