@@ -393,6 +393,8 @@ http_request_parse(const uint8_t *bytes,
   bool empty_line = false;
   *out = NULL;
   *consumed = 0;
+  if (len == 0)
+    return true; /* `bytes` may be NULL then */
   for (;;) {
     Span line;
     LineResult got = next_line(bytes, len, max_head, &pos, &line, error);
