@@ -3,10 +3,9 @@
  * level of nesting, no recursion and no allocation. */
 #include "kit/json.h"
 
+#include "kit/json-scan.h"
+
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 /* What the next token may be. */
 enum {
@@ -21,8 +20,8 @@ enum {
 
 G_DEFINE_QUARK(json - error - quark, json_error)
 
-/* Line and column in bytes of a position, for messages. Counted only on
- * failure. */
+/* Sets the error, with the line and the column in bytes, counted only now.
+ * Returns false, which is also the 0 that readers of a token's end return. */
 static bool
 fail_at(const JsonReader *reader,
         size_t pos,
@@ -62,83 +61,6 @@ fail_syntax(const JsonReader *reader,
                  error);
 }
 
-/* The length of the well-formed UTF-8 sequence (RFC 3629 section 4) of more
- * than one byte at `s`, or 0. */
-static inline size_t
-utf8_len(const uint8_t *s, size_t left)
-{
-  const uint8_t c = s[0];
-
-  if (c < 0xc2 || c > 0xf4)
-    return 0;
-  if (left < 2 || (s[1] & 0xc0) != 0x80)
-    return 0;
-  if (c < 0xe0)
-    return 2;
-  if (left < 3 || (s[2] & 0xc0) != 0x80)
-    return 0;
-  if (c < 0xf0) {
-    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f))
-      return 0;
-    return 3;
-  }
-  if (left < 4 || (s[3] & 0xc0) != 0x80)
-    return 0;
-  if ((c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f))
-    return 0;
-  return 4;
-}
-
-static inline bool
-is_plain(uint8_t c)
-{
-  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* The first position from `pos` whose byte is a quote, a backslash, a control
- * or not ASCII; `len` when there is none. */
-static inline size_t
-scan_plain(const char *text, size_t pos, size_t len)
-{
-#ifdef __SSE2__
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i space = _mm_set1_epi8(0x20);
-
-  while (len - pos >= 16) {
-    const __m128i b = _mm_loadu_si128((const __m128i *)(text + pos));
-    /* Signed: bytes from 0x80 are below the space as well. */
-    const __m128i odd = _mm_or_si128(
-        _mm_cmplt_epi8(b, space),
-        _mm_or_si128(_mm_cmpeq_epi8(b, quote), _mm_cmpeq_epi8(b, backslash)));
-    const unsigned mask = (unsigned)_mm_movemask_epi8(odd);
-
-    if (mask != 0)
-      return pos + (size_t)__builtin_ctz(mask);
-    pos += 16;
-  }
-#else
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-
-  while (len - pos >= 8) {
-    uint64_t b, quote, backslash, odd;
-
-    memcpy(&b, text + pos, 8);
-    quote = b ^ ones * '"';
-    backslash = b ^ ones * '\\';
-    /* A byte's high bit: below 0x20, equal to either, or not ASCII. The exact
-     * place is found below, so borrows between bytes do no harm. */
-    odd = (b - ones * 0x20) | (quote - ones) | (backslash - ones) | b;
-    if ((odd & ones * 0x80) != 0)
-      break;
-    pos += 8;
-  }
-#endif
-  while (pos < len && is_plain((uint8_t)text[pos]))
-    pos++;
-  return pos;
-}
-
 static bool
 is_hex4(const char *s, size_t left)
 {
@@ -146,13 +68,34 @@ is_hex4(const char *s, size_t left)
          g_ascii_isxdigit(s[2]) && g_ascii_isxdigit(s[3]);
 }
 
-/* Reads the string whose opening quote is at token->start. */
-static bool
-read_string(const JsonReader *reader, JsonToken *token, GError **error)
+static inline bool
+is_short_escape(char c)
+{
+  switch (c) {
+  case '"':
+  case '\\':
+  case '/':
+  case 'b':
+  case 'f':
+  case 'n':
+  case 'r':
+  case 't':
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Returns the end of the string whose opening quote is at `start`, or 0. */
+static size_t
+read_string(const JsonReader *reader,
+            size_t start,
+            bool *escaped,
+            GError **error)
 {
   const char *text = reader->text;
   const size_t len = reader->len;
-  size_t pos = token->start + 1;
+  size_t pos = start + 1;
 
   for (;;) {
     size_t n;
@@ -162,10 +105,9 @@ read_string(const JsonReader *reader, JsonToken *token, GError **error)
       return fail_syntax(reader, pos, "", error);
     switch (text[pos]) {
     case '"':
-      token->end = pos + 1;
-      return true;
+      return pos + 1;
     case '\\':
-      token->escaped = true;
+      *escaped = true;
       if (len - pos < 2)
         return fail_syntax(reader, len, "", error);
       if (text[pos + 1] == 'u') {
@@ -173,8 +115,7 @@ read_string(const JsonReader *reader, JsonToken *token, GError **error)
           return fail_syntax(reader, pos, "\\u needs four hex digits", error);
         pos += 6;
       } else {
-        if (text[pos + 1] == '\0' ||
-            strchr("\"\\/bfnrt", text[pos + 1]) == NULL)
+        if (!is_short_escape(text[pos + 1]))
           return fail_syntax(reader, pos, "unknown escape", error);
         pos += 2;
       }
@@ -195,10 +136,16 @@ read_string(const JsonReader *reader, JsonToken *token, GError **error)
   }
 }
 
+static inline bool
+is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
 static size_t
 skip_digits(const JsonReader *reader, size_t pos)
 {
-  while (pos < reader->len && g_ascii_isdigit(reader->text[pos]))
+  while (pos < reader->len && is_digit(reader->text[pos]))
     pos++;
   return pos;
 }
@@ -209,11 +156,11 @@ char_at(const JsonReader *reader, size_t pos)
   return pos < reader->len ? reader->text[pos] : '\0';
 }
 
-/* Reads the number that begins at token->start. */
-static bool
-read_number(const JsonReader *reader, JsonToken *token, GError **error)
+/* Returns the end of the number that begins at `start`, or 0. */
+static size_t
+read_number(const JsonReader *reader, size_t start, GError **error)
 {
-  const size_t first = token->start + (char_at(reader, token->start) == '-');
+  const size_t first = start + (char_at(reader, start) == '-');
   size_t pos = skip_digits(reader, first);
   size_t digits;
   char c;
@@ -241,31 +188,27 @@ read_number(const JsonReader *reader, JsonToken *token, GError **error)
   c = char_at(reader, pos);
   if (g_ascii_isalnum(c) || c == '.' || c == '+' || c == '-' || c == '_')
     return fail_syntax(reader, pos, "a number ends here", error);
-  token->end = pos;
-  token->type = JSON_NUMBER;
-  return true;
+  return pos;
 }
 
-static bool
+/* Returns the end of `word`, which must stand at `start`, or 0. */
+static size_t
 read_word(const JsonReader *reader,
-          JsonToken *token,
+          size_t start,
           const char *word,
-          JsonType type,
+          size_t len,
           GError **error)
 {
-  const size_t len = strlen(word);
-  const size_t left = reader->len - token->start;
+  const char *text = reader->text + start;
+  const size_t left = reader->len - start;
   size_t same = 0;
 
-  while (same < len && same < left &&
-         reader->text[token->start + same] == word[same])
+  if (left >= len && memcmp(text, word, len) == 0)
+    return start + len;
+  while (same < left && text[same] == word[same])
     same++;
-  if (same < len)
-    return fail_syntax(
-        reader, token->start + same, "expected true, false or null", error);
-  token->type = type;
-  token->end = token->start + len;
-  return true;
+  return fail_syntax(
+      reader, start + same, "expected true, false or null", error);
 }
 
 static inline size_t
@@ -304,18 +247,15 @@ state_after_value(const JsonReader *reader)
   return reader->depth == 0 ? AT_END : AT_COMMA_OR_CLOSE;
 }
 
-static bool
-open_container(JsonReader *reader,
-               JsonToken *token,
-               bool object,
-               GError **error)
+static size_t
+open_container(JsonReader *reader, size_t start, bool object, GError **error)
 {
   const unsigned level = reader->depth;
   const uint64_t bit = UINT64_C(1) << (level % 64);
 
   if (level == JSON_MAX_DEPTH)
     return fail_at(reader,
-                   token->start,
+                   start,
                    JSON_ERROR_DEPTH,
                    "nested deeper than " G_STRINGIFY(JSON_MAX_DEPTH) " levels",
                    error);
@@ -325,77 +265,66 @@ open_container(JsonReader *reader,
     reader->is_object[level / 64] &= ~bit;
   reader->depth++;
   reader->state = object ? AT_KEY_OR_CLOSE : AT_VALUE_OR_CLOSE;
-  token->type = object ? JSON_OBJECT_BEGIN : JSON_ARRAY_BEGIN;
-  token->end = token->start + 1;
-  return true;
+  return start + 1;
 }
 
-static bool
-close_container(JsonReader *reader, JsonToken *token)
+/* Reads a value that begins at `start`; returns its end, or 0. */
+static size_t
+read_value(JsonReader *reader,
+           size_t start,
+           JsonType *type,
+           bool *escaped,
+           GError **error)
 {
-  token->type = in_object(reader) ? JSON_OBJECT_END : JSON_ARRAY_END;
-  token->end = token->start + 1;
-  token->depth = --reader->depth;
-  reader->state = state_after_value(reader);
-  return true;
-}
+  size_t end;
 
-/* Reads a value that begins at token->start; containers set the state. */
-static bool
-read_value(JsonReader *reader, JsonToken *token, GError **error)
-{
-  bool ok;
-
-  switch (reader->text[token->start]) {
+  switch (reader->text[start]) {
   case '"':
-    token->type = JSON_STRING;
-    ok = read_string(reader, token, error);
+    *type = JSON_STRING;
+    end = read_string(reader, start, escaped, error);
     break;
   case '{':
-    return open_container(reader, token, true, error);
+    *type = JSON_OBJECT_BEGIN;
+    return open_container(reader, start, true, error);
   case '[':
-    return open_container(reader, token, false, error);
+    *type = JSON_ARRAY_BEGIN;
+    return open_container(reader, start, false, error);
   case 't':
-    ok = read_word(reader, token, "true", JSON_TRUE, error);
+    *type = JSON_TRUE;
+    end = read_word(reader, start, "true", 4, error);
     break;
   case 'f':
-    ok = read_word(reader, token, "false", JSON_FALSE, error);
+    *type = JSON_FALSE;
+    end = read_word(reader, start, "false", 5, error);
     break;
   case 'n':
-    ok = read_word(reader, token, "null", JSON_NULL, error);
-    break;
-  case '-':
-  case '0':
-  case '1':
-  case '2':
-  case '3':
-  case '4':
-  case '5':
-  case '6':
-  case '7':
-  case '8':
-  case '9':
-    ok = read_number(reader, token, error);
+    *type = JSON_NULL;
+    end = read_word(reader, start, "null", 4, error);
     break;
   default:
-    return fail_syntax(reader, token->start, "expected a value", error);
+    if (reader->text[start] != '-' && !is_digit(reader->text[start]))
+      return fail_syntax(reader, start, "expected a value", error);
+    *type = JSON_NUMBER;
+    end = read_number(reader, start, error);
+    break;
   }
-  if (ok)
+  if (end != 0)
     reader->state = state_after_value(reader);
-  return ok;
+  return end;
 }
 
-static bool
-read_key(JsonReader *reader, JsonToken *token, GError **error)
+static size_t
+read_key(JsonReader *reader, size_t start, bool *escaped, GError **error)
 {
-  if (reader->text[token->start] != '"')
+  size_t end;
+
+  if (reader->text[start] != '"')
     return fail_syntax(
-        reader, token->start, "expected a name in double quotes", error);
-  token->type = JSON_KEY;
-  if (!read_string(reader, token, error))
-    return false;
-  reader->state = AT_COLON;
-  return true;
+        reader, start, "expected a name in double quotes", error);
+  end = read_string(reader, start, escaped, error);
+  if (end != 0)
+    reader->state = AT_COLON;
+  return end;
 }
 
 void
@@ -436,40 +365,46 @@ skip_separator(const JsonReader *reader,
 bool
 json_next(JsonReader *reader, JsonToken *token, GError **error)
 {
-  size_t pos = skip_space(reader->text, reader->pos, reader->len);
+  size_t start = skip_space(reader->text, reader->pos, reader->len);
+  unsigned depth = reader->depth;
   uint8_t state = reader->state;
-  JsonToken found = {.depth = reader->depth};
-  bool ok;
+  JsonType type = JSON_END;
+  bool escaped = false;
+  size_t end;
   char c;
 
   if ((state == AT_COLON || state == AT_COMMA_OR_CLOSE) &&
-      !skip_separator(reader, &pos, &state, error))
+      !skip_separator(reader, &start, &state, error))
     return false;
-  found.start = pos;
-  if (pos == reader->len) {
-    if (state != AT_END)
-      return fail_syntax(reader, pos, "", error);
-    found.type = JSON_END;
-    found.end = pos;
-    *token = found;
-    reader->pos = pos;
-    return true;
+  c = char_at(reader, start);
+  if (start == reader->len || state == AT_END) {
+    if (start != reader->len || state != AT_END)
+      return fail_syntax(
+          reader, start, "expected nothing after the document", error);
+    end = start;
+  } else if (state == AT_COMMA_OR_CLOSE ||
+             (state == AT_KEY_OR_CLOSE && c == '}') ||
+             (state == AT_VALUE_OR_CLOSE && c == ']')) {
+    type = in_object(reader) ? JSON_OBJECT_END : JSON_ARRAY_END;
+    depth = --reader->depth;
+    reader->state = state_after_value(reader);
+    end = start + 1;
+  } else if (state == AT_KEY || state == AT_KEY_OR_CLOSE) {
+    type = JSON_KEY;
+    end = read_key(reader, start, &escaped, error);
+  } else {
+    end = read_value(reader, start, &type, &escaped, error);
   }
-  c = reader->text[pos];
-  if (state == AT_END)
-    return fail_syntax(
-        reader, pos, "expected nothing after the document", error);
-  if (state == AT_COMMA_OR_CLOSE || (state == AT_KEY_OR_CLOSE && c == '}') ||
-      (state == AT_VALUE_OR_CLOSE && c == ']'))
-    ok = close_container(reader, &found);
-  else if (state == AT_KEY || state == AT_KEY_OR_CLOSE)
-    ok = read_key(reader, &found, error);
-  else
-    ok = read_value(reader, &found, error);
-  if (!ok)
+  if (end == 0)
     return false;
-  reader->pos = found.end;
-  *token = found;
+  /* Field by field: copying a whole token just written stalls the store
+   * buffer for longer than reading a short token takes. */
+  token->type = type;
+  token->start = start;
+  token->end = end;
+  token->depth = depth;
+  token->escaped = escaped;
+  reader->pos = end;
   return true;
 }
 
@@ -489,174 +424,4 @@ json_skip(JsonReader *reader, const JsonToken *at, GError **error)
     } while (token.depth != depth);
   }
   return true;
-}
-
-static uint32_t
-hex4(const char *s)
-{
-  return (uint32_t)(g_ascii_xdigit_value(s[0]) << 12 |
-                    g_ascii_xdigit_value(s[1]) << 8 |
-                    g_ascii_xdigit_value(s[2]) << 4 |
-                    g_ascii_xdigit_value(s[3]));
-}
-
-/* Decodes the escape at `s` of a string that json_next() accepted. Writes its
- * UTF-8 into out and the length of the escape into *raw; returns the length
- * of the UTF-8. */
-static size_t
-decode_escape(const char *s, const char *end, char out[6], size_t *raw)
-{
-  static const char from[] = "\"\\/bfnrt";
-  static const char to[] = "\"\\/\b\f\n\r\t";
-  uint32_t c;
-
-  if (s[1] != 'u') {
-    out[0] = to[strchr(from, s[1]) - from];
-    *raw = 2;
-    return 1;
-  }
-  c = hex4(s + 2);
-  *raw = 6;
-  if (c >= 0xd800 && c <= 0xdbff && end - s >= 12 && s[6] == '\\' &&
-      s[7] == 'u' && hex4(s + 8) >= 0xdc00 && hex4(s + 8) <= 0xdfff) {
-    c = 0x10000 + ((c - 0xd800) << 10) + (hex4(s + 8) - 0xdc00);
-    *raw = 12;
-  } else if (c >= 0xd800 && c <= 0xdfff) {
-    c = 0xfffd;
-  }
-  if (c == 0) {
-    out[0] = '\0';
-    return 1;
-  }
-  return (size_t)g_unichar_to_utf8(c, out);
-}
-
-/* The next piece of a string's inside: up to a backslash, or one escape.
- * `text` points to the decoded bytes, of which `raw` became `len`. */
-typedef struct {
-  const char *text;
-  size_t len;
-  size_t raw;
-  char buffer[6];
-} Piece;
-
-static bool
-next_piece(const char *s, const char *end, Piece *piece)
-{
-  if (s == end)
-    return false;
-  if (*s == '\\') {
-    piece->text = piece->buffer;
-    piece->len = decode_escape(s, end, piece->buffer, &piece->raw);
-  } else {
-    const char *escape = memchr(s, '\\', (size_t)(end - s));
-
-    piece->text = s;
-    piece->len = piece->raw = (size_t)((escape ? escape : end) - s);
-  }
-  return true;
-}
-
-void
-json_unescape(const char *text, const JsonToken *token, GString *out)
-{
-  const char *s = text + token->start + 1;
-  const char *end = text + token->end - 1;
-  Piece piece;
-
-  if (!token->escaped) {
-    g_string_append_len(out, s, end - s);
-    return;
-  }
-  for (; next_piece(s, end, &piece); s += piece.raw)
-    g_string_append_len(out, piece.text, (gssize)piece.len);
-}
-
-bool
-json_token_is(const char *text, const JsonToken *token, const char *name)
-{
-  const char *s = text + token->start + 1;
-  const char *end = text + token->end - 1;
-  size_t left = strlen(name);
-  Piece piece;
-
-  if (!token->escaped)
-    return (size_t)(end - s) == left && memcmp(s, name, left) == 0;
-  for (; next_piece(s, end, &piece); s += piece.raw) {
-    if (piece.len > left || memcmp(piece.text, name, piece.len) != 0)
-      return false;
-    name += piece.len;
-    left -= piece.len;
-  }
-  return left == 0;
-}
-
-void
-json_escape(GString *out, const char *text, gssize len)
-{
-  static const char hex[] = "0123456789abcdef";
-  static const char from[] = "\"\\\b\f\n\r\t";
-  static const char to[] = "\"\\bfnrt";
-  const size_t n = len < 0 ? strlen(text) : (size_t)len;
-  size_t pos = 0;
-
-  while (pos < n) {
-    size_t plain = scan_plain(text, pos, n);
-    const char *shortcut;
-    char c;
-
-    g_string_append_len(out, text + pos, (gssize)(plain - pos));
-    pos = plain;
-    if (pos == n)
-      return;
-    c = text[pos];
-    if ((uint8_t)c >= 0x80) {
-      size_t width = utf8_len((const uint8_t *)text + pos, n - pos);
-
-      g_string_append_len(
-          out, width ? text + pos : "\xef\xbf\xbd", width ? (gssize)width : 3);
-      pos += MAX(width, 1);
-      continue;
-    }
-    shortcut = c != '\0' ? strchr(from, c) : NULL;
-    if (shortcut != NULL) {
-      const char pair[] = {'\\', to[shortcut - from]};
-
-      g_string_append_len(out, pair, 2);
-    } else {
-      const char code[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-
-      g_string_append_len(out, code, 6);
-    }
-    pos++;
-  }
-}
-
-void
-json_unescape_mapped(const char *text,
-                     const JsonToken *token,
-                     GString *out,
-                     GArray *map)
-{
-  const char *begin = text + token->start;
-  const char *s = begin + 1;
-  const char *end = text + token->end - 1;
-  Piece piece;
-  guint32 end_at = (guint32)(end - begin);
-
-  g_assert(g_array_get_element_size(map) == sizeof(guint32));
-  g_assert((size_t)(end - begin) <= G_MAXUINT32);
-  for (; next_piece(s, end, &piece); s += piece.raw) {
-    const guint32 at = (guint32)(s - begin);
-    const guint32 step = *s == '\\' ? 0 : 1;
-    const guint first = map->len;
-    guint32 *to;
-
-    g_string_append_len(out, piece.text, (gssize)piece.len);
-    g_array_set_size(map, first + (guint)piece.len);
-    to = &g_array_index(map, guint32, first);
-    for (guint32 i = 0; i < (guint32)piece.len; i++)
-      to[i] = at + i * step;
-  }
-  g_array_append_val(map, end_at);
 }
