@@ -27,7 +27,11 @@ typedef enum { DIRECTION_REQUEST, DIRECTION_RESPONSE } Direction;
 const char *api_name(Api api);
 /* False when `name` is none of them; `out` untouched. */
 bool api_from_name(const char *name, Api *out);
-/* The shape that a request of this method and path (no query) speaks. */
+/* The shape that a request of this method and path speaks. What follows `?` is
+ * ignored; a version or provider prefix (/v1, /openai/v1, /api/v3 …) may come
+ * first; empty segments and percent escapes are read as servers do. What is
+ * not certain is API_OTHER, of which every leaf is read: other methods, dot
+ * segments, unknown paths. */
 Api api_from_path(const char *method, const char *path);
 /* True for the shapes that a model answers with generated text. */
 bool api_is_generation(Api api);

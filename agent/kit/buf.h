@@ -19,7 +19,8 @@ typedef struct {
   size_t max;
 } Buf;
 
-/* Empty, no memory yet; never holds more than `max` bytes. */
+/* Empty, no memory yet; never holds more than `max` bytes. One thread at a
+ * time. */
 void buf_init(Buf *buf, size_t max);
 /* Wipes and releases; the Buf is empty and usable again. */
 void buf_clear(Buf *buf);
@@ -38,7 +39,8 @@ bool buf_append_str(Buf *buf, const char *text) G_GNUC_WARN_UNUSED_RESULT;
 bool buf_printf(Buf *buf, const char *format, ...) G_GNUC_PRINTF(2, 3)
     G_GNUC_WARN_UNUSED_RESULT;
 /* Room for at least `len` more bytes at the end, to be written in place and
- * then counted by buf_commit(); NULL beyond the maximum. */
+ * then counted by buf_commit(); NULL beyond the maximum. Like every append it
+ * may move the bytes. */
 uint8_t *buf_reserve(Buf *buf, size_t len);
 void buf_commit(Buf *buf, size_t len);
 /* Drops `len` bytes (<= buf->len) from the front, wiping them. */

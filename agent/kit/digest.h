@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* All functions: any thread; a failure inside libcrypto ends the process, since
+ * a wrong digest must never be taken for one. */
+
 #define SHA256_LEN 32
 #define SHA256_HEX_SIZE 65 /* with NUL */
 
@@ -36,7 +39,7 @@ void hex_encode(const void *bytes, size_t len, char *out);
 /* False unless text is exactly 2 * out_len hex digits. */
 bool hex_decode(const char *text, uint8_t *out, size_t out_len);
 /* RFC 4648 base32 alphabet, lower case, no padding: first `chars` characters
- * of the encoding into out (chars + 1 bytes). */
+ * of the encoding (at most all of it) into out (chars + 1 bytes). */
 void base32_encode(const void *bytes, size_t len, char *out, size_t chars);
 /* RFC 4648 base64url without padding; free with g_free. */
 char *base64url_encode(const void *bytes, size_t len);

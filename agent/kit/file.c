@@ -13,8 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Largest secret file: keys and tokens are a few KiB. */
-#define MAX_SECRET_FILE ((size_t)1 << 20)
+/* Largest secret file: keys and tokens are a few KiB. One byte less than the
+ * largest Secret, which reading needs. */
+#define MAX_SECRET_FILE (((size_t)1 << 20) - 1)
+/* Least that a file which grows is asked for again. */
+#define READ_STEP ((size_t)4096)
 /* Random bytes in a temporary name: no two writers ever meet. */
 #define TEMP_RANDOM 8
 
@@ -50,6 +53,16 @@ fail_errno(GError **error, const char *what, const char *path)
 }
 
 static void
+fail_too_long(GError **error, const char *path, size_t max)
+{
+  fail(error,
+       G_FILE_ERROR_FAILED,
+       "%s is longer than %zu bytes, the most that is read",
+       path,
+       max);
+}
+
+static void
 close_fd(int *fd)
 {
   if (*fd >= 0)
@@ -58,7 +71,7 @@ close_fd(int *fd)
 
 #define AUTO_CLOSE __attribute__((cleanup(close_fd)))
 
-/* Another user's link could lead us into a folder of theirs choosing. */
+/* Another user's link could lead into a folder that they chose. */
 static bool
 check_link(const char *path, GError **error)
 {
@@ -208,11 +221,7 @@ open_regular(const char *path,
     return -1;
   }
   if (st->st_size < 0 || (uint64_t)st->st_size > max) {
-    fail(error,
-         G_FILE_ERROR_NOSPC,
-         "%s is longer than %zu bytes, the most that is read",
-         path,
-         max);
+    fail_too_long(error, path, max);
     return -1;
   }
   result = fd;
@@ -240,39 +249,48 @@ read_up_to(int fd, uint8_t *bytes, size_t len)
   return (ssize_t)done;
 }
 
+/* Reads to the end of the file, which may grow meanwhile, into a Buf whose
+ * maximum is one byte more than may be read. */
+static bool
+read_to_end(int fd, Buf *buf, size_t hint)
+{
+  size_t room = hint;
+
+  while (buf->len < buf->max) {
+    size_t want = MIN(room, buf->max - buf->len);
+    ssize_t n = read_up_to(fd, buf_reserve(buf, want), want);
+
+    if (n < 0)
+      return false;
+    buf_commit(buf, (size_t)n);
+    if ((size_t)n < want)
+      break;
+    room = MAX(buf->len, READ_STEP);
+  }
+  return true;
+}
+
 GBytes *
 file_read(const char *path, size_t max, GError **error)
 {
   g_auto(Buf) buf = {0};
   AUTO_CLOSE int fd = -1;
   struct stat st;
-  ssize_t n;
 
+  max = MIN(max, (size_t)G_MAXSSIZE / 2);
   fd = open_regular(path, 0, max, &st, error);
   if (fd < 0)
     return NULL;
-  buf_init(&buf, MAX((size_t)st.st_size, 1));
-  n = read_up_to(fd, buf_reserve(&buf, (size_t)st.st_size), (size_t)st.st_size);
-  if (n < 0) {
+  buf_init(&buf, max + 1);
+  if (!read_to_end(fd, &buf, (size_t)st.st_size + 1)) {
     fail_errno(error, "read", path);
     return NULL;
   }
-  buf_commit(&buf, (size_t)n);
+  if (buf.len > max) {
+    fail_too_long(error, path, max);
+    return NULL;
+  }
   return buf_steal(&buf);
-}
-
-typedef struct {
-  int fd;
-  ssize_t n;
-} SecretFill;
-
-static bool
-fill_from_fd(uint8_t *bytes, size_t len, void *data)
-{
-  SecretFill *fill = data;
-
-  fill->n = read_up_to(fill->fd, bytes, len);
-  return fill->n >= 0;
 }
 
 /* Ours or root's, and closed to everybody else. */
@@ -294,9 +312,21 @@ check_secret_file(const char *path, const struct stat *st, GError **error)
                 path,
                 (unsigned)(st->st_mode & 07777),
                 path);
-  if (st->st_size == 0)
-    return fail(error, G_FILE_ERROR_INVAL, "%s is empty", path);
   return true;
+}
+
+typedef struct {
+  int fd;
+  ssize_t n;
+} SecretFill;
+
+static bool
+fill_from_fd(uint8_t *bytes, size_t len, void *data)
+{
+  SecretFill *fill = data;
+
+  fill->n = read_up_to(fill->fd, bytes, len);
+  return fill->n >= 0;
 }
 
 Secret *
@@ -312,18 +342,25 @@ file_read_secret(const char *path, GError **error)
   if (fd < 0 || !check_secret_file(path, &st, error))
     return NULL;
   fill.fd = fd;
-  whole = secret_new_filled((size_t)st.st_size, fill_from_fd, &fill);
+  /* One byte more shows a file that grows: half a secret is none. */
+  whole = secret_new_filled((size_t)st.st_size + 1, fill_from_fd, &fill);
   if (whole == NULL) {
     fail_errno(error, "read", path);
     return NULL;
   }
   len = (size_t)fill.n;
+  if (len != (size_t)st.st_size) {
+    fail(error,
+         G_FILE_ERROR_AGAIN,
+         "%s changed while it was read: try again",
+         path);
+    return NULL;
+  }
   if (len > 0 && secret_bytes(whole)[len - 1] == '\n')
     len--;
   if (len == 0) {
     fail(error, G_FILE_ERROR_INVAL, "%s is empty", path);
     return NULL;
   }
-  return len == secret_len(whole) ? g_steal_pointer(&whole)
-                                  : secret_new(secret_bytes(whole), len);
+  return secret_new(secret_bytes(whole), len);
 }

@@ -7,24 +7,32 @@
 #include "kit/secret.h"
 
 /* Creates the folder (and its parents) with mode 0700; an existing one must
- * belong to this user and be writable by nobody else, else G_FILE_ERROR. */
+ * belong to this user and be writable by nobody else, else G_FILE_ERROR with
+ * what to do. A symbolic link is followed when this user or root made it. */
 bool file_private_dir(const char *path, GError **error);
 
 /* Writes beside, fsyncs, renames over, fsyncs the folder: after a crash the
- * file is the old or the new one, whole. mode as in open(2). */
+ * file is the old or the new one, whole. `mode` is the file's mode whatever
+ * the umask. A symbolic link at `path` is replaced, not followed. On failure
+ * (G_FILE_ERROR) the old file is untouched and nothing is left beside it; only
+ * a folder that cannot be synced fails with the new file in place. */
 bool file_replace(const char *path,
                   const void *bytes,
                   size_t len,
                   mode_t mode,
                   GError **error);
 
-/* Reads a regular file of at most `max` bytes; longer is an error that names
- * the limit. */
+/* Reads a regular file of at most `max` bytes, into memory that is wiped when
+ * the GBytes goes; longer is an error that names the limit. A FIFO, device or
+ * folder is refused, never waited for. */
 GBytes *file_read(const char *path, size_t max, GError **error);
 
-/* Reads a secret: a regular file that belongs to this user or root and that
- * group and others cannot read (0600 or stricter), at most 1 MiB; a single
- * trailing newline is dropped. Contents only ever in locked memory. */
+/* Reads a secret: a regular file (no symbolic link) that belongs to this user
+ * or root and that is closed to group and others (0600 or stricter), smaller
+ * than 1 MiB; a single trailing newline is dropped, and then something must be
+ * left. Contents only ever in locked memory. G_FILE_ERROR: _PERM for whom it
+ * belongs to or who could read it (says what to run), _LOOP for a link, _AGAIN
+ * when the file changed meanwhile. */
 Secret *file_read_secret(const char *path, GError **error);
 
 #endif

@@ -53,14 +53,18 @@ typedef struct {
 } JsonReader;
 
 void json_reader_init(JsonReader *reader, const char *text, size_t len);
-/* Reads the next token. False with JSON_ERROR (the message holds line, column
- * and what was expected, never the text) on anything that RFC 8259 does not
- * allow: unescaped control characters, lone surrogate escapes are allowed as
- * RFC 8259 section 8.2 does but decode to U+FFFD, invalid UTF-8, leading
- * zeros, trailing commas, a second value. A leading byte order mark is
- * refused (section 8.1). */
+/* Reads the next token; JSON_END again and again once the document is
+ * complete. False with JSON_ERROR (the message holds line, column in bytes
+ * and what was expected, never the text; token untouched, and the same again
+ * when called again) on anything that RFC 8259 does not allow: unescaped
+ * control characters, invalid UTF-8, leading zeros, trailing commas, a second
+ * value. A leading byte order mark is refused (section 8.1). Lone surrogate
+ * escapes are allowed as section 8.2 does but decode to U+FFFD. Duplicate names
+ * are the caller's to judge. Nothing is known about a document before JSON_END
+ * was read. */
 bool json_next(JsonReader *reader, JsonToken *token, GError **error);
-/* After KEY, or at a value's first token just read: skips that whole value. */
+/* After KEY, or at a value's first token just read: skips that whole value,
+ * checking it. Errors as json_next(). */
 bool json_skip(JsonReader *reader, const JsonToken *at, GError **error);
 
 /* Appends the decoded text (UTF-8; may hold U+0000) of a KEY or STRING token.
@@ -68,15 +72,18 @@ bool json_skip(JsonReader *reader, const JsonToken *at, GError **error);
 void json_unescape(const char *text, const JsonToken *token, GString *out);
 /* True when the token's decoded text equals `name` (NUL terminated). */
 bool json_token_is(const char *text, const JsonToken *token, const char *name);
-/* Appends `text` as the inside of a JSON string (quotes not added), escaping
- * only what section 7 requires. */
+/* Appends `text` (len bytes, or up to its NUL when len is -1) as the inside
+ * of a JSON string (quotes not added), escaping only what section 7 requires.
+ * Bytes that are not UTF-8 become U+FFFD, so that the result always is a JSON
+ * string. */
 void json_escape(GString *out, const char *text, gssize len);
 
-/* For an unescaped-text offset within a STRING token, the byte offset of the
- * raw representation in the document: map[] has decoded_len + 1 entries when
- * asked for. Maps spans found in decoded text back to the document. Appends
- * decoded text to `out`, and one guint32 raw offset relative to token->start
- * per decoded byte, plus one for the end, to `map` (GArray of guint32). */
+/* Maps spans found in decoded text back to the document. Appends the decoded
+ * text to `out`, and to `map` (GArray of guint32) one raw offset relative to
+ * token->start per decoded byte, plus one for the end: decoded_len + 1 entries.
+ * A decoded span [a, b) that begins and ends between characters stands in the
+ * document at [token->start + map[a], token->start + map[b]); all bytes of a
+ * character that was escaped map to its backslash. Tokens up to 4 GiB. */
 void json_unescape_mapped(const char *text,
                           const JsonToken *token,
                           GString *out,

@@ -15,8 +15,11 @@ typedef enum {
 
 /* Lines above this level are not written; set before threads start. */
 void log_set_level(LogLevel level);
-/* One line; control characters are escaped so that text from outside cannot
- * forge lines. Any thread. Callers never pass bodies, headers or secrets. */
+/* One line of about 4 KiB at most, written at once; control and invisible
+ * characters, backslashes and bytes that are not UTF-8 are escaped so that
+ * text from outside cannot forge lines. On a terminal the level is a word, else
+ * the prefix of sd-daemon(3). Any thread. Callers never pass bodies, headers
+ * or secrets. */
 void log_line(LogLevel level, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #define log_error(...) log_line(LOG_AT_ERROR, __VA_ARGS__)

@@ -20,16 +20,20 @@ typedef void (*LoopFdFunc)(uint32_t events, void *data);
  * and loop_quit() may be called from others. */
 Loop *loop_new(GError **error);
 
-/* Frees the loop. Posted calls that did not run yet are dropped with their
- * data untouched; all watches and timers must have been freed before. */
+/* Frees the loop. Posted and deferred calls that did not run yet are dropped
+ * with their data untouched: to run them, call loop_iterate(loop, 0) first. All
+ * watches and timers must have been freed before, and no other thread may post
+ * any more. */
 void loop_free(Loop *loop);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Loop, loop_free)
 
-/* Runs until loop_quit(). */
+/* Runs until loop_quit(); at once back when that was called before. */
 void loop_run(Loop *loop);
 
 /* Waits up to timeout_ms (-1: for ever) for one round of events and
- * dispatches it. Returns after at most one epoll_wait(2). */
+ * dispatches it: descriptors, then posted calls, timers, deferred calls.
+ * Returns after at most one epoll_wait(2), also without any event. Never
+ * inside a callback of the same loop. */
 void loop_iterate(Loop *loop, int timeout_ms);
 
 /* Ends loop_run() after the current round. Any thread. */
@@ -48,7 +52,10 @@ LoopWatch *loop_watch_new(Loop *loop,
                           uint32_t events,
                           LoopFdFunc func,
                           void *data);
-/* Replaces the set of events; 0 keeps only EPOLLERR and EPOLLHUP. */
+/* Replaces the set of events; 0 keeps only EPOLLERR and EPOLLHUP. Costs
+ * nothing when the set ends the round as it began it: the kernel is told once,
+ * before the loop waits again. Events that were taken away are not delivered
+ * even when they had already been reported. */
 void loop_watch_set(LoopWatch *watch, uint32_t events);
 /* Ends the watch, before the fd is closed. Safe inside any callback of the
  * loop, its own included: it is not called again. Accepts NULL. */
@@ -57,21 +64,27 @@ void loop_watch_free(LoopWatch *watch);
 /* A timer, not armed. */
 LoopTimer *loop_timer_new(Loop *loop, LoopFunc func, void *data);
 /* Arms it to fire once after `ms` milliseconds (0: in the next round), or
- * disarms it with a negative value. Re-arming replaces the former time. */
+ * disarms it with a negative value. Re-arming replaces the former time; moving
+ * it later or disarming it is a few stores. Inside callbacks the time counts
+ * from loop_now_us(). Timers fire in the order of their times, those of one
+ * time as they were armed; up to 1 ms late, never early. */
 void loop_timer_set(LoopTimer *timer, int64_t ms);
 /* Safe inside any callback of the loop. Accepts NULL. */
 void loop_timer_free(LoopTimer *timer);
 
-/* Calls func(data) on the loop's thread before it waits again: work that must
- * not re-enter the current call chain. Loop's thread only. */
+/* Calls func(data) on the loop's thread before it waits again, in order: work
+ * that must not re-enter the current call chain. It cannot be taken back; what
+ * may have to be is a timer of 0 ms. Loop's thread only. */
 void loop_defer(Loop *loop, LoopFunc func, void *data);
 
 /* The same from any thread; calls run in the order in which one thread posted
- * them. A full memory barrier lies between post and run. */
+ * them, and what they post runs in the next round. A full memory barrier lies
+ * between post and run. The queue has no maximum of its own: each caller
+ * bounds what it has under way. */
 void loop_post(Loop *loop, LoopFunc func, void *data);
 
-/* CLOCK_MONOTONIC in microseconds, read once per round: cheap enough for
- * every event. Loop's thread only. */
+/* CLOCK_MONOTONIC in microseconds, read once per round (outside of callbacks,
+ * now): cheap enough for every event. Loop's thread only. */
 int64_t loop_now_us(const Loop *loop);
 
 #endif

@@ -8,11 +8,14 @@
 
 typedef struct worker_pool WorkerPool;
 
-/* Starts `threads` (1 to 64) pthreads; at most max_queued jobs wait. Threads
- * start with all signals blocked. */
+/* Starts `threads` (1 to 64) pthreads; at most max_queued (1 or more) jobs
+ * wait. Threads start with all signals blocked. Never NULL: fewer threads will
+ * do, and the process ends when the kernel refuses even one. */
 WorkerPool *worker_pool_new(unsigned threads, unsigned max_queued);
 /* Finishes the running jobs, drops the waiting ones (their done is called
- * with cancelled = true on the calling thread), joins. Accepts NULL. */
+ * with cancelled = true on the calling thread), joins. What finished has been
+ * posted to its reply loop, which must outlive the pool and be iterated once
+ * more for the last done calls. Not from a job. Accepts NULL. */
 void worker_pool_free(WorkerPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkerPool, worker_pool_free)
 
