@@ -41,6 +41,9 @@ typedef struct {
   unsigned needed;
 } ApproveNeed;
 
+/* What this rule asks; frees as part of its HeldRequest. */
+ApproveNeed *approve_need_new(const PolicyRule *rule);
+
 /* A request to be held; the queue takes it. Texts are shown to people as they
  * are: what is masked is masked already in `masked_text`; `text` never leaves
  * the process but to the owner's own terminal or window. */
@@ -104,9 +107,10 @@ ApproveTicket *approve_hold(ApproveQueue *queue,
                             void (*decided)(const Decision *decision,
                                             void *data),
                             void *data);
-/* The client left: decided is not called any more. reply_loop's thread. */
+/* The client left: decided is not called any more; frees the ticket.
+ * reply_loop's thread. Accepts NULL. */
 void approve_withdraw(ApproveTicket *ticket);
-/* After decided ran. reply_loop's thread. */
+/* After decided ran, or inside it. reply_loop's thread. Accepts NULL. */
 void approve_ticket_free(ApproveTicket *ticket);
 
 /* An answer by one approver. `digest`: what was shown to them (the original's,

@@ -52,6 +52,8 @@ typedef struct {
   char *host; /* the governed host that it is for, as policy sees it */
   Api api;
   bool completions; /* typed keystrokes */
+  bool auth;        /* a credential is exchanged with its issuer: the body is
+                       bounded, forwarded as it is and never recorded */
 } Route;
 void route_clear(Route *route);
 /* connect_host: the host of the CONNECT, or NULL for a base-URL request, whose

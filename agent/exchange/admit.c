@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Before a body is read: who asks, is the agent ready for it, where would it
+ * go; everything that can be refused without reading is refused here. */
+#include "exchange/state.h"
+
+/* Clients fall back to HTTP at once on 426, and only on 426. */
+static bool
+refuse_upgrade(Exchange *exchange)
+{
+  const HttpHeaders *headers = exchange->request->headers;
+
+  if (!http_headers_has_token(headers, "connection", "upgrade") ||
+      !http_headers_get(headers, "upgrade"))
+    return false;
+  exchange_fail(exchange,
+                426,
+                "upgrade_refused",
+                "WebSocket is not inspected here. Use HTTP.");
+  return true;
+}
+
+static bool
+ready(Exchange *exchange)
+{
+  ExchangeEnv *env = exchange->env;
+  g_autofree char *sick = NULL;
+  g_autofree char *message = NULL;
+
+  if (env->draining) {
+    http_conn_close_after(exchange->conn);
+    exchange_fail(exchange,
+                  503,
+                  "agent_stopping",
+                  "hoop-agent is stopping. Try again when it runs.");
+    return false;
+  }
+  if (env->paused) {
+    message = g_strdup_printf("hoop-agent is paused (%s). "
+                              "Run `hoop-agent resume`.",
+                              env->paused);
+    exchange_refuse(exchange, "agent_paused", message);
+    return false;
+  }
+  sick = env->journal ? journal_health(env->journal) : NULL;
+  if (sick) {
+    message = g_strdup_printf("Nothing is forwarded that cannot be recorded: "
+                              "%s. See `hoop-agent status`.",
+                              sick);
+    exchange_refuse(exchange, "journal_unavailable", message);
+    return false;
+  }
+  return true;
+}
+
+static bool
+identify(Exchange *exchange)
+{
+  g_autoptr(GError) error = NULL;
+  const char *client;
+
+  exchange->person =
+      identity_current(exchange->env->identity,
+                       connection_issuer(exchange->connection),
+                       &error);
+  if (!exchange->person) {
+    exchange_refuse(exchange, "not_signed_in", error->message);
+    return false;
+  }
+  if (!connection_holds_credential(exchange->connection)) {
+    client = exchange->caller->processes ? exchange->caller->processes[0]
+                                         : "unknown";
+    exchange->client = g_strdup(client);
+    return true;
+  }
+  client = connection_client(
+      exchange->connection, exchange->request->headers, &error);
+  if (!client) {
+    exchange_fail(exchange, 401, "unknown_client", error->message);
+    return false;
+  }
+  exchange->client = g_strdup(client);
+  return true;
+}
+
+/* The bearer token that the client sends, for the endpoints that came with
+ * it. */
+static const char *
+bearer(const HttpHeaders *headers)
+{
+  const char *value = http_headers_get(headers, "authorization");
+
+  if (value && g_ascii_strncasecmp(value, "bearer ", 7) == 0)
+    return value + 7;
+  return NULL;
+}
+
+static bool
+route(Exchange *exchange)
+{
+  const HttpRequest *request = exchange->request;
+  g_autoptr(GError) error = NULL;
+
+  if (connection_route(exchange->connection,
+                       exchange->connect_host,
+                       request->method,
+                       exchange->path,
+                       request->query,
+                       bearer(request->headers),
+                       &exchange->route,
+                       &error))
+    return true;
+  exchange_fail(exchange, 404, "unknown_path", error->message);
+  return false;
+}
+
+static void
+known_caller(void *data)
+{
+  Exchange *exchange = data;
+
+  if (exchange_is_gone(exchange) || exchange->answered)
+    return;
+  if (!identify(exchange))
+    return;
+  if (exchange->request->content_length >
+      (int64_t)exchange->env->limits.max_body) {
+    exchange_fail(exchange,
+                  413,
+                  "body_too_large",
+                  "The request body is larger than [limits] max-body allows. "
+                  "Send less context, or ask who runs the agent to raise it.");
+    return;
+  }
+  http_conn_read_body(exchange->conn);
+}
+
+void
+exchange_admit(Exchange *exchange)
+{
+  /* The route comes first: it names the API, so that every refusal after it
+   * has that API's form. */
+  if (!route(exchange) || refuse_upgrade(exchange) || !ready(exchange))
+    return;
+  if (exchange->caller->resolved) {
+    known_caller(exchange);
+    return;
+  }
+  exchange->caller->waiting = known_caller;
+  exchange->caller->waiting_data = exchange;
+}

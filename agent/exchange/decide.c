@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the whole body to a decision: decode, inspect (large bodies on a
+ * worker), judge, and then refuse, hold, mask or let go. */
+#include "exchange/state.h"
+#include <string.h>
+
+/* More than this would stall the data thread for over a millisecond. */
+#define WORKER_BYTES (256 * 1024)
+/* Sign-in and token requests are a few hundred bytes; what is larger is
+ * something else on that path. */
+#define MAX_AUTH_BODY (16 * 1024)
+
+static void judge_request(Exchange *exchange);
+
+/* The body with its content coding removed; NULL after a refusal. */
+static GBytes *
+decode(Exchange *exchange)
+{
+  const char *coding =
+      http_headers_get(exchange->request->headers, "content-encoding");
+  g_auto(Buf) plain = { 0 };
+  g_autoptr(HttpDecoder) decoder = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!coding || g_ascii_strcasecmp(coding, "identity") == 0)
+    return buf_steal(&exchange->incoming);
+  buf_init(&plain, exchange->env->limits.max_body);
+  decoder = http_decoder_new(coding, &error);
+  if (!decoder || !http_decoder_feed(decoder,
+                                     buf_bytes(&exchange->incoming),
+                                     exchange->incoming.len,
+                                     &plain,
+                                     &error) ||
+      !http_decoder_finish(decoder, &error)) {
+    exchange_refuse(exchange, "body_not_readable", error->message);
+    return NULL;
+  }
+  buf_clear(&exchange->incoming);
+  if (!exchange_count(exchange, plain.len)) {
+    exchange_fail(exchange, 413, "held_bytes", "[limits] held-bytes is met.");
+    return NULL;
+  }
+  return buf_steal(&plain);
+}
+
+/* What a worker needs; the exchange waits meanwhile. */
+typedef struct {
+  Exchange *exchange;
+  Detector *detector;
+  Api api;
+  Direction direction;
+  char *type;
+  GBytes *body;
+  Inspection *result;
+  GError *error;
+  InspectThen then;
+} Inspect;
+
+static void
+inspect_job(void *data)
+{
+  Inspect *job = data;
+  g_autoptr(DetectorScratch) scratch =
+      detector_scratch_new(job->detector, &job->error);
+
+  if (scratch)
+    job->result = inspection_new(scratch,
+                                 job->api,
+                                 job->direction,
+                                 job->type,
+                                 job->body,
+                                 &inspect_default_limits,
+                                 &job->error);
+}
+
+static void
+inspect_done(void *data, bool cancelled)
+{
+  Inspect *job = data;
+  Exchange *exchange = job->exchange;
+
+  if (!cancelled && !exchange_is_gone(exchange) && !exchange->answered)
+    job->then(exchange, g_steal_pointer(&job->result), job->error);
+  inspection_free(job->result);
+  g_clear_error(&job->error);
+  g_bytes_unref(job->body);
+  g_free(job->type);
+  detector_unref(job->detector);
+  g_free(job);
+  exchange_unref(exchange);
+}
+
+void
+exchange_read(Exchange *exchange,
+              Direction direction,
+              const char *type,
+              GBytes *body,
+              InspectThen then)
+{
+  ExchangeEnv *env = exchange->env;
+  g_autoptr(GError) error = NULL;
+  Inspection *inspection;
+  Inspect *job;
+
+  if (g_bytes_get_size(body) > WORKER_BYTES) {
+    job = g_new0(Inspect, 1);
+    *job = (Inspect){ .exchange = exchange_ref(exchange),
+                      .detector = detector_ref(env->detector),
+                      .api = exchange->route.api,
+                      .direction = direction,
+                      .type = g_strdup(type),
+                      .body = g_bytes_ref(body),
+                      .then = then };
+    if (worker_run(env->workers, env->loop, inspect_job, inspect_done, job))
+      return;
+    inspect_done(job, true);
+    exchange_refuse(exchange,
+                    "agent_busy",
+                    "Too many large bodies wait for inspection. Try again.");
+    return;
+  }
+  inspection = inspection_new(env->scratch,
+                              exchange->route.api,
+                              direction,
+                              type,
+                              body,
+                              &inspect_default_limits,
+                              &error);
+  then(exchange, inspection, error);
+}
+
+static void
+request_read(Exchange *exchange, Inspection *inspection, const GError *error)
+{
+  if (!inspection) {
+    exchange_refuse(exchange, "body_not_readable", error->message);
+    return;
+  }
+  exchange->inspection = inspection;
+  judge_request(exchange);
+}
+
+void
+exchange_inspect(Exchange *exchange)
+{
+  const char *type =
+      http_headers_get(exchange->request->headers, "content-type");
+
+  exchange->body = decode(exchange);
+  if (!exchange->body)
+    return;
+  if (exchange->route.auth &&
+      g_bytes_get_size(exchange->body) > MAX_AUTH_BODY) {
+    exchange_refuse(exchange,
+                    "body_too_large",
+                    "This is too large for a sign-in or token request.");
+    return;
+  }
+  if (!exchange->env->detector || exchange->route.auth) {
+    /* Measuring mode, or the exchange of a credential with its issuer. */
+    exchange->forward = g_bytes_ref(exchange->body);
+    record_request(exchange, exchange_go);
+    return;
+  }
+  exchange_read(
+      exchange, DIRECTION_REQUEST, type, exchange->body, request_read);
+}
+
+/* Every finding is masked in the record, whatever was allowed. */
+static bool
+prepare_record(Exchange *exchange)
+{
+  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
+  const GArray *judged = verdict_masked_spans(exchange->verdict);
+  g_autoptr(GError) error = NULL;
+  const Finding *findings;
+  unsigned n;
+
+  findings = inspection_findings(exchange->inspection, &n);
+  for (unsigned i = 0; i < n; i++) {
+    MaskSpan span = { findings[i].field,
+                      findings[i].start,
+                      findings[i].end,
+                      findings[i].rule->id };
+
+    g_array_append_val(spans, span);
+  }
+  if (judged->len)
+    g_array_append_vals(spans, judged->data, judged->len);
+  exchange->record = inspection_rewrite(exchange->inspection,
+                                        exchange->env->masker,
+                                        exchange->scope,
+                                        spans,
+                                        &error);
+  if (!exchange->record)
+    exchange_refuse(exchange, "cannot_mask", error->message);
+  return exchange->record != NULL;
+}
+
+/* Decides which spans are masked in what goes out. */
+static bool
+prepare_forward(Exchange *exchange, const GArray *spans)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_clear_pointer(&exchange->forward, g_bytes_unref);
+  exchange->forward = inspection_rewrite(exchange->inspection,
+                                         exchange->env->masker,
+                                         exchange->scope,
+                                         spans,
+                                         &error);
+  exchange->masked = spans->len > 0;
+  if (!exchange->forward)
+    exchange_refuse(exchange, "cannot_mask", error->message);
+  return exchange->forward != NULL;
+}
+
+static void
+answered(Exchange *exchange, Outcome outcome, const char *reason)
+{
+  g_autofree char *message = NULL;
+  g_autofree char *sentence = verdict_sentence(exchange->verdict);
+
+  switch (outcome) {
+  case OUTCOME_APPROVED:
+    exchange->env->stats.approved++;
+    record_request(exchange, exchange_go);
+    return;
+  case OUTCOME_APPROVED_MASKED:
+    exchange->env->stats.approved++;
+    if (prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
+      record_request(exchange, exchange_go);
+    return;
+  case OUTCOME_DENIED:
+    message = g_strdup_printf(
+        "%s It was denied%s%s.", sentence, reason ? ": " : "", reason ?: "");
+    break;
+  case OUTCOME_TIMEOUT:
+    message = g_strdup_printf("%s Nobody answered in time. `hoop-agent "
+                              "pending --watch` shows what waits.",
+                              sentence);
+    break;
+  case OUTCOME_WITHDRAWN:
+  case OUTCOME_REFUSED:
+    message = g_strdup_printf("%s It was not asked about%s%s.",
+                              sentence,
+                              reason ? ": " : "",
+                              reason ?: "");
+    break;
+  }
+  exchange->env->stats.denied++;
+  if (outcome == OUTCOME_DENIED || outcome == OUTCOME_TIMEOUT) {
+    uint8_t digest[SHA256_LEN];
+
+    exchange_digest(exchange, exchange->forward, digest);
+    refused_add(
+        exchange->env->refused, digest, message, loop_now_us(exchange->env->loop));
+  }
+  exchange_refuse(exchange, "policy_denied", message);
+}
+
+static void
+ask(Exchange *exchange)
+{
+  const GArray *masked = verdict_masked_spans(exchange->verdict);
+  const GArray *spans = verdict_mask_spans(exchange->verdict);
+  g_autoptr(GBytes) masked_body = NULL;
+  const char *before;
+  HoldAsk hold = { .verdict = exchange->verdict,
+                   .stream = inspection_wants_stream(exchange->inspection),
+                   .then = answered };
+
+  if (!prepare_forward(exchange, spans))
+    return;
+  exchange_digest(exchange, exchange->forward, hold.digest);
+  before = refused_find(
+      exchange->env->refused, hold.digest, loop_now_us(exchange->env->loop));
+  if (before) {
+    exchange_refuse(exchange, "policy_denied", before);
+    return;
+  }
+  masked_body = inspection_rewrite(exchange->inspection,
+                                   exchange->env->masker,
+                                   exchange->scope,
+                                   masked,
+                                   NULL);
+  if (!masked_body) {
+    exchange_refuse(exchange, "cannot_mask", "The body cannot be masked.");
+    return;
+  }
+  exchange_digest(exchange, masked_body, hold.masked_digest);
+  hold.can_mask = masked->len > spans->len;
+  inspection_findings(exchange->inspection, &hold.n_findings);
+  hold.text = exchange_view(exchange, exchange->inspection, spans);
+  hold.masked_text = exchange_view(exchange, exchange->inspection, masked);
+  exchange_hold(exchange, &hold);
+}
+
+static unsigned
+rate(const char *rule_id, unsigned window, void *data)
+{
+  Exchange *exchange = data;
+  g_autofree char *key =
+      g_strdup_printf("%s\n%s", rule_id, exchange->person->user);
+
+  return sessions_rate(
+      exchange->env->sessions, key, window, loop_now_us(exchange->env->loop));
+}
+
+static void
+find_session(Exchange *exchange)
+{
+  const char *conversation = inspection_conversation(exchange->inspection);
+
+  if (!conversation)
+    conversation = http_headers_get(exchange->request->headers,
+                                    "x-client-session-id");
+  exchange->session = g_strdup_printf(
+      "%s\n%s", exchange->client, conversation ? conversation : "");
+  exchange->scope = g_strdup_printf("%s\n%s\n%s",
+                                    exchange->session,
+                                    exchange->person->user,
+                                    connection_name(exchange->connection));
+  exchange->first_in_session =
+      sessions_touch(exchange->env->sessions,
+                     exchange->session,
+                     loop_now_us(exchange->env->loop));
+}
+
+static void
+judge_request(Exchange *exchange)
+{
+  g_autofree char *sentence = NULL;
+  Subject subject;
+
+  find_session(exchange);
+  exchange_subject(exchange, DIRECTION_REQUEST, &subject);
+  exchange->verdict = judge_body(
+      exchange->policy, &subject, exchange->inspection, false, rate, exchange);
+  if (!prepare_record(exchange))
+    return;
+  switch (verdict_action(exchange->verdict)) {
+  case ACTION_BLOCK:
+    exchange->env->stats.blocked++;
+    sentence = verdict_sentence(exchange->verdict);
+    exchange_refuse(exchange, "policy_denied", sentence);
+    return;
+  case ACTION_APPROVE:
+    ask(exchange);
+    return;
+  case ACTION_MASK:
+    exchange->env->stats.masked++;
+    break;
+  case ACTION_ALLOW:
+    break;
+  }
+  if (prepare_forward(exchange, verdict_mask_spans(exchange->verdict)))
+    record_request(exchange, exchange_go);
+}
+
+void
+exchange_go(Exchange *exchange, const GError *error)
+{
+  g_autofree char *message = NULL;
+
+  if (exchange_is_gone(exchange) || exchange->answered)
+    return;
+  if (!error) {
+    exchange_forward(exchange);
+    return;
+  }
+  message = g_strdup_printf(
+      "Nothing is forwarded that cannot be recorded: %s.", error->message);
+  exchange_refuse(exchange, "journal_unavailable", message);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What exchanges share: the rooms they use, the policy of the moment, pause
+ * and drain, counters; and callers, the programs behind connections. */
+#include "exchange/state.h"
+#include "exchange/tunnel.h"
+
+ExchangeEnv *
+exchange_env_new(const ExchangeOptions *options, GError **error)
+{
+  g_autoptr(ExchangeEnv) env = g_new0(ExchangeEnv, 1);
+
+  env->loop = options->loop;
+  env->workers = options->workers;
+  env->upstream = options->upstream;
+  env->conns = options->conns;
+  env->identity = options->identity;
+  env->approve = options->approve;
+  env->journal = options->journal;
+  env->masker = options->masker;
+  env->policy = policy_ref(options->policy);
+  env->self_url = g_strdup(options->self_url);
+  env->limits = options->limits;
+  env->sessions = sessions_new();
+  env->refused = refused_new();
+  env->running = g_hash_table_new(NULL, NULL);
+  env->tunnels = g_hash_table_new(NULL, NULL);
+  if (options->detector) {
+    env->detector = detector_ref(options->detector);
+    env->scratch = detector_scratch_new(env->detector, error);
+    if (!env->scratch)
+      return NULL;
+  }
+  return g_steal_pointer(&env);
+}
+
+/* Ends every exchange: its client sees the connection close. */
+static void
+end_running(ExchangeEnv *env)
+{
+  g_autofree gpointer *all = NULL;
+  unsigned n;
+
+  all = g_hash_table_get_keys_as_array(env->running, &n);
+  for (unsigned i = 0; i < n; i++) {
+    Exchange *exchange = all[i];
+
+    if (exchange->conn)
+      http_conn_abort(exchange->conn);
+    exchange_closed(exchange);
+  }
+}
+
+void
+exchange_env_free(ExchangeEnv *env)
+{
+  if (!env)
+    return;
+  end_running(env);
+  tunnels_end(env);
+  g_hash_table_unref(env->running);
+  g_hash_table_unref(env->tunnels);
+  detector_scratch_free(env->scratch);
+  detector_unref(env->detector);
+  policy_unref(env->policy);
+  sessions_free(env->sessions);
+  refused_free(env->refused);
+  g_free(env->self_url);
+  g_free(env->paused);
+  g_free(env);
+}
+
+void
+exchange_env_set_policy(ExchangeEnv *env, Policy *policy)
+{
+  policy_ref(policy);
+  policy_unref(env->policy);
+  env->policy = policy;
+  refused_clear(env->refused);
+}
+
+void
+exchange_env_set_paused(ExchangeEnv *env, const char *reason)
+{
+  g_free(env->paused);
+  env->paused = g_strdup(reason);
+}
+
+unsigned
+exchange_env_running(const ExchangeEnv *env)
+{
+  return g_hash_table_size(env->running) + g_hash_table_size(env->tunnels);
+}
+
+void
+exchange_env_drain(ExchangeEnv *env)
+{
+  env->draining = true;
+}
+
+ConnTable *
+exchange_env_conns(ExchangeEnv *env)
+{
+  return env->conns;
+}
+
+Policy *
+exchange_env_policy(ExchangeEnv *env)
+{
+  return env->policy;
+}
+
+void
+exchange_env_stats(const ExchangeEnv *env, ExchangeStats *out)
+{
+  *out = env->stats;
+  out->running = exchange_env_running(env);
+}
+
+Caller *
+caller_new(uid_t uid)
+{
+  Caller *caller = g_new0(Caller, 1);
+
+  caller->refs = 1;
+  caller->uid = uid;
+  caller->pid = -1;
+  return caller;
+}
+
+Caller *
+caller_ref(Caller *caller)
+{
+  caller->refs++;
+  return caller;
+}
+
+void
+caller_unref(Caller *caller)
+{
+  if (!caller || --caller->refs)
+    return;
+  g_strfreev(caller->processes);
+  g_free(caller);
+}
+
+void
+caller_resolve(Caller *caller, int64_t pid, char **processes)
+{
+  LoopFunc waiting = caller->waiting;
+
+  caller->resolved = true;
+  caller->pid = pid;
+  g_strfreev(caller->processes);
+  caller->processes = processes;
+  caller->waiting = NULL;
+  if (waiting)
+    waiting(caller->waiting_data);
+}

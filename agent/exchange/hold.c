@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A held exchange: what people are shown, the digests that bind their answer,
+ * and the client that is kept patient meanwhile. */
+#include "exchange/state.h"
+#include <string.h>
+
+/* What a person is shown of one body; more is cut and says so. */
+#define MAX_VIEW (1024 * 1024)
+/* Requests that nobody streams wait no longer: their clients give up. */
+#define MAX_WHOLE_TIMEOUT 60
+
+static const char comment[] = ": waiting for an approval\n\n";
+
+struct hold {
+  Exchange *exchange; /* a reference, until the decision or the withdrawal */
+  ApproveTicket *ticket;
+  LoopTimer *timer; /* the next comment; NULL when the answer is no stream */
+  HoldThen then;
+};
+
+static const char *
+role_name(FieldRole role)
+{
+  switch (role) {
+  case FIELD_PROMPT:
+    return "prompt";
+  case FIELD_SYSTEM:
+    return "instructions";
+  case FIELD_ASSISTANT:
+    return "earlier answer";
+  case FIELD_TOOL_RESULT:
+    return "tool result";
+  case FIELD_TOOL_ARGUMENTS:
+    return "tool call";
+  case FIELD_OTHER:
+    break;
+  }
+  return "data";
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+  const MaskSpan *left = a, *right = b;
+
+  if (left->field != right->field)
+    return left->field < right->field ? -1 : 1;
+  return left->start < right->start ? -1 : left->start > right->start;
+}
+
+static void
+view_field(Exchange *exchange,
+           const InspectField *field,
+           unsigned index,
+           const GArray *sorted,
+           unsigned *next,
+           GString *out)
+{
+  size_t at = 0;
+
+  g_string_append_printf(
+      out, "%s (%s)\n", field->path, role_name(field->role));
+  for (; *next < sorted->len; (*next)++) {
+    const MaskSpan *span = &g_array_index(sorted, MaskSpan, *next);
+
+    if (span->field != index)
+      break;
+    if (span->start < at)
+      continue;
+    g_string_append_len(out, field->text + at, (gssize)(span->start - at));
+    masker_mask(exchange->env->masker,
+                exchange->scope,
+                span->rule_id,
+                field->text + span->start,
+                span->end - span->start,
+                out);
+    at = span->end;
+  }
+  g_string_append_len(out, field->text + at, (gssize)(field->len - at));
+  g_string_append(out, "\n\n");
+}
+
+/* Names, flags and numbers are not what a person decides on. */
+static bool
+worth_showing(const InspectField *field)
+{
+  return !field->is_key && (field->role != FIELD_OTHER || field->len > 64);
+}
+
+char *
+exchange_view(Exchange *exchange,
+              const Inspection *inspection,
+              const GArray *spans)
+{
+  g_autoptr(GArray) sorted = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
+  const InspectField *fields;
+  GString *out = g_string_new(NULL);
+  unsigned n, next = 0;
+
+  if (spans && spans->len)
+    g_array_append_vals(sorted, spans->data, spans->len);
+  g_array_sort(sorted, by_place);
+  fields = inspection_fields(inspection, &n);
+  for (unsigned i = 0; i < n && out->len < MAX_VIEW; i++) {
+    while (next < sorted->len &&
+           g_array_index(sorted, MaskSpan, next).field < i)
+      next++;
+    if (worth_showing(&fields[i]))
+      view_field(exchange, &fields[i], i, sorted, &next, out);
+  }
+  if (out->len >= MAX_VIEW)
+    g_string_append(out, "… (longer than what is shown here)\n");
+  return g_string_free(out, FALSE);
+}
+
+static void
+digest_part(Sha256 *sha, const void *bytes, size_t len)
+{
+  uint64_t size = GUINT64_TO_BE(len);
+
+  sha256_update(sha, &size, sizeof size);
+  sha256_update(sha, bytes, len);
+}
+
+void
+exchange_digest(Exchange *exchange, GBytes *body, uint8_t out[SHA256_LEN])
+{
+  const char *parts[] = { exchange->person->user,
+                          connection_name(exchange->connection),
+                          exchange->request->method,
+                          exchange->route.host,
+                          exchange->request->target };
+  g_autoptr(Sha256) sha = sha256_new();
+  size_t len;
+  const void *bytes = g_bytes_get_data(body, &len);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++)
+    digest_part(sha, parts[i], strlen(parts[i]));
+  digest_part(sha, bytes, len);
+  sha256_peek(sha, out);
+}
+
+static void
+hold_free(Hold *hold)
+{
+  loop_timer_free(hold->timer);
+  approve_ticket_free(hold->ticket);
+  exchange_unref(hold->exchange);
+  g_free(hold);
+}
+
+void
+hold_cancel(Exchange *exchange)
+{
+  Hold *hold = g_steal_pointer(&exchange->hold);
+
+  if (!hold)
+    return;
+  exchange->env->stats.held--;
+  approve_withdraw(g_steal_pointer(&hold->ticket));
+  hold_free(hold);
+}
+
+static void
+decided(const Decision *decision, void *data)
+{
+  Hold *hold = data;
+  Exchange *exchange = exchange_ref(hold->exchange);
+  HoldThen then = hold->then;
+
+  exchange->hold = NULL;
+  exchange->env->stats.held--;
+  record_approval(exchange, decision);
+  then(exchange, decision->outcome, decision->reason);
+  hold_free(hold);
+  exchange_unref(exchange);
+}
+
+/* The client hears nothing for a while, then the stream's head and comments:
+ * that keeps it from giving up, and every stream client skips comments. */
+static void
+keep_waiting(void *data)
+{
+  Hold *hold = data;
+  Exchange *exchange = hold->exchange;
+
+  if (!exchange->head_sent)
+    stream_open(exchange);
+  if (exchange->answered)
+    return;
+  http_conn_send(exchange->conn, comment, sizeof comment - 1);
+  loop_timer_set(hold->timer,
+                 1000 * (int64_t)exchange->env->limits.keepalive_interval);
+}
+
+static GPtrArray *
+needs_of(const Verdict *verdict)
+{
+  GPtrArray *needs = g_ptr_array_new();
+  const PolicyRule *const *rules;
+  unsigned n;
+
+  rules = verdict_approvals(verdict, &n);
+  for (unsigned i = 0; i < n; i++)
+    g_ptr_array_add(needs, approve_need_new(rules[i]));
+  return needs;
+}
+
+static HeldRequest *
+held_request(Exchange *exchange, HoldAsk *ask)
+{
+  ExchangeEnv *env = exchange->env;
+  HeldRequest *held = held_request_new();
+  unsigned most = env->limits.approval_timeout;
+
+  if (!ask->stream)
+    most = MIN(most, MAX_WHOLE_TIMEOUT);
+  held->exchange = g_strdup(exchange->id);
+  held->user = g_strdup(exchange->person->user);
+  held->client = g_strdup(exchange->client);
+  held->process = exchange->caller->processes
+                      ? g_strjoinv(" < ", exchange->caller->processes)
+                      : NULL;
+  held->connection = g_strdup(connection_name(exchange->connection));
+  held->host = g_strdup(exchange->route.host);
+  held->api = g_strdup(api_name(exchange->route.api));
+  if (exchange->inspection)
+    held->model = g_strdup(inspection_model(exchange->inspection));
+  held->policy_revision = g_strdup(policy_revision(exchange->policy));
+  memcpy(held->digest, ask->digest, SHA256_LEN);
+  memcpy(held->masked_digest, ask->masked_digest, SHA256_LEN);
+  held->can_mask = ask->can_mask;
+  held->needs = needs_of(ask->verdict);
+  held->timeout = verdict_timeout(ask->verdict, most);
+  held->text = g_steal_pointer(&ask->text);
+  held->masked_text = g_steal_pointer(&ask->masked_text);
+  held->n_findings = ask->n_findings;
+  return held;
+}
+
+void
+exchange_hold(Exchange *exchange, HoldAsk *ask)
+{
+  ExchangeEnv *env = exchange->env;
+  Hold *hold = g_new0(Hold, 1);
+
+  hold->exchange = exchange_ref(exchange);
+  hold->then = ask->then;
+  exchange->hold = hold;
+  env->stats.held++;
+  if (ask->stream) {
+    hold->timer = loop_timer_new(env->loop, keep_waiting, hold);
+    loop_timer_set(hold->timer,
+                   1000 * (int64_t)(exchange->head_sent
+                                        ? env->limits.keepalive_interval
+                                        : env->limits.stream_silence));
+  }
+  hold->ticket = approve_hold(
+      env->approve, held_request(exchange, ask), env->loop, decided, hold);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An exchange as rows of the journal: request, tool calls, approval, response;
+ * and what was turned away before it became one. */
+#include "exchange/state.h"
+#include "kit/clock.h"
+#include "kit/json.h"
+#include <string.h>
+
+/* Findings that one row lists; their number is always told. */
+#define MAX_LISTED 200
+
+typedef struct {
+  Exchange *exchange;
+  RecordThen then;
+} Wait;
+
+static void
+stored(const GError *error, void *data)
+{
+  Wait *wait = data;
+
+  wait->then(wait->exchange, error);
+  exchange_unref(wait->exchange);
+  g_free(wait);
+}
+
+static void
+not_journaled(void *data)
+{
+  stored(NULL, data);
+}
+
+static Wait *
+wait_new(Exchange *exchange, RecordThen then)
+{
+  Wait *wait = g_new0(Wait, 1);
+
+  wait->exchange = exchange_ref(exchange);
+  wait->then = then;
+  return wait;
+}
+
+static void
+append(Exchange *exchange, JournalRow *row, RecordThen then)
+{
+  ExchangeEnv *env = exchange->env;
+  Wait *wait = then ? wait_new(exchange, then) : NULL;
+
+  if (env->journal) {
+    journal_append(env->journal, row, env->loop, then ? stored : NULL, wait);
+    return;
+  }
+  journal_row_free(row);
+  if (wait)
+    loop_defer(env->loop, not_journaled, wait);
+}
+
+static void
+json_member(GString *out, const char *name, const char *value)
+{
+  if (!value)
+    return;
+  g_string_append_printf(out, "%s\"%s\":\"", out->len > 1 ? "," : "", name);
+  json_escape(out, value, -1);
+  g_string_append_c(out, '"');
+}
+
+static void
+json_raw(GString *out, const char *name, const char *json)
+{
+  if (json)
+    g_string_append_printf(
+        out, "%s\"%s\":%s", out->len > 1 ? "," : "", name, json);
+}
+
+static void
+json_finding(GString *out,
+             const Finding *finding,
+             const char *field,
+             const char *fingerprint)
+{
+  if (out->len > 1)
+    g_string_append_c(out, ',');
+  g_string_append(out, "{\"rule\":\"");
+  json_escape(out, finding->rule->id, -1);
+  g_string_append(out, "\",\"class\":\"");
+  json_escape(out, finding->rule->class_name, -1);
+  g_string_append(out, "\",\"field\":\"");
+  json_escape(out, field, -1);
+  g_string_append_printf(out,
+                         "\",\"start\":%zu,\"length\":%zu,"
+                         "\"fingerprint\":\"%s\"}",
+                         finding->start,
+                         finding->end - finding->start,
+                         fingerprint);
+}
+
+/* The findings of a whole body; values are named by their keyed hash only. */
+static void
+json_findings(GString *out, const Exchange *exchange, const Inspection *body)
+{
+  g_autoptr(GString) list = g_string_new("[");
+  const InspectField *fields;
+  const Finding *findings;
+  unsigned n_fields, n;
+
+  if (!body)
+    return;
+  fields = inspection_fields(body, &n_fields);
+  findings = inspection_findings(body, &n);
+  for (unsigned i = 0; i < MIN(n, MAX_LISTED); i++) {
+    const InspectField *field = &fields[findings[i].field];
+    char fingerprint[FINGERPRINT_SIZE];
+
+    masker_fingerprint(exchange->env->masker,
+                       field->text + findings[i].start,
+                       findings[i].end - findings[i].start,
+                       fingerprint);
+    json_finding(list, &findings[i], field->path, fingerprint);
+  }
+  g_string_append_c(list, ']');
+  g_string_append_printf(
+      out, "%s\"n_findings\":%u", out->len > 1 ? "," : "", n);
+  json_raw(out, "findings", list->str);
+}
+
+static void
+json_stream_findings(GString *out, const Exchange *exchange)
+{
+  g_autoptr(GString) list = g_string_new("[");
+  const char(*fingerprints)[FINGERPRINT_SIZE];
+  const Finding *findings;
+  unsigned n;
+
+  if (!exchange->filter)
+    return;
+  findings = response_filter_findings(exchange->filter, &fingerprints, &n);
+  for (unsigned i = 0; i < MIN(n, MAX_LISTED); i++) {
+    char choice[32];
+
+    g_snprintf(choice, sizeof choice, "choice[%u]", findings[i].field);
+    json_finding(list, &findings[i], choice, fingerprints[i]);
+  }
+  g_string_append_c(list, ']');
+  g_string_append_printf(
+      out, "%s\"n_findings\":%u", out->len > 1 ? "," : "", n);
+  json_raw(out, "findings", list->str);
+}
+
+/* What every row of an exchange says. */
+static JournalRow *
+new_row(Exchange *exchange, RowKind kind)
+{
+  JournalRow *row = journal_row_new(kind);
+  const Caller *caller = exchange->caller;
+
+  row->wall_us = clock_wall_us();
+  row->exchange = g_strdup(exchange->id);
+  row->client = g_strdup(exchange->client);
+  row->connection = g_strdup(connection_name(exchange->connection));
+  row->host = g_strdup(exchange->route.host);
+  row->method = g_strdup(exchange->request->method);
+  row->path = g_strdup(exchange->path);
+  row->api = g_strdup(api_name(exchange->route.api));
+  row->pid = caller->pid;
+  if (caller->processes)
+    row->process = g_strjoinv(" < ", caller->processes);
+  if (exchange->person) {
+    row->user = g_strdup(exchange->person->user);
+    row->groups = g_strjoinv(",", exchange->person->groups);
+    row->issuer = g_strdup(exchange->person->issuer);
+  }
+  row->policy_revision = g_strdup(policy_revision(exchange->policy));
+  if (exchange->inspection) {
+    row->model = g_strdup(inspection_model(exchange->inspection));
+    row->conversation =
+        g_strdup(inspection_conversation(exchange->inspection));
+  }
+  return row;
+}
+
+static char *
+close_json(GString *out)
+{
+  g_string_append_c(out, '}');
+  return g_strdup(out->str);
+}
+
+void
+record_request(Exchange *exchange, RecordThen then)
+{
+  g_autoptr(GString) detail = g_string_new("{");
+  g_autofree char *verdict = NULL;
+  const PolicyRule *reason;
+  JournalRow *row = new_row(exchange, ROW_REQUEST);
+
+  exchange->recorded = true;
+  if (exchange->verdict) {
+    verdict = verdict_to_json(exchange->verdict);
+    reason = verdict_reason(exchange->verdict);
+    row->verdict = g_strdup(action_name(verdict_action(exchange->verdict)));
+    row->rule = g_strdup(reason ? reason->id : NULL);
+  } else {
+    row->verdict = g_strdup(exchange->answered ? "refused" : "not-inspected");
+  }
+  json_raw(detail, "verdict", verdict);
+  json_findings(detail, exchange, exchange->inspection);
+  if (exchange->refusal)
+    json_member(detail, "refused", exchange->refusal->code);
+  row->detail = close_json(detail);
+  row->bytes_in = (int64_t)exchange->bytes_in;
+  if (exchange->record && !exchange->route.auth)
+    row->body = g_bytes_ref(exchange->record);
+  append(exchange, row, then);
+}
+
+static void
+count_tokens(const Exchange *exchange, JournalRow *row)
+{
+  if (exchange->filter)
+    response_filter_usage(
+        exchange->filter, &row->tokens_in, &row->tokens_out);
+  else if (exchange->answer_inspection)
+    inspection_usage(
+        exchange->answer_inspection, &row->tokens_in, &row->tokens_out);
+}
+
+void
+record_response(Exchange *exchange, RecordThen then)
+{
+  g_autoptr(GString) detail = g_string_new("{");
+  g_autofree char *verdict = NULL;
+  const char *model = NULL;
+  JournalRow *row;
+
+  if (exchange->closed_row) {
+    if (then)
+      loop_defer(exchange->env->loop, not_journaled, wait_new(exchange, then));
+    return;
+  }
+  exchange->closed_row = true;
+  row = new_row(exchange, ROW_RESPONSE);
+  row->verdict = g_strdup(exchange->outcome ? exchange->outcome : "ok");
+  row->status = exchange->status ? exchange->status : -1;
+  row->bytes_out = (int64_t)exchange->bytes_out;
+  row->duration_us = clock_mono_us() - exchange->began_us;
+  count_tokens(exchange, row);
+  if (exchange->filter)
+    model = response_filter_model(exchange->filter);
+  else if (exchange->answer_inspection)
+    model = inspection_model(exchange->answer_inspection);
+  if (model) {
+    g_free(row->model);
+    row->model = g_strdup(model);
+  }
+  if (exchange->answer_verdict)
+    verdict = verdict_to_json(exchange->answer_verdict);
+  json_raw(detail, "verdict", verdict);
+  if (exchange->filter)
+    json_stream_findings(detail, exchange);
+  else
+    json_findings(detail, exchange, exchange->answer_inspection);
+  if (exchange->refusal)
+    json_member(detail, "message", exchange->refusal->message);
+  row->detail = close_json(detail);
+  if (exchange->recorded_answer.len)
+    row->body = buf_steal(&exchange->recorded_answer);
+  append(exchange, row, then);
+}
+
+void
+record_tool(Exchange *exchange,
+            const ToolCall *call,
+            const Verdict *verdict,
+            const char *outcome,
+            RecordThen then)
+{
+  g_autoptr(GString) detail = g_string_new("{");
+  g_autofree char *json = verdict_to_json(verdict);
+  const PolicyRule *reason = verdict_reason(verdict);
+  JournalRow *row = new_row(exchange, ROW_TOOL);
+
+  row->verdict = g_strdup(outcome);
+  row->rule = g_strdup(reason ? reason->id : NULL);
+  json_member(detail, "tool", call->name);
+  json_raw(detail, "verdict", json);
+  row->detail = close_json(detail);
+  append(exchange, row, then);
+}
+
+static const char *
+answer_name(Answer answer)
+{
+  switch (answer) {
+  case ANSWER_APPROVE:
+    return "approve";
+  case ANSWER_APPROVE_MASKED:
+    return "approve-masked";
+  case ANSWER_DENY:
+    break;
+  }
+  return "deny";
+}
+
+void
+record_approval(Exchange *exchange, const Decision *decision)
+{
+  g_autoptr(GString) detail = g_string_new("{");
+  g_autoptr(GString) list = g_string_new("[");
+  const GPtrArray *answers = decision->answers;
+  JournalRow *row = new_row(exchange, ROW_APPROVAL);
+
+  for (unsigned i = 0; answers && i < answers->len; i++) {
+    const GivenAnswer *given = answers->pdata[i];
+    g_autoptr(GString) one = g_string_new("{");
+    g_autofree char *when = clock_rfc3339(given->wall_us);
+
+    json_member(one, "who", given->who);
+    json_member(one, "approver", approver_kind_name(given->kind));
+    json_member(one, "how", given->how);
+    json_member(one, "answer", answer_name(given->answer));
+    json_member(one, "reason", given->reason);
+    json_member(one, "when", when);
+    g_string_append_printf(list, "%s%s}", i ? "," : "", one->str);
+  }
+  g_string_append_c(list, ']');
+  row->verdict = g_strdup(outcome_name(decision->outcome));
+  json_member(detail, "prompt", decision->exchange);
+  json_member(detail, "reason", decision->reason);
+  json_raw(detail, "answers", list->str);
+  row->detail = close_json(detail);
+  append(exchange, row, NULL);
+}
+
+void
+exchange_record_refused(ExchangeEnv *env,
+                        const Caller *caller,
+                        const char *host,
+                        const char *method,
+                        const char *path,
+                        int status,
+                        const char *why)
+{
+  g_autoptr(GString) detail = g_string_new("{");
+  JournalRow *row;
+
+  env->stats.blocked++;
+  if (!env->journal)
+    return;
+  row = journal_row_new(ROW_REFUSED);
+  row->wall_us = clock_wall_us();
+  row->host = g_strdup(host);
+  row->method = g_strdup(method);
+  row->path = g_strdup(path);
+  row->status = status;
+  row->verdict = g_strdup("refused");
+  if (caller) {
+    row->pid = caller->pid;
+    if (caller->processes)
+      row->process = g_strjoinv(" < ", caller->processes);
+    g_string_append_printf(detail, "\"uid\":%u", (unsigned)caller->uid);
+  }
+  json_member(detail, "why", why);
+  row->detail = close_json(detail);
+  journal_append(env->journal, row, env->loop, NULL, NULL);
+}

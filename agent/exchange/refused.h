@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Denied requests by digest, for five minutes, so that a client's retry is
+ * answered without asking a person again. Private to the room. */
+#ifndef HOOP_EXCHANGE_REFUSED_H
+#define HOOP_EXCHANGE_REFUSED_H
+
+#include "kit/digest.h"
+
+typedef struct refused Refused;
+
+Refused *refused_new(void);
+void refused_free(Refused *refused);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Refused, refused_free)
+
+void refused_add(Refused *refused,
+                 const uint8_t digest[SHA256_LEN],
+                 const char *message,
+                 int64_t now_us);
+/* The message that it was denied with, or NULL; the table's. */
+const char *refused_find(Refused *refused,
+                         const uint8_t digest[SHA256_LEN],
+                         int64_t now_us);
+void refused_clear(Refused *refused);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share: the environment's and an exchange's
+ * fields, and the steps that hand over to each other. Private to the room. */
+#ifndef HOOP_EXCHANGE_STATE_H
+#define HOOP_EXCHANGE_STATE_H
+
+#include "exchange/exchange.h"
+#include "exchange/refused.h"
+#include "exchange/sessions.h"
+
+#define EXCHANGE_ID_SIZE 27 /* journal_new_id() and NUL */
+
+struct exchange_env {
+  Loop *loop;
+  WorkerPool *workers;
+  Upstream *upstream;
+  ConnTable *conns;
+  Identity *identity;
+  ApproveQueue *approve;
+  Journal *journal;
+  Masker *masker;
+  Detector *detector;
+  DetectorScratch *scratch;
+  Policy *policy;
+  char *self_url;
+  char *paused; /* why, or NULL */
+  bool draining;
+  ExchangeLimits limits;
+  ExchangeStats stats;
+  Sessions *sessions;
+  Refused *refused;
+  GHashTable *running; /* set of Exchange */
+  GHashTable *tunnels; /* set of Tunnel */
+};
+
+/* How the answer flows to the client. */
+typedef enum {
+  ANSWER_NONE,   /* no head yet */
+  ANSWER_EMPTY,  /* a head without a body: HEAD, 204, 304 */
+  ANSWER_WHOLE,  /* collected, inspected, then sent */
+  ANSWER_STREAM, /* through the response filter */
+  ANSWER_PASS    /* detection is off: as it comes */
+} AnswerMode;
+
+typedef struct hold Hold;
+
+/* An answer that is given once its record is stored. */
+typedef struct {
+  int status;
+  char *code, *message;
+} Refusal;
+
+struct exchange {
+  unsigned refs; /* one of the owner, one of every call that is on its way */
+  ExchangeEnv *env;
+  HttpConn *conn; /* NULL once the client is gone or the answer is out */
+  HttpRequest *request;
+  Connection *connection;
+  char *connect_host; /* or NULL */
+  char *path;         /* to route by */
+  Caller *caller;
+  LoopFunc ended;
+  void *ended_data;
+  char id[EXCHANGE_ID_SIZE];
+  int64_t wall_us, began_us;
+
+  Policy *policy;
+  const Person *person;
+  char *client;
+  Route route;
+  char *scope; /* of masks: session, user and connection */
+  char *session;
+  bool first_in_session;
+
+  Buf incoming;
+  size_t counted; /* bytes in env->stats.held_bytes */
+  GBytes *body;   /* decoded */
+  Inspection *inspection;
+  Verdict *verdict;
+  GBytes *forward; /* what goes out */
+  GBytes *record;  /* what the journal keeps: every finding masked */
+  bool masked;     /* forward differs from body */
+  bool recorded;   /* a request row was queued */
+  bool closed_row; /* a response row was queued */
+  Hold *hold;
+
+  HttpHeaders *outgoing;
+  UpstreamRequest *upstream;
+  int status; /* the upstream's */
+  HttpHeaders *headers;
+  AnswerMode mode;
+  bool head_sent;      /* to the client */
+  bool upstream_ended; /* done() was called */
+  bool upstream_cut;
+  bool upstream_paused;
+  HttpDecoder *decoder;
+  Buf answer; /* whole answers; in streams: decoded, not yet filtered */
+  GBytes *reply; /* a whole answer on its way */
+  Inspection *answer_inspection;
+  Verdict *answer_verdict;
+  ResponseFilter *filter;
+  Buf out;      /* from the filter, to the client */
+  Buf recorded_answer;
+  uint64_t bytes_in, bytes_out;
+  bool client_full; /* the client takes no more for now */
+  bool busy;    /* the stream waits for a tool call's answer or for a row */
+  bool answered;/* its end is decided: nothing else goes to the client */
+  Refusal *refusal;
+
+  Verdict *tool_verdict; /* of the call that is being judged */
+  char *tool_refusal;    /* why it is refused, or NULL */
+  unsigned next_tool;    /* whole answers: the call's index */
+  bool *tools_refused;
+  char *whole_refusal;
+  char *outcome;/* how it ended, for the response row: NULL is "ok" */
+};
+
+/* ---- exchange.c */
+Exchange *exchange_ref(Exchange *exchange);
+void exchange_unref(Exchange *exchange);
+/* True when nobody waits for the result any more. */
+bool exchange_is_gone(const Exchange *exchange);
+/* How it ends is decided: stops what still runs. */
+void exchange_answered(Exchange *exchange);
+void exchange_subject(Exchange *exchange, Direction direction, Subject *out);
+/* Counts bytes that are kept in memory; false beyond the configured bound. */
+bool exchange_count(Exchange *exchange, size_t bytes);
+
+/* ---- admit.c: before the body */
+void exchange_admit(Exchange *exchange);
+
+/* ---- decide.c: the whole body is there */
+void exchange_inspect(Exchange *exchange);
+/* Inspects a body, here or on a worker; then() gets the inspection (its own
+ * from now on) or NULL and an error, unless the exchange ended meanwhile. */
+typedef void (*InspectThen)(Exchange *exchange,
+                            Inspection *inspection,
+                            const GError *error);
+void exchange_read(Exchange *exchange,
+                   Direction direction,
+                   const char *type,
+                   GBytes *body,
+                   InspectThen then);
+/* The request row is stored (or not): forwards. */
+void exchange_go(Exchange *exchange, const GError *error);
+
+/* ---- hold.c */
+typedef void (*HoldThen)(Exchange *exchange,
+                         Outcome outcome,
+                         const char *reason);
+/* Holds until the approvers of `verdict` answered. `text` and `masked_text`
+ * are taken; `keep_open`: the client gets comments while it waits. */
+typedef struct {
+  const Verdict *verdict;
+  char *text, *masked_text;
+  unsigned n_findings;
+  uint8_t digest[SHA256_LEN], masked_digest[SHA256_LEN];
+  bool can_mask;
+  bool stream;
+  HoldThen then;
+} HoldAsk;
+void exchange_hold(Exchange *exchange, HoldAsk *ask);
+void hold_cancel(Exchange *exchange);
+/* What people see of a body: its fields in order; with `spans`, masked. */
+char *exchange_view(Exchange *exchange,
+                    const Inspection *inspection,
+                    const GArray *spans);
+void exchange_digest(Exchange *exchange,
+                     GBytes *body,
+                     uint8_t out[SHA256_LEN]);
+
+/* ---- forward.c */
+void exchange_forward(Exchange *exchange);
+
+/* ---- answer.c, stream.c */
+void answer_head(Exchange *exchange, int status, HttpHeaders *headers);
+bool answer_body(Exchange *exchange, const uint8_t *bytes, size_t len);
+void answer_done(Exchange *exchange, const GError *error);
+/* Opens the client's side of a stream: 200 and text/event-stream. */
+void stream_open(Exchange *exchange);
+bool stream_begin(Exchange *exchange, bool sse, GError **error);
+/* Feeds what arrived and passes on what may go. */
+void stream_feed(Exchange *exchange);
+void stream_end(Exchange *exchange);
+/* Ends an opened stream with a message for the user. */
+void stream_message(Exchange *exchange, const char *outcome, const char *text);
+
+void stream_resolve(Exchange *exchange, ToolAnswer answer, const char *message);
+/* A row could not be stored: the answer is withheld. */
+void exchange_unrecorded(Exchange *exchange, const GError *error);
+
+/* ---- whole.c */
+void whole_answer(Exchange *exchange);
+void whole_next_tool(Exchange *exchange);
+void whole_resolve(Exchange *exchange, ToolAnswer answer, const char *message);
+
+/* ---- tools.c: the tool call that waits */
+void tool_judge(Exchange *exchange);
+
+/* ---- record.c */
+/* Queues the request row; then(exchange, error) from the loop. */
+typedef void (*RecordThen)(Exchange *exchange, const GError *error);
+void record_request(Exchange *exchange, RecordThen then);
+void record_response(Exchange *exchange, RecordThen then);
+void record_tool(Exchange *exchange,
+                 const ToolCall *call,
+                 const Verdict *verdict,
+                 const char *outcome,
+                 RecordThen then);
+void record_approval(Exchange *exchange, const Decision *decision);
+
+/* ---- refuse.c */
+void refusal_free(Refusal *refusal);
+/* Refuses in the form that fits what the client got so far: the API's error
+ * JSON, or a message in the opened stream. `code`: e.g. "policy_denied". */
+void exchange_refuse(Exchange *exchange, const char *code, const char *message);
+/* The same with another status than 400 before the stream began. */
+void exchange_fail(Exchange *exchange,
+                   int status,
+                   const char *code,
+                   const char *message);
+
+#endif

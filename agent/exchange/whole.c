@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole answers: collected, made the agent's own where they name endpoints,
+ * inspected, judged with their tool calls, masked, recorded, sent. */
+#include "exchange/state.h"
+#include <string.h>
+
+static void
+sent(Exchange *exchange, const GError *error)
+{
+  const void *bytes;
+  size_t len;
+
+  if (exchange_is_gone(exchange))
+    return;
+  if (error) {
+    exchange_unrecorded(exchange, error);
+    return;
+  }
+  bytes = g_bytes_get_data(exchange->reply, &len);
+  exchange->head_sent = true;
+  exchange->bytes_out += len;
+  http_conn_reply(exchange->conn,
+                  exchange->status,
+                  exchange->headers,
+                  NULL,
+                  bytes,
+                  len);
+  exchange_answered(exchange);
+}
+
+/* A stream was opened while the request was held, and now comes no stream:
+ * an error of the server, most likely. The user reads its text. */
+static void
+into_stream(Exchange *exchange)
+{
+  g_autofree char *text = NULL;
+  size_t len;
+  const char *bytes = g_bytes_get_data(exchange->reply, &len);
+
+  text = g_strdup_printf(
+      "The server answered with status %d: %.*s",
+      exchange->status,
+      (int)MIN(len, 2000),
+      len ? bytes : "");
+  stream_message(exchange, "upstream_status", text);
+}
+
+/* The record keeps as much as it is configured to. */
+static void
+keep(Exchange *exchange)
+{
+  Buf *record = &exchange->recorded_answer;
+  size_t len;
+  const void *bytes = g_bytes_get_data(exchange->reply, &len);
+
+  if (!buf_append(record, bytes, MIN(len, record->max)))
+    g_assert_not_reached(); /* it is empty and takes its maximum */
+}
+
+static void
+send_reply(Exchange *exchange)
+{
+  if (exchange->head_sent) {
+    into_stream(exchange);
+    return;
+  }
+  /* What was recorded is what is sent: restored values never occur here. */
+  if (!exchange->route.auth)
+    keep(exchange);
+  record_response(exchange, sent);
+}
+
+static void
+mask_reply(Exchange *exchange)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GBytes) before = g_steal_pointer(&exchange->reply);
+  unsigned n;
+
+  exchange->reply =
+      inspection_rewrite(exchange->answer_inspection,
+                         exchange->env->masker,
+                         exchange->scope,
+                         verdict_mask_spans(exchange->answer_verdict),
+                         &error);
+  if (!exchange->reply) {
+    exchange_fail(exchange, 502, "cannot_mask", error->message);
+    return;
+  }
+  inspection_tool_calls(exchange->answer_inspection, &n);
+  exchange->tools_refused = g_new0(bool, n + 1);
+  exchange->next_tool = 0;
+  whole_next_tool(exchange);
+}
+
+void
+whole_next_tool(Exchange *exchange)
+{
+  g_autoptr(GBytes) before = NULL;
+  g_autoptr(GError) error = NULL;
+  bool any = false;
+  unsigned n;
+
+  inspection_tool_calls(exchange->answer_inspection, &n);
+  if (exchange->next_tool < n) {
+    tool_judge(exchange);
+    return;
+  }
+  for (unsigned i = 0; i < n; i++)
+    any = any || exchange->tools_refused[i];
+  if (any) {
+    before = g_steal_pointer(&exchange->reply);
+    exchange->reply = inspection_refuse_tools(exchange->answer_inspection,
+                                              before,
+                                              exchange->tools_refused,
+                                              exchange->whole_refusal,
+                                              &error);
+    if (!exchange->reply) {
+      exchange_fail(exchange, 502, "cannot_mask", error->message);
+      return;
+    }
+  }
+  send_reply(exchange);
+}
+
+void
+whole_resolve(Exchange *exchange, ToolAnswer answer, const char *message)
+{
+  if (answer == TOOL_REFUSE) {
+    exchange->tools_refused[exchange->next_tool] = true;
+    g_free(exchange->whole_refusal);
+    exchange->whole_refusal = g_strdup(message);
+  }
+  exchange->next_tool++;
+  whole_next_tool(exchange);
+}
+
+static void
+asked(Exchange *exchange, Outcome outcome, const char *reason)
+{
+  g_autofree char *sentence = verdict_sentence(exchange->answer_verdict);
+  g_autofree char *message = NULL;
+
+  if (outcome == OUTCOME_APPROVED) {
+    exchange->env->stats.approved++;
+    mask_reply(exchange);
+    return;
+  }
+  exchange->env->stats.denied++;
+  message = g_strdup_printf("%s %s", sentence, reason ?: "It was not approved.");
+  exchange_refuse(exchange, "policy_denied", message);
+}
+
+static void
+ask(Exchange *exchange)
+{
+  const GArray *spans = verdict_mask_spans(exchange->answer_verdict);
+  HoldAsk hold = { .verdict = exchange->answer_verdict, .then = asked };
+
+  exchange_digest(exchange, exchange->reply, hold.digest);
+  memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
+  hold.text = exchange_view(exchange, exchange->answer_inspection, spans);
+  hold.masked_text = g_strdup(hold.text);
+  exchange_hold(exchange, &hold);
+}
+
+static void
+judge(Exchange *exchange, Inspection *inspection, const GError *error)
+{
+  g_autofree char *sentence = NULL;
+  Subject subject;
+
+  if (!inspection) {
+    exchange_fail(exchange, 502, "answer_not_readable", error->message);
+    return;
+  }
+  exchange->answer_inspection = inspection;
+  exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
+  exchange->answer_verdict =
+      judge_body(exchange->policy, &subject, inspection, false, NULL, NULL);
+  switch (verdict_action(exchange->answer_verdict)) {
+  case ACTION_BLOCK:
+    exchange->env->stats.blocked++;
+    sentence = verdict_sentence(exchange->answer_verdict);
+    exchange_refuse(exchange, "policy_denied", sentence);
+    return;
+  case ACTION_APPROVE:
+    ask(exchange);
+    return;
+  case ACTION_MASK:
+    exchange->env->stats.masked++;
+    break;
+  case ACTION_ALLOW:
+    break;
+  }
+  mask_reply(exchange);
+}
+
+/* The agent's own address in place of the server's; without WebSockets. */
+static bool
+localize(Exchange *exchange)
+{
+  g_autoptr(GBytes) body = g_steal_pointer(&exchange->reply);
+  g_autoptr(GError) error = NULL;
+
+  if (exchange->status >= 300) {
+    exchange->reply = g_steal_pointer(&body);
+    return true;
+  }
+  if (exchange->route.api == API_MODELS)
+    exchange->reply = models_without_websocket(body, &error);
+  else
+    exchange->reply = connection_localize(exchange->connection,
+                                          exchange->route.api,
+                                          exchange->env->self_url,
+                                          !exchange->connect_host,
+                                          body,
+                                          &error);
+  if (exchange->reply)
+    return true;
+  exchange_fail(exchange, 502, "answer_not_readable", error->message);
+  return false;
+}
+
+void
+whole_answer(Exchange *exchange)
+{
+  const char *type = http_headers_get(exchange->headers, "content-type");
+
+  exchange->reply = buf_steal(&exchange->answer);
+  if (!localize(exchange))
+    return;
+  if (exchange->route.auth) {
+    send_reply(exchange);
+    return;
+  }
+  exchange_read(
+      exchange, DIRECTION_RESPONSE, type, exchange->reply, judge);
+}
