@@ -40,8 +40,8 @@ Connection *conn_for_base_url(ConnTable *table,
 const char *connection_name(const Connection *connection);
 const char *connection_issuer(const Connection *connection); /* or NULL */
 bool connection_holds_credential(const Connection *connection);
-/* Every host that the CA's constraints must cover; NULL terminated, the
- * table's. */
+/* Every host that the CA's constraints must cover, each with everything
+ * beneath it; NULL terminated, the table's. */
 const char *const *conn_table_hosts(ConnTable *table);
 /* Connections in order, for `connection list`. */
 Connection *const *conn_table_all(ConnTable *table, unsigned *n);
@@ -79,29 +79,31 @@ char *conn_client_token(const char *state_dir,
                         const char *client,
                         GError **error);
 
-/* Puts the held credential into headers that go upstream, or leaves the
- * client's own in place where none is held. Exchanging tokens may need a
+/* Puts the held credential into headers that go upstream to `path`, or leaves
+ * the client's own in place where none is held. Exchanging tokens may need a
  * request of its own; done(error) always comes later, from the loop. */
 void connection_authorize(Connection *connection,
                           Upstream *upstream,
                           Loop *loop,
                           Api api,
+                          const char *path,
                           HttpHeaders *headers,
                           void (*done)(const GError *error, void *data),
                           void *data);
 
-/* Answers that carry the real endpoints (token, user): remembers them and
- * returns the body that tells the client the agent's own address (base-URL
- * clients), or the same body (CONNECT). self: https://127.0.0.1:PORT. NULL
- * with an error when the body is not what it should be. */
+/* Answers that carry endpoints or a token (API_TOKEN, API_USER): remembers
+ * them (under the token that they came with; `client_token` for API_USER) and
+ * returns what the client may see: for base-URL clients the agent's own
+ * address `self` (https://127.0.0.1:PORT) in place of the endpoints, and where
+ * the agent holds the credential the client's dummy token in place of the real
+ * one. Any other API: a new reference to the same body. NULL with an error
+ * when the body is not what it should be. */
 GBytes *connection_localize(Connection *connection,
                             Api api,
                             const char *self,
                             bool base_url,
+                            const char *client_token,
                             GBytes *body,
                             GError **error);
-/* With a held credential: the answer to /copilot_internal/v2/token from the
- * agent's own exchange; NULL when this request is not one of those. */
-bool connection_answers(const Connection *connection, Api api);
 
 #endif

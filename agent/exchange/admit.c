@@ -58,10 +58,8 @@ identify(Exchange *exchange)
   g_autoptr(GError) error = NULL;
   const char *client;
 
-  exchange->person =
-      identity_current(exchange->env->identity,
-                       connection_issuer(exchange->connection),
-                       &error);
+  exchange->person = identity_current(
+      exchange->env->identity, connection_issuer(exchange->connection), &error);
   if (!exchange->person) {
     exchange_refuse(exchange, "not_signed_in", error->message);
     return false;
@@ -82,12 +80,11 @@ identify(Exchange *exchange)
   return true;
 }
 
-/* The bearer token that the client sends, for the endpoints that came with
- * it. */
-static const char *
-bearer(const HttpHeaders *headers)
+const char *
+exchange_bearer(const Exchange *exchange)
 {
-  const char *value = http_headers_get(headers, "authorization");
+  const char *value =
+      http_headers_get(exchange->request->headers, "authorization");
 
   if (value && g_ascii_strncasecmp(value, "bearer ", 7) == 0)
     return value + 7;
@@ -105,7 +102,7 @@ route(Exchange *exchange)
                        request->method,
                        exchange->path,
                        request->query,
-                       bearer(request->headers),
+                       exchange_bearer(exchange),
                        &exchange->route,
                        &error))
     return true;

@@ -99,8 +99,8 @@ answer_head(Exchange *exchange, int status, HttpHeaders *headers)
     return;
   } else if (!start_decoder(exchange)) {
     return;
-  } else if (!exchange->route.auth &&
-             (sse || is_text_stream(exchange, type)) && status < 300) {
+  } else if (!exchange->route.auth && (sse || is_text_stream(exchange, type)) &&
+             status < 300) {
     if (!exchange->filter && !stream_begin(exchange, sse, &error)) {
       exchange_fail(exchange, 502, "answer_not_readable", error->message);
       return;
@@ -179,11 +179,8 @@ empty_recorded(Exchange *exchange, const GError *error)
     return;
   }
   exchange->head_sent = true;
-  http_conn_send_head(exchange->conn,
-                      exchange->status,
-                      exchange->headers,
-                      HTTP_BODY_NONE,
-                      -1);
+  http_conn_send_head(
+      exchange->conn, exchange->status, exchange->headers, HTTP_BODY_NONE, -1);
   exchange_answered(exchange);
   http_conn_end(exchange->conn);
 }

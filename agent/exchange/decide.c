@@ -18,7 +18,7 @@ decode(Exchange *exchange)
 {
   const char *coding =
       http_headers_get(exchange->request->headers, "content-encoding");
-  g_auto(Buf) plain = { 0 };
+  g_auto(Buf) plain = {0};
   g_autoptr(HttpDecoder) decoder = NULL;
   g_autoptr(GError) error = NULL;
 
@@ -26,11 +26,12 @@ decode(Exchange *exchange)
     return buf_steal(&exchange->incoming);
   buf_init(&plain, exchange->env->limits.max_body);
   decoder = http_decoder_new(coding, &error);
-  if (!decoder || !http_decoder_feed(decoder,
-                                     buf_bytes(&exchange->incoming),
-                                     exchange->incoming.len,
-                                     &plain,
-                                     &error) ||
+  if (!decoder ||
+      !http_decoder_feed(decoder,
+                         buf_bytes(&exchange->incoming),
+                         exchange->incoming.len,
+                         &plain,
+                         &error) ||
       !http_decoder_finish(decoder, &error)) {
     exchange_refuse(exchange, "body_not_readable", error->message);
     return NULL;
@@ -104,13 +105,13 @@ exchange_read(Exchange *exchange,
 
   if (g_bytes_get_size(body) > WORKER_BYTES) {
     job = g_new0(Inspect, 1);
-    *job = (Inspect){ .exchange = exchange_ref(exchange),
-                      .detector = detector_ref(env->detector),
-                      .api = exchange->route.api,
-                      .direction = direction,
-                      .type = g_strdup(type),
-                      .body = g_bytes_ref(body),
-                      .then = then };
+    *job = (Inspect){.exchange = exchange_ref(exchange),
+                     .detector = detector_ref(env->detector),
+                     .api = exchange->route.api,
+                     .direction = direction,
+                     .type = g_strdup(type),
+                     .body = g_bytes_ref(body),
+                     .then = then};
     if (worker_run(env->workers, env->loop, inspect_job, inspect_done, job))
       return;
     inspect_done(job, true);
@@ -178,10 +179,10 @@ prepare_record(Exchange *exchange)
 
   findings = inspection_findings(exchange->inspection, &n);
   for (unsigned i = 0; i < n; i++) {
-    MaskSpan span = { findings[i].field,
-                      findings[i].start,
-                      findings[i].end,
-                      findings[i].rule->id };
+    MaskSpan span = {findings[i].field,
+                     findings[i].start,
+                     findings[i].end,
+                     findings[i].rule->id};
 
     g_array_append_val(spans, span);
   }
@@ -253,8 +254,10 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
     uint8_t digest[SHA256_LEN];
 
     exchange_digest(exchange, exchange->forward, digest);
-    refused_add(
-        exchange->env->refused, digest, message, loop_now_us(exchange->env->loop));
+    refused_add(exchange->env->refused,
+                digest,
+                message,
+                loop_now_us(exchange->env->loop));
   }
   exchange_refuse(exchange, "policy_denied", message);
 }
@@ -266,9 +269,9 @@ ask(Exchange *exchange)
   const GArray *spans = verdict_mask_spans(exchange->verdict);
   g_autoptr(GBytes) masked_body = NULL;
   const char *before;
-  HoldAsk hold = { .verdict = exchange->verdict,
-                   .stream = inspection_wants_stream(exchange->inspection),
-                   .then = answered };
+  HoldAsk hold = {.verdict = exchange->verdict,
+                  .stream = inspection_wants_stream(exchange->inspection),
+                  .then = answered};
 
   if (!prepare_forward(exchange, spans))
     return;
@@ -313,18 +316,17 @@ find_session(Exchange *exchange)
   const char *conversation = inspection_conversation(exchange->inspection);
 
   if (!conversation)
-    conversation = http_headers_get(exchange->request->headers,
-                                    "x-client-session-id");
+    conversation =
+        http_headers_get(exchange->request->headers, "x-client-session-id");
   exchange->session = g_strdup_printf(
       "%s\n%s", exchange->client, conversation ? conversation : "");
   exchange->scope = g_strdup_printf("%s\n%s\n%s",
                                     exchange->session,
                                     exchange->person->user,
                                     connection_name(exchange->connection));
-  exchange->first_in_session =
-      sessions_touch(exchange->env->sessions,
-                     exchange->session,
-                     loop_now_us(exchange->env->loop));
+  exchange->first_in_session = sessions_touch(exchange->env->sessions,
+                                              exchange->session,
+                                              loop_now_us(exchange->env->loop));
 }
 
 static void
@@ -369,7 +371,7 @@ exchange_go(Exchange *exchange, const GError *error)
     exchange_forward(exchange);
     return;
   }
-  message = g_strdup_printf(
-      "Nothing is forwarded that cannot be recorded: %s.", error->message);
+  message = g_strdup_printf("Nothing is forwarded that cannot be recorded: %s.",
+                            error->message);
   exchange_refuse(exchange, "journal_unavailable", message);
 }

@@ -84,21 +84,21 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
 
   (void)direction;
   *out = (Subject){
-    .user = exchange->person->user,
-    .groups = (const char *const *)exchange->person->groups,
-    .client = exchange->client,
-    .connection = connection_name(exchange->connection),
-    .host = exchange->route.host,
-    .method = exchange->request->method,
-    .path = exchange->path,
-    .api = exchange->route.api,
-    .model = inspection ? inspection_model(inspection) : NULL,
-    .initiator = http_headers_get(headers, "x-initiator"),
-    .processes = (const char *const *)exchange->caller->processes,
-    .repo = http_headers_get(headers, "x-github-repository-nwo"),
-    .wall_us = exchange->wall_us,
-    .first_in_session = exchange->first_in_session,
-    .completions = exchange->route.completions,
+      .user = exchange->person->user,
+      .groups = (const char *const *)exchange->person->groups,
+      .client = exchange->client,
+      .connection = connection_name(exchange->connection),
+      .host = exchange->route.host,
+      .method = exchange->request->method,
+      .path = exchange->path,
+      .api = exchange->route.api,
+      .model = inspection ? inspection_model(inspection) : NULL,
+      .initiator = http_headers_get(headers, "x-initiator"),
+      .processes = (const char *const *)exchange->caller->processes,
+      .repo = http_headers_get(headers, "x-github-repository-nwo"),
+      .wall_us = exchange->wall_us,
+      .first_in_session = exchange->first_in_session,
+      .completions = exchange->route.completions,
   };
 }
 

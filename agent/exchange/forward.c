@@ -25,25 +25,25 @@ upstream_done(const GError *error, void *data)
 }
 
 static const UpstreamEvents upstream_events = {
-  .head = upstream_head,
-  .body = upstream_body,
-  .done = upstream_done,
+    .head = upstream_head,
+    .body = upstream_body,
+    .done = upstream_done,
 };
 
 /* What the client said about the way to us, not about what it wants. */
 static HttpHeaders *
 rebuild_headers(Exchange *exchange)
 {
-  static const char *const ours[] = { "host",
-                                      "content-length",
-                                      "content-encoding",
-                                      "accept-encoding",
-                                      "expect",
-                                      "forwarded",
-                                      "via",
-                                      "x-forwarded-for",
-                                      "x-forwarded-host",
-                                      "x-forwarded-proto" };
+  static const char *const ours[] = {"host",
+                                     "content-length",
+                                     "content-encoding",
+                                     "accept-encoding",
+                                     "expect",
+                                     "forwarded",
+                                     "via",
+                                     "x-forwarded-for",
+                                     "x-forwarded-host",
+                                     "x-forwarded-proto"};
   HttpHeaders *headers = http_headers_copy(exchange->request->headers);
 
   http_headers_remove_hop_by_hop(headers);
@@ -71,10 +71,10 @@ authorized(const GError *error, void *data)
     return;
   }
   spec = (UpstreamSpec){
-    .method = exchange->request->method,
-    .url = exchange->route.url,
-    .headers = exchange->outgoing,
-    .body = g_bytes_get_size(exchange->forward) ? exchange->forward : NULL,
+      .method = exchange->request->method,
+      .url = exchange->route.url,
+      .headers = exchange->outgoing,
+      .body = g_bytes_get_size(exchange->forward) ? exchange->forward : NULL,
   };
   exchange->upstream = upstream_send(
       exchange->env->upstream, &spec, &upstream_events, exchange, &failed);
@@ -91,6 +91,7 @@ exchange_forward(Exchange *exchange)
                        exchange->env->upstream,
                        exchange->env->loop,
                        exchange->route.api,
+                       exchange->path,
                        exchange->outgoing,
                        authorized,
                        exchange_ref(exchange));

@@ -58,8 +58,7 @@ view_field(Exchange *exchange,
 {
   size_t at = 0;
 
-  g_string_append_printf(
-      out, "%s (%s)\n", field->path, role_name(field->role));
+  g_string_append_printf(out, "%s (%s)\n", field->path, role_name(field->role));
   for (; *next < sorted->len; (*next)++) {
     const MaskSpan *span = &g_array_index(sorted, MaskSpan, *next);
 
@@ -125,11 +124,11 @@ digest_part(Sha256 *sha, const void *bytes, size_t len)
 void
 exchange_digest(Exchange *exchange, GBytes *body, uint8_t out[SHA256_LEN])
 {
-  const char *parts[] = { exchange->person->user,
-                          connection_name(exchange->connection),
-                          exchange->request->method,
-                          exchange->route.host,
-                          exchange->request->target };
+  const char *parts[] = {exchange->person->user,
+                         connection_name(exchange->connection),
+                         exchange->request->method,
+                         exchange->route.host,
+                         exchange->request->target};
   g_autoptr(Sha256) sha = sha256_new();
   size_t len;
   const void *bytes = g_bytes_get_data(body, &len);

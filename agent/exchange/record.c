@@ -173,8 +173,7 @@ new_row(Exchange *exchange, RowKind kind)
   row->policy_revision = g_strdup(policy_revision(exchange->policy));
   if (exchange->inspection) {
     row->model = g_strdup(inspection_model(exchange->inspection));
-    row->conversation =
-        g_strdup(inspection_conversation(exchange->inspection));
+    row->conversation = g_strdup(inspection_conversation(exchange->inspection));
   }
   return row;
 }
@@ -218,8 +217,7 @@ static void
 count_tokens(const Exchange *exchange, JournalRow *row)
 {
   if (exchange->filter)
-    response_filter_usage(
-        exchange->filter, &row->tokens_in, &row->tokens_out);
+    response_filter_usage(exchange->filter, &row->tokens_in, &row->tokens_out);
   else if (exchange->answer_inspection)
     inspection_usage(
         exchange->answer_inspection, &row->tokens_in, &row->tokens_out);

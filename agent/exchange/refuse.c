@@ -5,7 +5,10 @@
 #include <string.h>
 
 static void
-send_error(Exchange *exchange, int status, const char *code, const char *message)
+send_error(Exchange *exchange,
+           int status,
+           const char *code,
+           const char *message)
 {
   g_autoptr(HttpHeaders) headers = http_headers_new();
   g_autofree char *id = http_request_id_new();
@@ -17,12 +20,8 @@ send_error(Exchange *exchange, int status, const char *code, const char *message
   http_headers_add(headers, "x-github-request-id", id);
   http_headers_add(headers, "x-hoop-agent-exchange", exchange->id);
   exchange->bytes_out += strlen(body);
-  http_conn_reply(exchange->conn,
-                  status,
-                  headers,
-                  "application/json",
-                  body,
-                  strlen(body));
+  http_conn_reply(
+      exchange->conn, status, headers, "application/json", body, strlen(body));
 }
 
 static void

@@ -94,9 +94,7 @@ refused_add(Refused *refused,
 }
 
 const char *
-refused_find(Refused *refused,
-             const uint8_t digest[SHA256_LEN],
-             int64_t now_us)
+refused_find(Refused *refused, const uint8_t digest[SHA256_LEN], int64_t now_us)
 {
   Denial *denial = g_hash_table_lookup(refused->by_digest, digest);
 

@@ -94,17 +94,17 @@ struct exchange {
   bool upstream_cut;
   bool upstream_paused;
   HttpDecoder *decoder;
-  Buf answer; /* whole answers; in streams: decoded, not yet filtered */
+  Buf answer;    /* whole answers; in streams: decoded, not yet filtered */
   GBytes *reply; /* a whole answer on its way */
   Inspection *answer_inspection;
   Verdict *answer_verdict;
   ResponseFilter *filter;
-  Buf out;      /* from the filter, to the client */
+  Buf out; /* from the filter, to the client */
   Buf recorded_answer;
   uint64_t bytes_in, bytes_out;
   bool client_full; /* the client takes no more for now */
-  bool busy;    /* the stream waits for a tool call's answer or for a row */
-  bool answered;/* its end is decided: nothing else goes to the client */
+  bool busy;        /* the stream waits for a tool call's answer or for a row */
+  bool answered;    /* its end is decided: nothing else goes to the client */
   Refusal *refusal;
 
   Verdict *tool_verdict; /* of the call that is being judged */
@@ -112,7 +112,7 @@ struct exchange {
   unsigned next_tool;    /* whole answers: the call's index */
   bool *tools_refused;
   char *whole_refusal;
-  char *outcome;/* how it ended, for the response row: NULL is "ok" */
+  char *outcome; /* how it ended, for the response row: NULL is "ok" */
 };
 
 /* ---- exchange.c */
@@ -128,6 +128,9 @@ bool exchange_count(Exchange *exchange, size_t bytes);
 
 /* ---- admit.c: before the body */
 void exchange_admit(Exchange *exchange);
+/* The bearer token that the client sends, for the endpoints that came with
+ * it; or NULL. */
+const char *exchange_bearer(const Exchange *exchange);
 
 /* ---- decide.c: the whole body is there */
 void exchange_inspect(Exchange *exchange);
@@ -165,9 +168,7 @@ void hold_cancel(Exchange *exchange);
 char *exchange_view(Exchange *exchange,
                     const Inspection *inspection,
                     const GArray *spans);
-void exchange_digest(Exchange *exchange,
-                     GBytes *body,
-                     uint8_t out[SHA256_LEN]);
+void exchange_digest(Exchange *exchange, GBytes *body, uint8_t out[SHA256_LEN]);
 
 /* ---- forward.c */
 void exchange_forward(Exchange *exchange);

@@ -53,11 +53,8 @@ recorded(Exchange *exchange, const GError *error)
 static void
 record(Exchange *exchange, const char *outcome)
 {
-  record_tool(exchange,
-              call_of(exchange),
-              exchange->tool_verdict,
-              outcome,
-              recorded);
+  record_tool(
+      exchange, call_of(exchange), exchange->tool_verdict, outcome, recorded);
 }
 
 static void
@@ -67,10 +64,11 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
     exchange->env->stats.approved++;
   } else {
     exchange->env->stats.denied++;
-    exchange->tool_refusal = refusal(
-        exchange, outcome == OUTCOME_TIMEOUT ? "Nobody answered in time."
-                  : reason                   ? reason
-                                             : "It was denied.");
+    exchange->tool_refusal =
+        refusal(exchange,
+                outcome == OUTCOME_TIMEOUT ? "Nobody answered in time."
+                : reason                   ? reason
+                                           : "It was denied.");
   }
   record(exchange, outcome_name(outcome));
 }
@@ -81,15 +79,14 @@ ask(Exchange *exchange, const ToolCall *call)
   g_autofree char *whole =
       g_strdup_printf("%s\n%s", call->name, call->arguments);
   g_autoptr(GBytes) bytes = g_bytes_new(whole, strlen(whole));
-  HoldAsk hold = { .verdict = exchange->tool_verdict,
-                   .stream = exchange->mode == ANSWER_STREAM,
-                   .then = answered };
+  HoldAsk hold = {.verdict = exchange->tool_verdict,
+                  .stream = exchange->mode == ANSWER_STREAM,
+                  .then = answered};
 
   exchange_digest(exchange, bytes, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
-  hold.text = g_strdup_printf("The answer wants to run %s:\n%s\n",
-                              call->name,
-                              call->arguments);
+  hold.text = g_strdup_printf(
+      "The answer wants to run %s:\n%s\n", call->name, call->arguments);
   hold.masked_text = g_strdup(hold.text);
   exchange_hold(exchange, &hold);
 }

@@ -19,12 +19,8 @@ sent(Exchange *exchange, const GError *error)
   bytes = g_bytes_get_data(exchange->reply, &len);
   exchange->head_sent = true;
   exchange->bytes_out += len;
-  http_conn_reply(exchange->conn,
-                  exchange->status,
-                  exchange->headers,
-                  NULL,
-                  bytes,
-                  len);
+  http_conn_reply(
+      exchange->conn, exchange->status, exchange->headers, NULL, bytes, len);
   exchange_answered(exchange);
 }
 
@@ -37,11 +33,10 @@ into_stream(Exchange *exchange)
   size_t len;
   const char *bytes = g_bytes_get_data(exchange->reply, &len);
 
-  text = g_strdup_printf(
-      "The server answered with status %d: %.*s",
-      exchange->status,
-      (int)MIN(len, 2000),
-      len ? bytes : "");
+  text = g_strdup_printf("The server answered with status %d: %.*s",
+                         exchange->status,
+                         (int)MIN(len, 2000),
+                         len ? bytes : "");
   stream_message(exchange, "upstream_status", text);
 }
 
@@ -147,7 +142,8 @@ asked(Exchange *exchange, Outcome outcome, const char *reason)
     return;
   }
   exchange->env->stats.denied++;
-  message = g_strdup_printf("%s %s", sentence, reason ?: "It was not approved.");
+  message =
+      g_strdup_printf("%s %s", sentence, reason ?: "It was not approved.");
   exchange_refuse(exchange, "policy_denied", message);
 }
 
@@ -155,7 +151,7 @@ static void
 ask(Exchange *exchange)
 {
   const GArray *spans = verdict_mask_spans(exchange->answer_verdict);
-  HoldAsk hold = { .verdict = exchange->answer_verdict, .then = asked };
+  HoldAsk hold = {.verdict = exchange->answer_verdict, .then = asked};
 
   exchange_digest(exchange, exchange->reply, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
@@ -214,6 +210,7 @@ localize(Exchange *exchange)
                                           exchange->route.api,
                                           exchange->env->self_url,
                                           !exchange->connect_host,
+                                          exchange_bearer(exchange),
                                           body,
                                           &error);
   if (exchange->reply)
@@ -234,6 +231,5 @@ whole_answer(Exchange *exchange)
     send_reply(exchange);
     return;
   }
-  exchange_read(
-      exchange, DIRECTION_RESPONSE, type, exchange->reply, judge);
+  exchange_read(exchange, DIRECTION_RESPONSE, type, exchange->reply, judge);
 }

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table: connections made from the configuration, found by host or by
+ * path, and where each request really goes. */
+#include "conn/private.h"
+#include "kit/file.h"
+#include <string.h>
+
+G_DEFINE_QUARK(hoop - conn - error, conn_error)
+
+struct conn_table {
+  GPtrArray *connections;
+  GPtrArray *hosts; /* of all, NULL terminated */
+  Clients *clients;
+};
+
+static void
+connection_free(void *data)
+{
+  Connection *connection = data;
+
+  session_free(connection->session);
+  credential_free(connection->credential);
+  endpoints_free(connection->endpoints);
+  g_strfreev(connection->hosts);
+  g_free(connection->name);
+  g_free(connection->upstream);
+  g_free(connection->issuer);
+  g_free(connection);
+}
+
+/* github.com is where people sign in and push code: never terminated. A name
+ * without a dot would put a whole top level domain under the agent's CA. */
+static bool
+host_allowed(const char *connection, const char *host, GError **error)
+{
+  const char *why = NULL;
+
+  if (strcmp(host, "github.com") == 0)
+    why = "it is never terminated; name the Copilot hosts instead";
+  else if (!strchr(host, '.') || host[0] == '.' || g_str_has_suffix(host, "."))
+    why = "give a whole host name, such as copilot.example.com";
+  if (!why)
+    return true;
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_CONFIG,
+              "[connection \"%s\"] hosts: %s cannot be governed: %s",
+              connection,
+              host,
+              why);
+  return false;
+}
+
+static bool
+collect_hosts(Connection *connection,
+              const ConfigConnection *config,
+              GError **error)
+{
+  g_autoptr(GStrvBuilder) hosts = g_strv_builder_new();
+
+  g_strv_builder_addv(hosts, (const char **)connection->type->hosts);
+  if (connection->credential)
+    g_strv_builder_addv(hosts, (const char **)connection->type->held_hosts);
+  for (char **host = config->hosts; host && *host; host++) {
+    g_autofree char *lower = g_ascii_strdown(*host, -1);
+
+    if (!host_allowed(config->name, lower, error))
+      return false;
+    g_strv_builder_add(hosts, lower);
+  }
+  connection->hosts = g_strv_builder_end(hosts);
+  return true;
+}
+
+static bool
+check_upstream(const ConfigConnection *config, GError **error)
+{
+  g_autoptr(GUri) uri = NULL;
+
+  if (!config->upstream)
+    return true;
+  uri = g_uri_parse(config->upstream, G_URI_FLAGS_NONE, NULL);
+  if (uri && g_strcmp0(g_uri_get_scheme(uri), "https") == 0 &&
+      g_uri_get_host(uri) && !*g_uri_get_path(uri) && !g_uri_get_query(uri) &&
+      !g_uri_get_userinfo(uri))
+    return true;
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_CONFIG,
+              "[connection \"%s\"] upstream=%s: give https://HOST[:PORT]",
+              config->name,
+              config->upstream);
+  return false;
+}
+
+static Connection *
+connection_new(const ConfigConnection *config, Clients *clients, GError **error)
+{
+  Connection *connection;
+
+  if (!check_upstream(config, error))
+    return NULL;
+  connection = g_new0(Connection, 1);
+  connection->name = g_strdup(config->name);
+  connection->type = conn_type_find(config->type);
+  connection->upstream = g_strdup(config->upstream);
+  connection->issuer = g_strdup(config->issuer);
+  connection->endpoints = endpoints_new();
+  connection->clients = clients;
+  if (!connection->type)
+    g_set_error(error,
+                CONN_ERROR,
+                CONN_ERROR_CONFIG,
+                "[connection \"%s\"] type=%s: no such type (copilot, "
+                "anthropic, openai)",
+                config->name,
+                config->type);
+  else if (config->credential)
+    connection->credential = credential_new(config->credential, error);
+  if (!connection->type || (config->credential && !connection->credential) ||
+      !collect_hosts(connection, config, error)) {
+    connection_free(connection);
+    return NULL;
+  }
+  if (connection->credential && connection->type->session_tokens)
+    connection->session = session_new(connection);
+  return connection;
+}
+
+ConnTable *
+conn_table_new(const Config *config, GError **error)
+{
+  g_autoptr(ConnTable) table = g_new0(ConnTable, 1);
+
+  table->connections = g_ptr_array_new_with_free_func(connection_free);
+  table->hosts = g_ptr_array_new();
+  table->clients = clients_new(config->state_dir);
+  for (unsigned i = 0; i < config->connections->len; i++) {
+    const ConfigConnection *wanted = config->connections->pdata[i];
+    Connection *connection;
+
+    if (!wanted->enabled)
+      continue;
+    connection = connection_new(wanted, table->clients, error);
+    if (!connection)
+      return NULL;
+    g_ptr_array_add(table->connections, connection);
+    for (char **host = connection->hosts; *host; host++)
+      g_ptr_array_add(table->hosts, *host);
+  }
+  g_ptr_array_add(table->hosts, NULL);
+  return g_steal_pointer(&table);
+}
+
+void
+conn_table_free(ConnTable *table)
+{
+  if (!table)
+    return;
+  g_ptr_array_unref(table->connections);
+  g_ptr_array_unref(table->hosts);
+  clients_free(table->clients);
+  g_free(table);
+}
+
+const char *const *
+conn_table_hosts(ConnTable *table)
+{
+  return (const char *const *)table->hosts->pdata;
+}
+
+Connection *const *
+conn_table_all(ConnTable *table, unsigned *n)
+{
+  *n = table->connections->len;
+  return (Connection *const *)table->connections->pdata;
+}
+
+/* The name itself or anything beneath it. */
+static bool
+covers(const char *governed, const char *host)
+{
+  size_t outer = strlen(governed), len = strlen(host);
+
+  return len >= outer &&
+         g_ascii_strcasecmp(host + len - outer, governed) == 0 &&
+         (len == outer || host[len - outer - 1] == '.');
+}
+
+bool
+connection_governs(const Connection *connection, const char *host)
+{
+  for (char **governed = connection->hosts; *governed; governed++)
+    if (covers(*governed, host))
+      return true;
+  return false;
+}
+
+Connection *
+conn_for_host(ConnTable *table, const char *host, uint16_t port)
+{
+  (void)port; /* a governed host is governed on every port */
+  for (unsigned i = 0; i < table->connections->len; i++)
+    if (connection_governs(table->connections->pdata[i], host))
+      return table->connections->pdata[i];
+  return NULL;
+}
+
+Connection *
+conn_for_base_url(ConnTable *table,
+                  const char *path,
+                  const char **rest,
+                  GError **error)
+{
+  const char *name = g_str_has_prefix(path, "/c/") ? path + 3 : "copilot";
+  size_t len = name == path + 3 ? strcspn(name, "/") : strlen(name);
+
+  for (unsigned i = 0; i < table->connections->len; i++) {
+    Connection *connection = table->connections->pdata[i];
+
+    if (strlen(connection->name) == len &&
+        strncmp(connection->name, name, len) == 0) {
+      *rest = name == path + 3 ? name + len : path;
+      if (!**rest)
+        *rest = "/";
+      return connection;
+    }
+  }
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_UNKNOWN,
+              "no connection named %.*s is turned on; `hoop-agent connection "
+              "list` shows those that are",
+              (int)MIN(len, 64),
+              name);
+  return NULL;
+}
+
+const char *
+connection_name(const Connection *connection)
+{
+  return connection->name;
+}
+
+const char *
+connection_issuer(const Connection *connection)
+{
+  return connection->issuer;
+}
+
+bool
+connection_holds_credential(const Connection *connection)
+{
+  return connection->credential != NULL;
+}
+
+void
+route_clear(Route *route)
+{
+  g_clear_pointer(&route->url, g_free);
+  g_clear_pointer(&route->host, g_free);
+}
+
+const char *
+connection_base(Connection *connection, Service service, const char *token)
+{
+  const char *base;
+
+  if (connection->upstream)
+    return connection->upstream;
+  base = endpoints_get(connection->endpoints, token, service);
+  if (!base)
+    base = connection->type->defaults[service];
+  return base ? base : connection->type->defaults[SERVICE_API];
+}
+
+/* The host that policy and record name: where the request is meant to go, even
+ * when `upstream` sends it elsewhere. */
+static char *
+governed_host(Connection *connection, Service service, const char *token)
+{
+  const char *base = endpoints_get(connection->endpoints, token, service);
+  const char *host;
+
+  if (!base)
+    base = connection->type->defaults[service];
+  if (!base)
+    base = connection->type->defaults[SERVICE_API];
+  host = base + strlen("https://");
+  return g_strndup(host, strcspn(host, ":/"));
+}
+
+bool
+connection_route(Connection *connection,
+                 const char *connect_host,
+                 const char *method,
+                 const char *path,
+                 const char *query,
+                 const char *token,
+                 Route *out,
+                 GError **error)
+{
+  Service service = connection->type->service(path);
+  g_autofree char *base = NULL;
+
+  if (path[0] != '/') {
+    g_set_error(error,
+                CONN_ERROR,
+                CONN_ERROR_UNKNOWN,
+                "connection %s: only paths that begin with / are forwarded",
+                connection->name);
+    return false;
+  }
+  if (connect_host && !connection->upstream)
+    base = g_strconcat("https://", connect_host, NULL);
+  else
+    base = g_strdup(connection_base(connection, service, token));
+  out->url = g_strconcat(base, path, query ? "?" : NULL, query ?: "", NULL);
+  if (connect_host)
+    out->host = g_strndup(connect_host, strcspn(connect_host, ":"));
+  else
+    out->host = governed_host(connection, service, token);
+  out->api = api_from_path(method, path);
+  out->completions = out->api == API_COMPLETIONS;
+  out->auth = service == SERVICE_LOGIN || out->api == API_TOKEN;
+  return true;
+}
