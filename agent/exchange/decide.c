@@ -179,10 +179,11 @@ prepare_record(Exchange *exchange)
 
   findings = inspection_findings(exchange->inspection, &n);
   for (unsigned i = 0; i < n; i++) {
-    MaskSpan span = {findings[i].field,
-                     findings[i].start,
-                     findings[i].end,
-                     findings[i].rule->id};
+    MaskSpan span = {.field = findings[i].field,
+                     .start = findings[i].start,
+                     .end = findings[i].end,
+                     .rule_id = findings[i].rule->id,
+                     .restore = RESTORE_NONE};
 
     g_array_append_val(spans, span);
   }
