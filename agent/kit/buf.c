@@ -63,7 +63,7 @@ grow(Buf *buf, size_t need)
   capacity = MIN(capacity, buf->max);
   /* One byte more than counted: the NUL that vsnprintf() insists on. */
   data = g_malloc(capacity + 1);
-  if (buf->len > 0)
+  if (buf->data != NULL)
     memcpy(data, buf->data + buf->start, buf->len);
   wipe_and_free(buf->data, buf->capacity);
   buf->data = data;
