@@ -115,7 +115,7 @@ void approve_ticket_free(ApproveTicket *ticket);
 
 /* An answer by one approver. `digest`: what was shown to them (the original's,
  * or the masked one's: then only ANSWER_APPROVE_MASKED is possible); a nonce
- * per prompt (approve_nonce()) guards against answers to an earlier prompt of
+ * per prompt (PendingView) guards against answers to an earlier prompt of
  * the same id. `who` is a user name. */
 bool approve_answer(ApproveQueue *queue,
                     const char *exchange,

@@ -29,13 +29,6 @@ typedef struct {
 } ConfigConnection;
 
 typedef struct {
-  char *name;
-  char *issuer, *client_id, *client_secret_file, *scopes, *audience;
-  unsigned redirect_port;
-  char *groups_claim, *groups_separator, *groups_prefix, *ca_file;
-} ConfigIdentity;
-
-typedef struct {
   /* [listen] */
   char *address; /* 127.0.0.1; other addresses than loopback refused */
   uint16_t port; /* 8788; 0: any, for tests */
@@ -51,8 +44,6 @@ typedef struct {
   /* [policy], [detect] */
   char *policy_file; /* NULL: the shipped default */
   bool detect;
-  char *dictionary;
-  char **env_files;
   /* [approval] */
   unsigned approval_timeout, max_pending;
   unsigned stream_silence;     /* s that a held stream stays silent: 20 */
@@ -63,16 +54,8 @@ typedef struct {
   bool durability_full;
   bool bodies;
   size_t max_recorded_body;
-  unsigned retain_days;
   uint64_t journal_max_size;
-  char *escrow_key;
-  /* [ship] */
-  char *ship_endpoint, *ship_format, *ship_token_file, *ship_ca_file;
-  unsigned ship_interval;
-  /* [hub] */
-  char *hub_url, *hub_pinned_key, *hub_ca_file;
-  /* [identity "…"], [connection "…"] */
-  GPtrArray *identities;  /* ConfigIdentity */
+  /* [connection "…"] */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
   /* where it came from */
   bool managed; /* managed.conf was there */
@@ -84,16 +67,18 @@ typedef struct {
 
 /* Loads /etc/hoop-agent/agent.conf, then `file` (or the user's agent.conf when
  * NULL; a missing one is fine then, a missing `file` is not), then
- * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line. */
+ * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line.
+ * Groups and keys that the design names but this version does not have (sign-in
+ * through issuers, shipping, the hub …) are refused, never ignored. */
 Config *config_load(const char *file, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
-/* Every key with group, type, default and one line of help: man page lint,
- * completion and `config_load` share it. */
+/* Every key with group, default and one line of help: man page lint,
+ * completion and config_load() share it. */
 typedef struct {
   const char *group, *key, *fallback, *help;
 } ConfigKey;
-const ConfigKey *config_keys(unsigned *n);
+const ConfigKey *config_key(unsigned index); /* NULL behind the last */
 
 #endif

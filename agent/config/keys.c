@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every key of agent.conf: its group, default, help, and where its value goes.
+ * Loading, the man page's check and completion read this one table. */
+#include "config/keys.h"
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define KEY(group_, key_, kind_, field_, fallback_, help_)                     \
+  {{group_, key_, fallback_, help_}, kind_, offsetof(Config, field_)}
+#define LATER(group_, key_, fallback_, help_)                                  \
+  {{group_, key_, fallback_, help_}, KEY_LATER, 0}
+#define CONN_KEY(key_, kind_, field_, fallback_, help_)                        \
+  {{"connection", key_, fallback_, help_},                                     \
+   kind_,                                                                      \
+   offsetof(ConfigConnection, field_)}
+
+static const KeyRow rows[] = {
+    KEY("listen", "address", KEY_LOOPBACK, address, "127.0.0.1",
+        "Loopback address to listen on; [::1] is served beside 127.0.0.1."),
+    KEY("listen", "port", KEY_PORT, port, "8788",
+        "TCP port of the agent; 0 takes any free one."),
+    KEY("listen", "plain-base-url", KEY_BOOL, plain_base_url, "false",
+        "Take base-URL requests over plain HTTP too."),
+    KEY("listen", "unix-socket", KEY_PATH, unix_socket, "",
+        "A Unix socket to listen on beside TCP, for containers."),
+    KEY("limits", "max-body", KEY_SIZE, max_body, "32M",
+        "Largest body, as received and decoded."),
+    KEY("limits", "max-header", KEY_SIZE, max_header, "64K",
+        "Largest request head."),
+    KEY("limits", "connections", KEY_COUNT, connections, "512",
+        "Client connections at one time."),
+    KEY("limits", "held-bytes", KEY_SIZE, held_bytes, "256M",
+        "All bodies in memory together."),
+    KEY("limits", "first-byte-timeout", KEY_COUNT, first_byte_timeout, "10",
+        "Seconds to a complete handshake and request head."),
+    KEY("limits", "idle-timeout", KEY_COUNT, idle_timeout, "300",
+        "Seconds without progress of a connection."),
+    KEY("upstream", "proxy", KEY_TEXT, proxy, "",
+        "Parent proxy, http://HOST:PORT; default: HTTPS_PROXY at start."),
+    KEY("upstream", "no-proxy", KEY_TEXT, no_proxy, "",
+        "Hosts reached without the proxy; default: NO_PROXY at start."),
+    KEY("upstream", "proxy-credentials-file", KEY_PATH, proxy_credentials_file,
+        "", "File with USER:PASSWORD for the proxy, mode 0600."),
+    KEY("upstream", "ca-file", KEY_PATH, ca_file, "",
+        "PEM file of further authorities to trust upstream."),
+    KEY("upstream", "connect-timeout", KEY_COUNT, connect_timeout, "10",
+        "Seconds to a connection with the server."),
+    KEY("upstream", "http2", KEY_BOOL, http2, "false",
+        "Offer HTTP/2 to servers."),
+    KEY("policy", "file", KEY_PATH, policy_file, "",
+        "The policy; default: the one that is installed."),
+    KEY("detect", "enabled", KEY_BOOL, detect, "true",
+        "Read bodies at all; off is for measuring only."),
+    KEY("approval", "timeout", KEY_COUNT, approval_timeout, "120",
+        "Seconds until a held stream is denied; others 60 at most."),
+    KEY("approval", "max-pending", KEY_COUNT, max_pending, "32",
+        "Requests held at one time; further ones are denied."),
+    KEY("approval", "stream-silence", KEY_COUNT, stream_silence, "20",
+        "Seconds that a held stream stays silent before its head is sent."),
+    KEY("approval", "keepalive-interval", KEY_COUNT, keepalive_interval, "15",
+        "Seconds between the comments that follow."),
+    KEY("journal", "path", KEY_PATH, journal_path, "",
+        "The database; default: journal.db in the state folder."),
+    KEY("journal", "enabled", KEY_BOOL, journal, "true",
+        "Record at all; off is for measuring only."),
+    KEY("journal", "durability", KEY_DURABILITY, durability_full, "full",
+        "full: stored before released; grouped: may lose 100 ms on power loss."),
+    KEY("journal", "bodies", KEY_BODIES, bodies, "masked",
+        "masked: keep masked bodies; digest: only their digests."),
+    KEY("journal", "max-recorded-body", KEY_SIZE, max_recorded_body, "1M",
+        "How much of a body is kept."),
+    KEY("journal", "max-size", KEY_BIG_SIZE, journal_max_size, "4G",
+        "Largest database; requests are refused beyond it."),
+    LATER("journal", "retain-days", "90", "Days that rows are kept."),
+    LATER("journal", "escrow-key", "", "Key that originals are sealed to."),
+    LATER("detect", "dictionary", "", "File of exact values to find."),
+    LATER("detect", "env-files", "", ".env files whose values to find."),
+    LATER("ship", "endpoint", "", "Where the record is shipped to."),
+    LATER("ship", "format", "otlp", "otlp, jsonl or syslog."),
+    LATER("ship", "token-file", "", "Bearer token for the endpoint."),
+    LATER("ship", "interval", "30", "Seconds between batches."),
+    LATER("ship", "ca-file", "", "Authorities to trust there."),
+    LATER("hub", "url", "", "The central side."),
+    LATER("hub", "pinned-key", "", "Its key."),
+    LATER("hub", "ca-file", "", "Authorities to trust there."),
+    CONN_KEY("type", KEY_TEXT, type, "", "copilot, anthropic or openai."),
+    CONN_KEY("enabled", KEY_BOOL, enabled, "",
+             "Turned on; copilot is by default, the others are not."),
+    CONN_KEY("hosts", KEY_LIST, hosts, "",
+             "Further hosts that it governs, comma separated."),
+    CONN_KEY("upstream", KEY_TEXT, upstream, "",
+             "https://HOST[:PORT] that its requests go to instead."),
+    CONN_KEY("credential", KEY_TEXT, credential, "",
+             "file:PATH or env:NAME: the agent holds the credential."),
+    CONN_KEY("issuer", KEY_TEXT, issuer, "",
+             "Name of the identity that it needs."),
+};
+
+const KeyRow *
+key_rows(unsigned *n)
+{
+  *n = G_N_ELEMENTS(rows);
+  return rows;
+}
+
+const KeyRow *
+key_find(const char *group, const char *key)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (g_str_equal(rows[i].key.group, group) &&
+        g_str_equal(rows[i].key.key, key))
+      return &rows[i];
+  return NULL;
+}
+
+/* How many leading characters agree, and then how few others there are: close
+ * enough for a slip of the keys. */
+static int
+likeness(const char *a, const char *b)
+{
+  int same = 0, length = (int)MAX(strlen(a), strlen(b));
+
+  while (a[same] && a[same] == b[same])
+    same++;
+  for (size_t i = strlen(a), j = strlen(b);
+       i > (size_t)same && j > (size_t)same && a[i - 1] == b[j - 1];
+       i--, j--)
+    same++;
+  return 100 * same / MAX(length, 1);
+}
+
+const char *
+key_nearest(const char *group, const char *key)
+{
+  const char *best = NULL;
+  int most = 50; /* less than half alike helps nobody */
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    int alike = likeness(rows[i].key.key, key);
+
+    if (g_str_equal(rows[i].key.group, group) && alike > most) {
+      most = alike;
+      best = rows[i].key.key;
+    }
+  }
+  return best;
+}
+
+static bool
+parse_size(const char *text, uint64_t *out)
+{
+  static const char units[] = "KMG";
+  char *end;
+  const char *unit;
+
+  if (!g_ascii_isdigit(*text))
+    return false;
+  errno = 0;
+  *out = g_ascii_strtoull(text, &end, 10);
+  unit = *end ? strchr(units, *end) : NULL;
+  if (unit) {
+    unsigned shift = 10 * (unsigned)(unit - units + 1);
+
+    if (*out > UINT64_MAX >> shift)
+      return false;
+    *out <<= shift;
+    end++;
+  }
+  return errno == 0 && !*end && *out > 0;
+}
+
+static bool
+parse_count(const char *text, uint64_t max, unsigned *out)
+{
+  uint64_t value;
+
+  if (!g_ascii_string_to_unsigned(text, 10, 1, max, &value, NULL))
+    return false;
+  *out = (unsigned)value;
+  return true;
+}
+
+static bool
+parse_port(const char *text, uint16_t *out)
+{
+  uint64_t value;
+
+  if (!g_ascii_string_to_unsigned(text, 10, 0, 65535, &value, NULL))
+    return false;
+  *out = (uint16_t)value;
+  return true;
+}
+
+static bool
+parse_choice(const char *text, const char *yes, const char *no, bool *out)
+{
+  if (!g_str_equal(text, yes) && !g_str_equal(text, no))
+    return false;
+  *out = g_str_equal(text, yes);
+  return true;
+}
+
+static void
+set_text(char **field, char *value)
+{
+  g_free(*field);
+  *field = value && *value ? value : NULL;
+  if (value && !*value)
+    g_free(value);
+}
+
+static bool
+parse_path(const char *text, char **out)
+{
+  if (*text && *text != '/' && !g_str_has_prefix(text, "~/"))
+    return false;
+  if (*text == '~')
+    set_text(out, g_build_filename(g_get_home_dir(), text + 2, NULL));
+  else
+    set_text(out, g_strdup(text));
+  return true;
+}
+
+static void
+set_list(char ***field, const char *text)
+{
+  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+  g_autoptr(GStrvBuilder) kept = g_strv_builder_new();
+
+  for (char **part = parts; *part; part++)
+    if (*g_strstrip(*part))
+      g_strv_builder_add(kept, *part);
+  g_strfreev(*field);
+  *field = g_strv_builder_end(kept);
+}
+
+bool
+key_set(const KeyRow *row, const char *text, void *object, char **why)
+{
+  void *field = (char *)object + row->offset;
+  const char *wanted = NULL;
+  uint64_t size;
+
+  switch (row->kind) {
+  case KEY_TEXT:
+    set_text(field, g_strdup(text));
+    break;
+  case KEY_PATH:
+    wanted = parse_path(text, field) ? NULL : "an absolute path";
+    break;
+  case KEY_LIST:
+    set_list(field, text);
+    break;
+  case KEY_BOOL:
+    wanted = parse_choice(text, "true", "false", field) ? NULL
+                                                        : "true or false";
+    break;
+  case KEY_COUNT:
+    wanted =
+        parse_count(text, 1000 * 1000, field) ? NULL : "a number from 1 up";
+    break;
+  case KEY_PORT:
+    wanted = parse_port(text, field) ? NULL : "a port, 0 to 65535";
+    break;
+  case KEY_SIZE:
+  case KEY_BIG_SIZE:
+    if (!parse_size(text, &size))
+      wanted = "a size such as 512K, 32M or 4G";
+    else if (row->kind == KEY_SIZE)
+      *(size_t *)field = size;
+    else
+      *(uint64_t *)field = size;
+    break;
+  case KEY_LOOPBACK:
+    if (g_str_has_prefix(text, "127.") || g_str_equal(text, "::1"))
+      set_text(field, g_strdup(text));
+    else
+      wanted = "a loopback address: the agent serves this machine only";
+    break;
+  case KEY_DURABILITY:
+    wanted = parse_choice(text, "full", "grouped", field) ? NULL
+                                                          : "full or grouped";
+    break;
+  case KEY_BODIES:
+    wanted = parse_choice(text, "masked", "digest", field)
+                 ? NULL
+                 : "masked or digest";
+    break;
+  case KEY_LATER:
+    if (!g_str_equal(text, row->key.fallback))
+      wanted = "nothing but its default in this version";
+    break;
+  }
+  if (wanted)
+    *why = g_strdup_printf("takes %s", wanted);
+  return !wanted;
+}
