@@ -61,7 +61,8 @@ ticket_ref(ApproveTicket *ticket)
   return ticket;
 }
 
-/* ---- The reply: from the queue's thread to the holder's --------------------- */
+/* ---- The reply: from the queue's thread to the holder's ---------------------
+ */
 
 typedef struct {
   ApproveTicket *ticket;
@@ -112,7 +113,8 @@ reply_to(ApproveTicket *ticket,
   loop_post(ticket->reply_loop, deliver, reply);
 }
 
-/* ---- Prompts: the queue's thread -------------------------------------------- */
+/* ---- Prompts: the queue's thread --------------------------------------------
+ */
 
 static void
 view(const Prompt *prompt, PendingView *out)
@@ -283,7 +285,8 @@ leave(void *data)
   ticket_unref(ticket);
 }
 
-/* ---- Answers ----------------------------------------------------------------- */
+/* ---- Answers
+ * ----------------------------------------------------------------- */
 
 static Prompt *
 find_prompt(ApproveQueue *queue, const char *exchange)
@@ -386,10 +389,8 @@ conclude(Prompt *prompt, const char *who, const char *reason)
       tell_pending(prompt->queue, prompt);
       return;
     }
-  prompt_end(prompt,
-             masked ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED,
-             who,
-             reason);
+  prompt_end(
+      prompt, masked ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED, who, reason);
 }
 
 bool
@@ -459,7 +460,8 @@ approve_pending(ApproveQueue *queue,
   }
 }
 
-/* ---- Life --------------------------------------------------------------------- */
+/* ---- Life
+ * --------------------------------------------------------------------- */
 
 ApproveQueue *
 approve_queue_new(Loop *loop, const ApproveLimits *limits)
@@ -479,10 +481,8 @@ approve_queue_free(ApproveQueue *queue)
   if (!queue)
     return;
   while (queue->prompts->len)
-    prompt_end(queue->prompts->pdata[0],
-               OUTCOME_REFUSED,
-               NULL,
-               "the agent stopped");
+    prompt_end(
+        queue->prompts->pdata[0], OUTCOME_REFUSED, NULL, "the agent stopped");
   g_ptr_array_unref(queue->prompts);
   g_array_unref(queue->listening);
   g_free(queue);

@@ -4,7 +4,7 @@
 #include "approve/private.h"
 #include <string.h>
 
-G_DEFINE_QUARK(hoop-approve-error, approve_error)
+G_DEFINE_QUARK(hoop - approve - error, approve_error)
 
 const char *
 outcome_name(Outcome outcome)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop-config-error, config_error)
+G_DEFINE_QUARK(hoop - config - error, config_error)
 
 /* A configuration is a page of text. */
 #define MAX_FILE (256 * 1024)
@@ -94,8 +94,7 @@ runtime_dir(void)
 
   if (base && *base)
     return g_build_filename(base, "hoop-agent", NULL);
-  return g_build_filename(
-      g_get_user_state_dir(), "hoop-agent", "run", NULL);
+  return g_build_filename(g_get_user_state_dir(), "hoop-agent", "run", NULL);
 }
 
 /* From the source tree the data lie where HOOP_SHARE says. */
@@ -138,7 +137,8 @@ config_new(void)
   return config;
 }
 
-/* ---- One file, line by line ------------------------------------------------ */
+/* ---- One file, line by line ------------------------------------------------
+ */
 
 typedef struct {
   Config *config;
@@ -149,9 +149,11 @@ typedef struct {
   GHashTable *seen;             /* group and key of this file */
 } Reader;
 
-static bool
-fail(const Reader *reader, int code, GError **error, const char *format, ...)
-    G_GNUC_PRINTF(4, 5);
+static bool fail(const Reader *reader,
+                 int code,
+                 GError **error,
+                 const char *format,
+                 ...) G_GNUC_PRINTF(4, 5);
 
 static bool
 fail(const Reader *reader, int code, GError **error, const char *format, ...)
@@ -162,13 +164,8 @@ fail(const Reader *reader, int code, GError **error, const char *format, ...)
   va_start(args, format);
   what = g_strdup_vprintf(format, args);
   va_end(args);
-  g_set_error(error,
-              CONFIG_ERROR,
-              code,
-              "%s:%u: %s",
-              reader->file,
-              reader->line,
-              what);
+  g_set_error(
+      error, CONFIG_ERROR, code, "%s:%u: %s", reader->file, reader->line, what);
   return false;
 }
 
@@ -232,8 +229,7 @@ enter_group(Reader *reader, const char *inside, GError **error)
                 "a connection's group is [connection \"NAME\"]");
   reader->connection = find_connection(reader->config, name);
   if (!reader->connection)
-    reader->connection =
-        add_connection(reader->config, name, "copilot", true);
+    reader->connection = add_connection(reader->config, name, "copilot", true);
   return true;
 }
 
@@ -283,8 +279,7 @@ set_key(Reader *reader, const char *key, const char *value, GError **error)
                                  : (void *)reader->config,
               &why))
     return true;
-  return fail(
-      reader, CONFIG_ERROR_VALUE, error, "%s=%s: %s", key, value, why);
+  return fail(reader, CONFIG_ERROR_VALUE, error, "%s=%s: %s", key, value, why);
 }
 
 static bool
@@ -309,8 +304,7 @@ read_line(Reader *reader, char *line, GError **error)
     return fail(
         reader, CONFIG_ERROR_SYNTAX, error, "neither [group] nor key=value");
   *equals = '\0';
-  return set_key(
-      reader, g_strstrip(line), g_strstrip(equals + 1), error);
+  return set_key(reader, g_strstrip(line), g_strstrip(equals + 1), error);
 }
 
 static bool
@@ -343,7 +337,8 @@ read_file(Config *config, const char *file, GError **error)
   return fine;
 }
 
-/* ---- The layers ------------------------------------------------------------ */
+/* ---- The layers ------------------------------------------------------------
+ */
 
 static bool
 read_optional(Config *config,
@@ -427,8 +422,11 @@ config_load(const char *file, GError **error)
       g_build_filename(config->config_dir, "agent.conf", NULL);
   bool found;
 
-  if (!read_optional(
-          config, HOOP_SYSCONFDIR "/hoop-agent/agent.conf", files, &found, error))
+  if (!read_optional(config,
+                     HOOP_SYSCONFDIR "/hoop-agent/agent.conf",
+                     files,
+                     &found,
+                     error))
     return NULL;
   if (file) {
     g_strv_builder_add(files, file);
