@@ -10,16 +10,17 @@
 
 /* Who asks for what; all strings outlive the call; NULL: unknown. An unknown
  * fact satisfies a condition of a rule that tightens (block, approve, mask)
- * only where the condition says "not known counts" in hoop-policy(5); it never
- * satisfies one that allows. */
+ * and never one of a rule that allows; model, initiator and repo count as
+ * unknown only where a model is spoken to (hoop-policy(5), UNKNOWN FACTS). */
 typedef struct {
   const char *user;
-  const char *const *groups; /* identity groups, NULL terminated */
+  const char *const *groups; /* identity groups, NULL terminated; an empty
+                                list: in none; NULL: not known */
   const char *client;        /* token's client name or executable */
   const char *connection;
   const char *host;
   const char *method;
-  const char *path;
+  const char *path; /* a query behind ? is not looked at */
   Api api;
   const char *model;
   const char *initiator;
@@ -30,33 +31,61 @@ typedef struct {
   bool completions; /* typed keystrokes: never a prompt */
 } Subject;
 
-/* How often something happened in the last `window` seconds for the rate
- * conditions; NULL: no rates (explain without history). */
+/* How many requests of this subject the caller counted for the rule in the
+ * last `window` seconds, this one not included. What is to be counted is said
+ * by RuleResult.counted. NULL: unknown, so a rate counts as exceeded; give a
+ * function that returns 0 to judge without history. */
 typedef unsigned (*JudgeRate)(const char *rule_id, unsigned window, void *data);
 
 typedef struct {
   const PolicyRule *rule;
   bool matched;
-  const char *missed;  /* the first condition that did not hold, or NULL */
+  Action effect;       /* matched: what it does here (completions turn approve
+                          into mask or block); a shadow rule: would do */
+  const char *missed;  /* the key of the first condition that did not hold;
+                          "phase": it is not about this; NULL: matched */
+  const char *assumed; /* the key of an unknown fact that counted, or NULL */
+  bool limited;        /* a regex met its limit, which counts as a match */
+  bool counted;        /* all but its rate holds: the caller counts this
+                          request for the rule */
   unsigned n_findings; /* that satisfied its finding condition */
+  const char *detail;  /* with explain: what was asked and what was there, for
+                          people; or NULL. Owned by the verdict */
 } RuleResult;
 
 typedef struct verdict Verdict;
 
-/* Judges a whole body, request or response. `results` of every rule are kept
- * for `why` when `explain`; otherwise only of those that matched. */
+/* Judges a whole body, request or response; inspection NULL: a request whose
+ * body was not read. Tool calls are not looked at: whoever lets an answer
+ * through, streamed or whole, judges each of its calls by judge_tool_call().
+ * The default decides requests only: an answer is allowed unless a rule says
+ * otherwise. `results` of every rule are kept for `why` when `explain`;
+ * otherwise only of those that matched or count. The verdict keeps its policy
+ * alive; its mask spans refer to the inspection's detector rules. Any thread;
+ * CPU only. */
 Verdict *judge_body(Policy *policy,
                     const Subject *subject,
                     const Inspection *inspection,
                     bool explain,
                     JudgeRate rate,
                     void *rate_data);
-/* Judges one tool call of an answer. */
+/* Judges one tool call of an answer, streamed or whole. `scratch` finds what
+ * the arguments hold, for rules with tool and finding (NULL: detection is
+ * off). MASK does not occur. */
 Verdict *judge_tool_call(Policy *policy,
                          const Subject *subject,
                          const ToolCall *call,
+                         DetectorScratch *scratch,
                          bool explain);
-/* What the filter must do with a streamed answer to this subject. */
+/* What a finished stream turned out to hold, for the record: the rules that
+ * the stream plan carried out, with no spans. */
+Verdict *judge_stream(Policy *policy,
+                      const Subject *subject,
+                      const Finding *findings,
+                      unsigned n_findings,
+                      bool explain);
+/* What the filter must do with a streamed answer to this subject. finding.min
+ * counts as 1 there: a stream cannot be taken back. */
 StreamPlan *judge_stream_plan(Policy *policy,
                               const Subject *subject,
                               const RulePack *pack);
@@ -64,7 +93,7 @@ void verdict_free(Verdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Verdict, verdict_free)
 
 /* The strongest action that applies. MASK without spans does not occur:
- * a mask rule that found nothing did not match. */
+ * a mask rule that found nothing did not match (judge_stream() excepted). */
 Action verdict_action(const Verdict *verdict);
 /* The first match of the strongest kind; NULL when the default decided. */
 const PolicyRule *verdict_reason(const Verdict *verdict);
@@ -77,12 +106,16 @@ const GArray *verdict_masked_spans(const Verdict *verdict);
  * timeouts in seconds (`fallback` where none says one). */
 const PolicyRule *const *verdict_approvals(const Verdict *verdict, unsigned *n);
 unsigned verdict_timeout(const Verdict *verdict, unsigned fallback);
-/* The strongest restore that the matching mask rules allow. */
+/* How far the masks that may be undone (MaskSpan.restore) may be: the least
+ * that a matching mask rule with a restore allows. */
 Restore verdict_restore(const Verdict *verdict);
-/* One sentence for the user: what, which rule, what to do. g_free. */
+/* One or two sentences for the user: what, which rule, what to do. g_free. */
 char *verdict_sentence(const Verdict *verdict);
-/* {"action","rule","matched":[…],"shadow":[…],"masks":n,…} for journal and
- * `why`; explain adds every rule. g_free. */
+/* One line of JSON for journal and `why`; with explain it adds "rules", every
+ * rule of the policy. hoop-policy(5), VERDICTS, lists the keys. g_free. */
 char *verdict_to_json(const Verdict *verdict);
+/* The same for people: a line for each rule that is in the results, then the
+ * verdict. g_free. */
+char *verdict_to_text(const Verdict *verdict);
 
 #endif

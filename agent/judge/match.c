@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The conditions of a rule, cheapest first: each holds, does not, or cannot
+ * be told, which counts for rules that tighten and not for those that allow. */
+#include "judge/match.h"
+
+#include <string.h>
+
+typedef enum { FAILS, HOLDS, UNKNOWN } Answer3;
+
+/* One check of a rule under way. */
+typedef struct {
+  Facts *facts;
+  const PolicyMatch *match;
+  bool tightens;
+  RuleResult *result;
+} Check;
+
+typedef Answer3 (*Condition)(Check *check);
+
+static Answer3
+from_bool(bool holds)
+{
+  return holds ? HOLDS : FAILS;
+}
+
+static bool
+globs(char **patterns, const char *text, bool fold)
+{
+  for (; *patterns != NULL; patterns++)
+    if (policy_glob(*patterns, text, fold))
+      return true;
+  return false;
+}
+
+static Answer3
+globs_fact(char **patterns, const char *text, bool fold)
+{
+  if (patterns == NULL)
+    return HOLDS;
+  if (text == NULL)
+    return UNKNOWN;
+  return from_bool(globs(patterns, text, fold));
+}
+
+/* ---- Subject ----------------------------------------------------------- */
+
+static Answer3
+holds_group(Check *check)
+{
+  const PolicyMatch *match = check->match;
+  const uint64_t *bits = check->facts->groups;
+
+  if (match->groups == NULL || match->everybody)
+    return HOLDS;
+  if (check->facts->subject->groups == NULL)
+    return UNKNOWN;
+  for (unsigned i = 0; i < match->n_group_ids; i++) {
+    unsigned id = match->group_ids[i];
+
+    if ((bits[id / 64] & UINT64_C(1) << id % 64) != 0)
+      return HOLDS;
+  }
+  return FAILS;
+}
+
+static Answer3
+holds_user(Check *check)
+{
+  return globs_fact(check->match->users, check->facts->subject->user, false);
+}
+
+static Answer3
+holds_connection(Check *check)
+{
+  const char *connection = check->facts->subject->connection;
+
+  if (check->match->connections == NULL)
+    return HOLDS;
+  if (connection == NULL)
+    return UNKNOWN;
+  return from_bool(g_strv_contains(
+      (const char *const *)check->match->connections, connection));
+}
+
+static Answer3
+holds_host(Check *check)
+{
+  return globs_fact(check->match->hosts, check->facts->subject->host, true);
+}
+
+static Answer3
+holds_method(Check *check)
+{
+  const char *method = check->facts->subject->method;
+
+  if (check->match->methods == NULL)
+    return HOLDS;
+  if (method == NULL)
+    return UNKNOWN;
+  return from_bool(
+      g_strv_contains((const char *const *)check->match->methods, method));
+}
+
+/* As it came or as a server may read it: a rule that tightens takes either, a
+ * rule that allows needs both. */
+static Answer3
+holds_path(Check *check)
+{
+  char **patterns = check->match->paths;
+  Facts *facts = check->facts;
+  bool raw, plain;
+
+  if (patterns == NULL)
+    return HOLDS;
+  if (facts->path == NULL)
+    return UNKNOWN;
+  raw = globs(patterns, facts->path, false);
+  plain = globs(patterns, facts->plain_path, false);
+  return from_bool(check->tightens ? raw || plain : raw && plain);
+}
+
+static Answer3
+holds_api(Check *check)
+{
+  return from_bool(check->match->apis == 0 ||
+                   (check->match->apis & 1 << check->facts->subject->api) != 0);
+}
+
+/* What only a request to a model says: elsewhere it is not unknown but not
+ * there. */
+static Answer3
+of_model(Check *check, char **patterns, const char *text)
+{
+  Answer3 answer = globs_fact(patterns, text, true);
+
+  return answer == UNKNOWN && !check->facts->speaks_to_model ? FAILS : answer;
+}
+
+static Answer3
+holds_model(Check *check)
+{
+  return of_model(check, check->match->models, check->facts->subject->model);
+}
+
+static Answer3
+holds_initiator(Check *check)
+{
+  return of_model(
+      check, check->match->initiators, check->facts->subject->initiator);
+}
+
+static Answer3
+holds_repo(Check *check)
+{
+  return of_model(check, check->match->repos, check->facts->subject->repo);
+}
+
+static Answer3
+holds_process(Check *check)
+{
+  const char *const *processes = check->facts->subject->processes;
+
+  if (check->match->processes == NULL)
+    return HOLDS;
+  if (processes == NULL || *processes == NULL)
+    return UNKNOWN;
+  for (; *processes != NULL; processes++)
+    if (globs(check->match->processes, *processes, false))
+      return HOLDS;
+  return FAILS;
+}
+
+static Answer3
+holds_first(Check *check)
+{
+  int asked = check->match->first_in_session;
+
+  return from_bool(asked < 0 ||
+                   (asked == 1) == check->facts->subject->first_in_session);
+}
+
+/* After midnight of a span over midnight the day before counts: "friday from
+ * 22:00 to 06:00" ends on saturday morning. */
+static Answer3
+holds_time(Check *check)
+{
+  const PolicyMatch *match = check->match;
+  Facts *facts = check->facts;
+  int from = match->time_from >= 0 ? match->time_from : 0;
+  int to = match->time_to >= 0 ? match->time_to : 24 * 60;
+  int day;
+
+  if (match->time_from < 0 && match->time_to < 0 && match->weekdays == 0)
+    return HOLDS;
+  facts_local_time(facts, match->zone);
+  day = facts->weekday;
+  if (from < to) {
+    if (facts->minute < from || facts->minute >= to)
+      return FAILS;
+  } else if (facts->minute < to) {
+    day = (day + 6) % 7;
+  } else if (facts->minute < from) {
+    return FAILS;
+  }
+  return from_bool(match->weekdays == 0 || (match->weekdays & 1u << day) != 0);
+}
+
+/* ---- Content ----------------------------------------------------------- */
+
+static Answer3
+holds_size(Check *check)
+{
+  const PolicyMatch *match = check->match;
+  int64_t size = check->facts->size;
+
+  return from_bool((match->size_min < 0 || size >= match->size_min) &&
+                   (match->size_max < 0 || size <= match->size_max));
+}
+
+bool
+match_detector(const PolicyMatch *match, const DetectorRule *detector)
+{
+  return (match->finding_classes == NULL ||
+          globs(match->finding_classes, detector->class_name, false)) &&
+         (match->finding_rules == NULL ||
+          globs(match->finding_rules, detector->id, false));
+}
+
+static unsigned
+count_findings(const Facts *facts, const PolicyMatch *match)
+{
+  unsigned count = 0;
+
+  if (facts->n_findings == 0)
+    return 0;
+  if (match->finding_rules == NULL && match->finding_classes == NULL)
+    return facts->n_findings;
+  if (match->finding_rules == NULL) {
+    for (guint i = 0; i < facts->classes->len; i++) {
+      const ClassFact *fact = &g_array_index(facts->classes, ClassFact, i);
+
+      if (globs(match->finding_classes, fact->name, false))
+        count += fact->count;
+    }
+    return count;
+  }
+  for (guint i = 0; i < facts->rules->len; i++) {
+    const RuleFact *fact = &g_array_index(facts->rules, RuleFact, i);
+
+    if (match_detector(match, fact->rule))
+      count += fact->count;
+  }
+  return count;
+}
+
+static Answer3
+holds_finding(Check *check)
+{
+  unsigned count;
+
+  if (!check->match->has_finding)
+    return HOLDS;
+  count = count_findings(check->facts, check->match);
+  check->result->n_findings = count;
+  if (count >= check->match->finding_min)
+    return HOLDS;
+  return check->facts->findings_unknown ? UNKNOWN : FAILS;
+}
+
+static Answer3
+holds_fields(Check *check)
+{
+  Facts *facts = check->facts;
+  GHashTable *keys;
+
+  if (check->match->fields == NULL)
+    return HOLDS;
+  keys = facts->call != NULL ? facts->tool_keys : facts_fields(facts);
+  for (char **name = check->match->fields; *name != NULL; name++) {
+    g_autofree char *key = g_ascii_strdown(*name, -1);
+
+    if (g_hash_table_contains(keys, key))
+      return HOLDS;
+  }
+  return facts->tool_unreadable ? UNKNOWN : FAILS;
+}
+
+static bool
+text_matches(Check *check,
+             const PolicyPattern *pattern,
+             const char *text,
+             size_t len)
+{
+  bool limited;
+
+  if (!policy_pattern_matches(pattern, text, len, &limited))
+    return false;
+  check->result->limited |= limited;
+  return true;
+}
+
+static Answer3
+holds_tool(Check *check)
+{
+  const PolicyMatch *match = check->match;
+  Facts *facts = check->facts;
+
+  if (!match->has_tool)
+    return HOLDS;
+  if (match->tool_names != NULL && facts->call->name != NULL &&
+      !globs(match->tool_names, facts->call->name, true))
+    return FAILS;
+  for (guint i = 0; match->tool_arguments != NULL; i++) {
+    const GString *text;
+
+    if (i == facts->tool_texts->len)
+      return facts->tool_unreadable ? UNKNOWN : FAILS;
+    text = facts->tool_texts->pdata[i];
+    if (text_matches(check, match->tool_arguments, text->str, text->len))
+      break;
+  }
+  return match->tool_names != NULL && facts->call->name == NULL ? UNKNOWN
+                                                                : HOLDS;
+}
+
+static bool
+is_prompt(const Facts *facts, const InspectField *field)
+{
+  if (field->is_key)
+    return false;
+  return field->role == FIELD_PROMPT || field->role == FIELD_SYSTEM ||
+         field->role == FIELD_TOOL_RESULT ||
+         (field->role == FIELD_OTHER && facts->prompts_other);
+}
+
+static Answer3
+holds_prompt(Check *check)
+{
+  Facts *facts = check->facts;
+
+  if (check->match->prompt == NULL)
+    return HOLDS;
+  for (unsigned i = 0; i < facts->n_fields; i++) {
+    const InspectField *field = &facts->fields[i];
+
+    if (is_prompt(facts, field) &&
+        text_matches(check, check->match->prompt, field->text, field->len))
+      return HOLDS;
+  }
+  return FAILS;
+}
+
+static Answer3
+holds_rate(Check *check)
+{
+  const PolicyMatch *match = check->match;
+  Facts *facts = check->facts;
+
+  if (match->rate_window == 0)
+    return HOLDS;
+  check->result->counted = true;
+  if (facts->rate == NULL)
+    return UNKNOWN;
+  return from_bool(facts->rate(check->result->rule->id,
+                               match->rate_window,
+                               facts->rate_data) >= match->rate_count);
+}
+
+/* ---- Rules ------------------------------------------------------------- */
+
+/* Cheap first; rate last, because what is counted is what all else holds for.
+ * The first N_SUBJECT are about who asks and when. */
+static const struct {
+  const char *key;
+  Condition holds;
+} conditions[] = {
+    {"api", holds_api},
+    {"group", holds_group},
+    {"user", holds_user},
+    {"connection", holds_connection},
+    {"method", holds_method},
+    {"host", holds_host},
+    {"path", holds_path},
+    {"model", holds_model},
+    {"initiator", holds_initiator},
+    {"repo", holds_repo},
+    {"process", holds_process},
+    {"first-in-session", holds_first},
+    {"time", holds_time},
+    {"size", holds_size},
+    {"finding", holds_finding},
+    {"fields", holds_fields},
+    {"tool", holds_tool},
+    {"prompt", holds_prompt},
+    {"rate", holds_rate},
+};
+#define N_SUBJECT 13
+
+static bool
+check_conditions(Check *check, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++) {
+    Answer3 answer = conditions[i].holds(check);
+
+    if (answer == HOLDS)
+      continue;
+    if (answer == FAILS || !check->tightens) {
+      check->result->missed = conditions[i].key;
+      return false;
+    }
+    if (check->result->assumed == NULL)
+      check->result->assumed = conditions[i].key;
+  }
+  return true;
+}
+
+void
+match_rule(Facts *facts, const PolicyRule *rule, RuleResult *result)
+{
+  Check check = {facts, &rule->match, rule->action != ACTION_ALLOW, result};
+
+  *result = (RuleResult){.rule = rule};
+  if ((rule->phases & facts->phase) == 0) {
+    result->missed = "phase";
+    return;
+  }
+  result->matched = check_conditions(&check, G_N_ELEMENTS(conditions));
+}
+
+bool
+match_subject(Facts *facts, const PolicyRule *rule)
+{
+  RuleResult result = {.rule = rule};
+  Check check = {facts, &rule->match, rule->action != ACTION_ALLOW, &result};
+
+  return check_conditions(&check, N_SUBJECT);
+}
+
+/* ---- Marks ------------------------------------------------------------- */
+
+static void
+mark(bool ask, Restore restore, bool *to_mask, bool *to_ask, Restore *least)
+{
+  if (ask) {
+    *to_ask = true;
+    return;
+  }
+  *to_mask = true;
+  *least = MIN(*least, restore);
+}
+
+static unsigned
+mark_findings(Facts *facts, const PolicyMatch *match, bool ask, Restore restore)
+{
+  unsigned n = 0;
+
+  if (facts->n_findings == 0)
+    return 0;
+  for (guint i = 0; match->finding_rules == NULL && i < facts->classes->len;
+       i++) {
+    ClassFact *fact = &g_array_index(facts->classes, ClassFact, i);
+
+    if (match->finding_classes == NULL ||
+        globs(match->finding_classes, fact->name, false)) {
+      mark(ask, restore, &fact->mask, &fact->ask, &fact->restore);
+      n += fact->count;
+    }
+  }
+  for (guint i = 0; match->finding_rules != NULL && i < facts->rules->len;
+       i++) {
+    RuleFact *fact = &g_array_index(facts->rules, RuleFact, i);
+
+    if (match_detector(match, fact->rule)) {
+      mark(ask, restore, &fact->mask, &fact->ask, &fact->restore);
+      n += fact->count;
+    }
+  }
+  return n;
+}
+
+unsigned
+match_mark(Facts *facts, const PolicyRule *rule, bool ask, Restore restore)
+{
+  const PolicyMatch *match = &rule->match;
+  unsigned n = 0;
+
+  if (match->has_finding)
+    n += mark_findings(facts, match, ask, restore);
+  for (char **name = match->fields; name != NULL && *name != NULL; name++) {
+    g_autofree char *key = g_ascii_strdown(*name, -1);
+    const GArray *found = g_hash_table_lookup(facts_fields(facts), key);
+
+    for (guint i = 0; found != NULL && i < found->len; i++) {
+      FieldFact *fact = &g_array_index(
+          facts->named, FieldFact, g_array_index(found, unsigned, i));
+
+      mark(ask, restore, &fact->mask, &fact->ask, &fact->restore);
+      n++;
+    }
+  }
+  return n;
+}
+
+unsigned
+match_mark_all(Facts *facts)
+{
+  static const PolicyMatch any = {0};
+
+  return mark_findings(facts, &any, false, RESTORE_NONE);
+}

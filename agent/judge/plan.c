@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rules ask of a streamed answer before its first byte: an action
+ * for each detector rule, fields to mask, whether tool calls wait. */
+#include "judge/match.h"
+
+/* Where a rule counts findings, one is enough: what went out cannot be taken
+ * back when the next one comes. */
+static void
+plan_findings(StreamPlan *plan, const PolicyRule *rule, const RulePack *pack)
+{
+  unsigned n;
+  const DetectorRule *const *detectors = rule_pack_rules(pack, &n);
+
+  for (unsigned i = 0; i < n; i++)
+    if (match_detector(&rule->match, detectors[i]))
+      plan->by_rule[i] = MAX(plan->by_rule[i], rule->action);
+}
+
+static void
+plan_fields(GPtrArray *fields, const PolicyRule *rule)
+{
+  for (char **name = rule->match.fields; *name != NULL; name++)
+    if (!g_ptr_array_find_with_equal_func(fields, *name, g_str_equal, NULL))
+      g_ptr_array_add(fields, g_strdup(*name));
+}
+
+static void
+plan_answer(StreamPlan *plan,
+            GPtrArray *fields,
+            const PolicyRule *rule,
+            const RulePack *pack)
+{
+  const PolicyMatch *match = &rule->match;
+
+  /* A block that asks for a field too is for the tool call that has it. */
+  if (match->has_finding &&
+      (match->fields == NULL || rule->action == ACTION_MASK))
+    plan_findings(plan, rule, pack);
+  if (match->fields != NULL && rule->action == ACTION_MASK)
+    plan_fields(fields, rule);
+}
+
+/* Masks of this conversation come from mask rules for requests; a rule without
+ * restore issues masks that cannot be undone at all. */
+static void
+plan_restore(StreamPlan *plan, const PolicyRule *rule)
+{
+  if (rule->action != ACTION_MASK || rule->restore == RESTORE_NONE)
+    return;
+  plan->restore = plan->restore == RESTORE_NONE
+                      ? rule->restore
+                      : MIN(plan->restore, rule->restore);
+}
+
+StreamPlan *
+judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
+{
+  StreamPlan *plan = g_new0(StreamPlan, 1);
+  g_autoptr(GPtrArray) fields = g_ptr_array_new();
+  const PolicyRule *const *rules;
+  unsigned n;
+  Facts facts;
+
+  rule_pack_rules(pack, &plan->n_rules);
+  plan->by_rule = g_new0(Action, plan->n_rules);
+  facts_init(&facts, policy, subject, RULE_ON_ANSWER);
+  rules = policy_rules(policy, &n);
+  for (unsigned i = 0; i < n; i++) {
+    if (!match_subject(&facts, rules[i]))
+      continue;
+    /* A shadow rule acts on nothing, but sees the calls that it judges. */
+    if ((rules[i]->phases & RULE_ON_TOOL) != 0)
+      plan->hold_tools = true;
+    if (rules[i]->shadow)
+      continue;
+    if ((rules[i]->phases & RULE_ON_ANSWER) != 0)
+      plan_answer(plan, fields, rules[i], pack);
+    if ((rules[i]->phases & RULE_ON_REQUEST) != 0)
+      plan_restore(plan, rules[i]);
+  }
+  facts_clear(&facts);
+  if (fields->len > 0) {
+    g_ptr_array_add(fields, NULL);
+    plan->mask_fields = (char **)g_ptr_array_steal(fields, NULL);
+  }
+  return plan;
+}
