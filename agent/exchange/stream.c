@@ -22,8 +22,6 @@ stream_begin(Exchange *exchange, bool sse, GError **error)
 {
   g_autoptr(StreamPlan) plan = make_plan(exchange);
 
-  if (exchange->verdict)
-    plan->restore = MAX(plan->restore, verdict_restore(exchange->verdict));
   exchange->filter = response_filter_new(exchange->env->detector,
                                          exchange->route.api,
                                          sse,

@@ -98,8 +98,8 @@ tool_judge(Exchange *exchange)
   Subject subject;
 
   exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
-  exchange->tool_verdict =
-      judge_tool_call(exchange->policy, &subject, call, false);
+  exchange->tool_verdict = judge_tool_call(
+      exchange->policy, &subject, call, exchange->env->scratch, false);
   switch (verdict_action(exchange->tool_verdict)) {
   case ACTION_BLOCK:
     exchange->env->stats.blocked++;
