@@ -6,7 +6,6 @@
 
 #include "kit/digest.h"
 #include "kit/loop.h"
-#include "kit/secret.h"
 
 #define JOURNAL_ERROR (journal_error_quark())
 GQuark journal_error_quark(void);
@@ -22,7 +21,7 @@ typedef enum {
 
 typedef enum { DURABILITY_FULL, DURABILITY_GROUPED } Durability;
 
-/* What a row records. */
+/* What a row records; stored by its name. */
 typedef enum {
   ROW_START, /* the agent started: version, configuration, policy */
   ROW_STOP,
@@ -35,13 +34,17 @@ typedef enum {
   ROW_POLICY,   /* a policy loaded or refused */
   ROW_PAUSE,    /* paused or resumed */
   ROW_ERROR,
+  ROW_SIGNIN, /* signed in, renewed or signed out */
+  ROW_PRUNE,  /* retention took rows or bodies away: hoop-journal(5) */
   N_ROW_KINDS
 } RowKind;
+/* The name it is stored under, e.g. "request". */
 const char *row_kind_name(RowKind kind);
 
 /* A row before it is stored. Strings may be NULL; integers are -1 when they
- * do not apply. Text fields that come from outside are bounded by the journal
- * (cut at a documented length, marked as cut). */
+ * do not apply. Text fields that come from outside are bounded by the journal:
+ * cut at the lengths of hoop-journal(5), marked as cut; what is not UTF-8
+ * becomes U+FFFD. */
 typedef struct {
   RowKind kind;
   int64_t wall_us;
@@ -70,7 +73,9 @@ typedef struct {
   GBytes *body; /* masked; NULL: none; stored compressed, deduplicated */
 } JournalRow;
 
+/* wall_us is now, every other integer -1, every string NULL. */
 JournalRow *journal_row_new(RowKind kind);
+/* Accepts NULL. */
 void journal_row_free(JournalRow *row);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalRow, journal_row_free)
 
@@ -82,36 +87,53 @@ typedef struct {
   const char *path; /* journal.db; its folder is made 0700 */
   Durability durability;
   bool bodies;              /* false: digests only */
-  size_t max_recorded_body; /* longer bodies are cut, their digest is whole */
+  size_t max_recorded_body; /* longer bodies are cut, their digest is whole;
+                             * 0: only at 64 MiB */
   uint64_t max_size;        /* bytes of the database; 0: no limit */
   size_t max_queued;        /* bytes of rows that wait */
 } JournalOptions;
 
-/* Opens or creates, migrates, closes requests without a response row as
- * `interrupted`, starts the writer thread. The signing key lies beside the
- * database (0600). */
+/* Opens or creates PATH, migrates it, closes requests without a response row
+ * as `interrupted`, starts the writer thread. Beside it lie PATH.key (the
+ * signing key, 0600), PATH.lock (held by the one writer) and SQLite's PATH-wal
+ * and PATH-shm. Blocks on the disk. Errors: JOURNAL_ERROR_LOCKED names the
+ * other process; JOURNAL_ERROR_CORRUPT says what to move aside (nothing is
+ * ever deleted); _OPEN, _FULL, _WRITE. `options` is copied. */
 Journal *journal_open(const JournalOptions *options, GError **error);
-/* Stores what waits, writes a checkpoint, joins the writer. Accepts NULL. */
+/* Stores what waits, writes a checkpoint, joins the writer. All answers are
+ * posted when it returns: run their loops once more. Accepts NULL. */
 void journal_close(Journal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_close)
 
 /* Called on reply_loop's thread when the row is as durable as the options ask
- * (error NULL), or when it could not be stored. */
+ * (error NULL), or when it could not be stored:
+ * DURABILITY_FULL: after the fsync of the group commit that holds the row.
+ * DURABILITY_GROUPED: after that commit reached the operating system; the disk
+ * has it within 100 ms. A killed agent loses nothing, a power cut may lose
+ * those 100 ms. */
 typedef void (*JournalDone)(const GError *error, void *data);
 /* Takes the row and queues it. Rows of one thread keep their order. done may
- * be NULL (start, stop, tunnels' ends …): failures then show in
- * journal_health(). Any thread. Never blocks on the disk. */
+ * be NULL (start, stop, tunnels' ends …; reply_loop is then not used):
+ * failures show in journal_health() and, once rows can be stored again, in an
+ * error row that counts them. Beyond max_queued done gets JOURNAL_ERROR_QUEUE;
+ * while the journal has failed, every row gets that failure. done is never
+ * called from inside. reply_loop must outlive the answer. Any thread. Never
+ * blocks on the disk. */
 void journal_append(Journal *journal,
                     JournalRow *row,
                     Loop *reply_loop,
                     JournalDone done,
                     void *data);
 
-/* NULL while the last commit succeeded; otherwise why rows are refused. A
- * failed journal tries again by itself once a second. g_free. Any thread. */
+/* NULL while the last commit succeeded; otherwise why rows are refused, in a
+ * sentence for the user. A failed journal tries again by itself once a second;
+ * it recovers only into the same journal, never into an empty one. g_free. Any
+ * thread. */
 char *journal_health(Journal *journal);
 
-/* A fresh exchange id: 26 characters of base32 (time-ordered, 128 bits). */
+/* A fresh exchange id: 26 characters of base32hex (RFC 4648 section 7, lower
+ * case): 64 bits of time in nanoseconds, 64 of chance. Ids of one process
+ * sort in the order of the calls. g_free. Any thread. */
 char *journal_new_id(void);
 
 /* ---- Reading ------------------------------------------------------------ */
@@ -136,7 +158,11 @@ typedef struct {
   int64_t seq;
   uint8_t hash[SHA256_LEN];
   uint8_t body_digest[SHA256_LEN]; /* of the whole masked body */
+  int64_t body_len;                /* of the whole; -1: there was none */
+  int64_t kept_len;                /* stored of it; -1: only the digest */
   bool has_body;                   /* stored and not pruned */
+  uint64_t cut;                    /* bit n: field n of hoop-journal(5) was
+                                    * longer than the journal records */
   JournalRow *row;                 /* body not loaded */
 } JournalEntry;
 
@@ -146,7 +172,8 @@ bool journal_query(JournalReader *reader,
                    bool (*each)(const JournalEntry *entry, void *data),
                    void *data,
                    GError **error);
-/* The masked body behind a digest. */
+/* The masked body behind a digest (what was kept of it), checked against what
+ * was recorded; JOURNAL_ERROR_NOT_FOUND when none is stored. */
 GBytes *journal_body(JournalReader *reader,
                      const uint8_t digest[SHA256_LEN],
                      GError **error);
@@ -154,6 +181,8 @@ GBytes *journal_body(JournalReader *reader,
 typedef struct {
   bool intact;
   int64_t rows, checkpoints;
+  int64_t first_seq;     /* the oldest row that retention left; 0: none */
+  int64_t signed_seq;    /* the last row under a checkpoint; 0: none */
   int64_t first_bad_seq; /* 0 when intact */
   char *reason;          /* what is wrong, in a sentence; NULL when intact */
   uint8_t head[SHA256_LEN];

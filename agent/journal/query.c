@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queries: filters become one prepared statement, rows become entries. */
+#include "journal/reader.h"
+#include "journal/row.h"
+
+#include <string.h>
+
+/* Column of has_body, after those of the table. */
+#define COLUMN_HAS_BODY FIELD_HASH
+
+static const char select_rows[] =
+    "SELECT seq, kind, wall_us, exchange, user, \"groups\", issuer, client, "
+    "pid, process, connection, host, method, path, api, model, conversation, "
+    "verdict, rule, detail, policy_revision, status, bytes_in, bytes_out, "
+    "tokens_in, tokens_out, duration_us, body_digest, body_len, kept_digest, "
+    "kept_len, cut, hash, kept_len IS NOT NULL AND EXISTS (SELECT 1 FROM "
+    "bodies WHERE digest = coalesce(kept_digest, body_digest)) FROM rows";
+
+typedef struct {
+  const char *sql;
+  const char *text; /* bound when not NULL */
+  int64_t number;   /* else */
+} Condition;
+
+/* The conditions that were asked for, in the order of their parameters. */
+static int
+collect(const JournalQuery *query, Condition out[10])
+{
+  const Condition all[] = {
+      {"exchange = ?", query->exchange, 0},
+      {"user = ?", query->user, 0},
+      {"client = ?", query->client, 0},
+      {"model = ?", query->model, 0},
+      {"rule = ?", query->rule, 0},
+      {"verdict = ?", query->verdict, 0},
+      {"connection = ?", query->connection, 0},
+      {"kind = ?",
+       query->kind >= 0 && query->kind < N_ROW_KINDS
+           ? row_kind_name((RowKind)query->kind)
+           : NULL,
+       0},
+      {"wall_us >= ?", NULL, query->since_us},
+      {"wall_us < ?", NULL, query->until_us},
+  };
+  int n = 0;
+
+  for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+    if (all[i].text || all[i].number)
+      out[n++] = all[i];
+  }
+  return n;
+}
+
+static sqlite3_stmt *
+prepare_query(JournalReader *reader, const JournalQuery *query, GError **error)
+{
+  g_autoptr(GString) sql = g_string_new(select_rows);
+  Condition conditions[10];
+  int n = collect(query, conditions);
+  sqlite3_stmt *stmt;
+
+  for (int i = 0; i < n; i++)
+    g_string_append_printf(
+        sql, "%s%s", i ? " AND " : " WHERE ", conditions[i].sql);
+  g_string_append(sql, " ORDER BY seq DESC");
+  if (query->limit)
+    g_string_append_printf(sql, " LIMIT %u", query->limit);
+  stmt = schema_prepare(reader->db, reader->path, sql->str, error);
+  for (int i = 0; stmt && i < n; i++) {
+    if (conditions[i].text)
+      sqlite3_bind_text(stmt, i + 1, conditions[i].text, -1, SQLITE_STATIC);
+    else
+      sqlite3_bind_int64(stmt, i + 1, conditions[i].number);
+  }
+  return stmt;
+}
+
+static int64_t
+read_int(sqlite3_stmt *stmt, int column)
+{
+  return sqlite3_column_type(stmt, column) == SQLITE_NULL
+             ? -1
+             : sqlite3_column_int64(stmt, column);
+}
+
+/* Columns stand in the order of the field numbers, from 1. */
+static void
+read_row(sqlite3_stmt *stmt, JournalRow *row)
+{
+  for (size_t i = 0; i < n_row_fields; i++) {
+    const RowField *field = &row_fields[i];
+    int column = field->number - 1;
+
+    if (field->type == ROW_INT)
+      *row_int(row, field) = read_int(stmt, column);
+    else
+      *row_text(row, field) =
+          g_strdup((const char *)sqlite3_column_text(stmt, column));
+  }
+}
+
+static bool
+read_entry(sqlite3_stmt *stmt, JournalEntry *entry)
+{
+  int kind =
+      row_kind_of((const char *)sqlite3_column_text(stmt, FIELD_KIND - 1));
+
+  memset(entry, 0, sizeof *entry);
+  if (kind < 0 || !column_bytes(stmt, FIELD_HASH - 1, entry->hash, SHA256_LEN))
+    return false;
+  entry->seq = sqlite3_column_int64(stmt, FIELD_SEQ - 1);
+  entry->body_len = read_int(stmt, FIELD_BODY_LEN - 1);
+  entry->kept_len = read_int(stmt, FIELD_KEPT_LEN - 1);
+  entry->cut = (uint64_t)sqlite3_column_int64(stmt, FIELD_CUT - 1);
+  entry->has_body = sqlite3_column_int(stmt, COLUMN_HAS_BODY) != 0;
+  if (entry->body_len >= 0 &&
+      !column_bytes(
+          stmt, FIELD_BODY_DIGEST - 1, entry->body_digest, SHA256_LEN))
+    return false;
+  entry->row = journal_row_new((RowKind)kind);
+  read_row(stmt, entry->row);
+  return true;
+}
+
+bool
+journal_query(JournalReader *reader,
+              const JournalQuery *query,
+              bool (*each)(const JournalEntry *entry, void *data),
+              void *data,
+              GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt = prepare_query(reader, query, error);
+  bool more = true;
+  int result = SQLITE_DONE;
+
+  if (stmt == NULL)
+    return false;
+  while (more && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
+    JournalEntry entry;
+
+    if (!read_entry(stmt, &entry)) {
+      g_set_error(error,
+                  JOURNAL_ERROR,
+                  JOURNAL_ERROR_CORRUPT,
+                  "row %lld of the journal %s is not whole: run `hoop-agent "
+                  "journal verify`",
+                  (long long)sqlite3_column_int64(stmt, 0),
+                  reader->path);
+      return false;
+    }
+    more = each(&entry, data);
+    journal_row_free(entry.row);
+  }
+  if (!more || result == SQLITE_DONE)
+    return true;
+  schema_set_error(error, reader->db, reader->path, "read");
+  return false;
+}

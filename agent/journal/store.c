@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups of rows in the database: each row is bounded, its body stored once,
+ * encoded, hashed onto the chain and inserted. */
+#include "journal/store.h"
+
+#include "journal/body.h"
+#include "journal/place.h"
+#include "journal/row.h"
+
+#include "kit/clock.h"
+
+#include <string.h>
+
+/* Frames (pages of 4 KiB) of write-ahead log that are worth moving while
+ * nothing waits, and that are moved in any case. */
+#define TIDY_IDLE_FRAMES 256
+#define TIDY_FRAMES 4096
+
+struct store {
+  char *path;
+  sqlite3 *db;
+  SigningKey *key;
+  JournalMeta meta;
+  Place place; /* where the files were when it was opened */
+  BodyPacker *packer;
+  GByteArray *encoded;
+  bool bodies;
+  size_t max_recorded_body;
+  uint64_t max_size;
+  Head head;
+  Head committed;
+  int wal_frames;
+  int tidy_at; /* frames at which tidying is forced */
+  sqlite3_stmt *begin, *commit, *rollback;
+  sqlite3_stmt *insert_row, *insert_checkpoint;
+  sqlite3_stmt *find_body, *insert_body;
+  sqlite3_stmt *insert_open, *delete_open;
+  sqlite3_stmt *find_row;
+};
+
+/* ---- Opening ------------------------------------------------------------ */
+
+static bool
+prepare_all(Store *store, GError **error)
+{
+  const struct {
+    sqlite3_stmt **stmt;
+    const char *sql;
+  } all[] = {
+      {&store->begin, "BEGIN IMMEDIATE"},
+      {&store->commit, "COMMIT"},
+      {&store->rollback, "ROLLBACK"},
+      {&store->insert_row,
+       "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&store->insert_checkpoint,
+       "INSERT INTO checkpoints (seq, wall_us, hash, public_key, signature) "
+       "VALUES (?, ?, ?, ?, ?)"},
+      {&store->find_body, "SELECT 1 FROM bodies WHERE digest = ?"},
+      {&store->insert_body,
+       "INSERT INTO bodies (digest, len, seq, data) VALUES (?, ?, ?, ?)"},
+      {&store->insert_open,
+       "INSERT OR IGNORE INTO open_requests (seq, exchange) VALUES (?, ?)"},
+      {&store->delete_open, "DELETE FROM open_requests WHERE exchange = ?"},
+      {&store->find_row, "SELECT hash FROM rows WHERE seq = ?"},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+    *all[i].stmt = schema_prepare(store->db, store->path, all[i].sql, error);
+    if (*all[i].stmt == NULL)
+      return false;
+  }
+  return true;
+}
+
+static bool
+damaged(Store *store, const char *what, GError **error)
+{
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_CORRUPT,
+              "the journal %s is damaged: %s; move it aside and keep it as "
+              "evidence",
+              store->path,
+              what);
+  return false;
+}
+
+/* The last row, or what the first will follow. */
+static bool
+load_last_row(Store *store, GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(store->db,
+                     store->path,
+                     "SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1",
+                     error);
+  int result;
+
+  if (stmt == NULL)
+    return false;
+  result = sqlite3_step(stmt);
+  if (result == SQLITE_DONE) {
+    memcpy(store->head.link, store->meta.genesis, SHA256_LEN);
+    return true;
+  }
+  if (result != SQLITE_ROW) {
+    schema_set_error(error, store->db, store->path, "read");
+    return false;
+  }
+  store->head.seq = sqlite3_column_int64(stmt, 0);
+  if (!column_bytes(stmt, 1, store->head.hash, SHA256_LEN))
+    return damaged(store, "its last row has no hash", error);
+  memcpy(store->head.link, store->head.hash, SHA256_LEN);
+  return true;
+}
+
+static bool
+load_head(Store *store, GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt = NULL;
+  Checkpoint last;
+  int result;
+
+  if (!load_last_row(store, error))
+    return false;
+  stmt = schema_prepare(store->db,
+                        store->path,
+                        "SELECT seq, wall_us, hash, public_key, signature "
+                        "FROM checkpoints ORDER BY seq DESC LIMIT 1",
+                        error);
+  if (stmt == NULL)
+    return false;
+  result = sqlite3_step(stmt);
+  if (result != SQLITE_ROW && result != SQLITE_DONE) {
+    schema_set_error(error, store->db, store->path, "read");
+    return false;
+  }
+  store->head.unsigned_rows = store->head.seq;
+  if (result == SQLITE_ROW) {
+    last.seq = sqlite3_column_int64(stmt, 0);
+    last.wall_us = sqlite3_column_int64(stmt, 1);
+    if (!column_bytes(stmt, 2, last.hash, SHA256_LEN) ||
+        !column_bytes(stmt, 3, last.public_key, CHAIN_KEY_LEN) ||
+        !column_bytes(stmt, 4, last.signature, CHAIN_SIGNATURE_LEN) ||
+        last.seq > store->head.seq)
+      return damaged(store, "its last checkpoint is not whole", error);
+    store->head.unsigned_rows = store->head.seq - last.seq;
+    if (last.seq == store->head.seq)
+      chain_link(store->meta.genesis, &last, store->head.link);
+  }
+  store->committed = store->head;
+  return true;
+}
+
+static bool
+load_key(Store *store, bool create, GError **error)
+{
+  g_autofree char *path = g_strconcat(store->path, ".key", NULL);
+  bool is_new;
+
+  if (!schema_is_new(store->db, store->path, &is_new, error))
+    return false;
+  store->key = signing_key_load(path, create && is_new, error);
+  if (store->key == NULL ||
+      !schema_migrate(store->db, store->path, store->key, error) ||
+      !schema_check(store->db, store->path, error) ||
+      !schema_read_meta(store->db, store->path, &store->meta, error))
+    return false;
+  if (memcmp(store->meta.public_key,
+             signing_key_public(store->key),
+             CHAIN_KEY_LEN) == 0)
+    return true;
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_OPEN,
+              "%s is not the key that the journal %s was begun with: put the "
+              "right one back, or move the journal aside to begin a new one",
+              path,
+              store->path);
+  return false;
+}
+
+static bool
+check_wal(Store *store, GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(store->db, store->path, "PRAGMA journal_mode", error);
+
+  if (stmt == NULL)
+    return false;
+  if (sqlite3_step(stmt) == SQLITE_ROW &&
+      g_strcmp0((const char *)sqlite3_column_text(stmt, 0), "wal") == 0)
+    return true;
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_OPEN,
+              "the journal %s cannot be kept with a write-ahead log on this "
+              "file system",
+              store->path);
+  return false;
+}
+
+static int
+note_frames(void *data, sqlite3 *db, const char *name, int frames)
+{
+  Store *store = data;
+
+  (void)db;
+  (void)name;
+  store->wal_frames = frames;
+  return SQLITE_OK;
+}
+
+Store *
+store_open(const JournalOptions *options, bool create, GError **error)
+{
+  g_autoptr(Store) store = g_new0(Store, 1);
+
+  store->path = g_strdup(options->path);
+  store->bodies = options->bodies;
+  store->max_recorded_body = options->max_recorded_body
+                                 ? MIN(options->max_recorded_body, BODY_MAX)
+                                 : BODY_MAX;
+  store->max_size = options->max_size;
+  store->tidy_at = TIDY_FRAMES;
+  store->packer = body_packer_new();
+  store->encoded = g_byte_array_new();
+  if (!place_prepare(store->path, create, error))
+    return NULL;
+  store->db = schema_connect_writer(store->path, options->durability, error);
+  if (store->db == NULL || !load_key(store, create, error) ||
+      !check_wal(store, error) || !load_head(store, error) ||
+      !prepare_all(store, error) ||
+      !place_note(store->path, &store->place, error))
+    return NULL;
+  sqlite3_wal_hook(store->db, note_frames, store);
+  return g_steal_pointer(&store);
+}
+
+void
+store_close(Store *store)
+{
+  if (store == NULL)
+    return;
+  sqlite3_finalize(store->begin);
+  sqlite3_finalize(store->commit);
+  sqlite3_finalize(store->rollback);
+  sqlite3_finalize(store->insert_row);
+  sqlite3_finalize(store->insert_checkpoint);
+  sqlite3_finalize(store->find_body);
+  sqlite3_finalize(store->insert_body);
+  sqlite3_finalize(store->insert_open);
+  sqlite3_finalize(store->delete_open);
+  sqlite3_finalize(store->find_row);
+  sqlite3_close(store->db);
+  signing_key_free(store->key);
+  body_packer_free(store->packer);
+  g_clear_pointer(&store->encoded, g_byte_array_unref);
+  g_free(store->path);
+  g_free(store);
+}
+
+/* ---- Rows --------------------------------------------------------------- */
+
+/* Runs a statement that returns nothing. */
+static bool
+step(Store *store, sqlite3_stmt *stmt, GError **error)
+{
+  int result = sqlite3_step(stmt);
+
+  if (result != SQLITE_DONE)
+    schema_set_error(error, store->db, store->path, "write");
+  sqlite3_reset(stmt);
+  return result == SQLITE_DONE;
+}
+
+/* Each of these binds a column and encodes it, or binds NULL and leaves it
+ * out. */
+static void
+put_int(Store *store, int field, int64_t value)
+{
+  sqlite3_bind_int64(store->insert_row, field, value);
+  chain_int(store->encoded, field, value);
+}
+
+static void
+put_text(Store *store, int field, const char *text)
+{
+  size_t len = strlen(text);
+
+  sqlite3_bind_text(store->insert_row, field, text, (int)len, SQLITE_STATIC);
+  chain_text(store->encoded, field, text, len);
+}
+
+static void
+put_digest(Store *store, int field, const uint8_t digest[SHA256_LEN])
+{
+  sqlite3_bind_blob(
+      store->insert_row, field, digest, SHA256_LEN, SQLITE_STATIC);
+  chain_blob(store->encoded, field, digest, SHA256_LEN);
+}
+
+static void
+put_null(Store *store, int field)
+{
+  sqlite3_bind_null(store->insert_row, field);
+}
+
+static void
+put_members(Store *store, JournalRow *row)
+{
+  for (size_t i = 0; i < n_row_fields; i++) {
+    const RowField *field = &row_fields[i];
+    int64_t number = field->type == ROW_INT ? *row_int(row, field) : -1;
+    const char *text = field->type == ROW_TEXT ? *row_text(row, field) : NULL;
+
+    if (text)
+      put_text(store, field->number, text);
+    else if (number != -1 || field->number == FIELD_WALL_US)
+      put_int(store, field->number, number);
+    else
+      put_null(store, field->number);
+  }
+}
+
+/* How much of a body is stored, in bytes: never half a character. */
+static size_t
+kept_len(const Store *store, const uint8_t *text, size_t len)
+{
+  size_t keep = store->max_recorded_body;
+
+  if (len <= keep)
+    return len;
+  for (int back = 0; back < 3 && keep > 0 && (text[keep] & 0xc0) == 0x80;
+       back++)
+    keep--;
+  return keep;
+}
+
+/* Stores the text unless it is there already. */
+static bool
+store_body(Store *store,
+           const uint8_t digest[SHA256_LEN],
+           const uint8_t *text,
+           size_t len,
+           GError **error)
+{
+  const uint8_t *packed;
+  size_t packed_len;
+  int result;
+
+  sqlite3_bind_blob(store->find_body, 1, digest, SHA256_LEN, SQLITE_STATIC);
+  result = sqlite3_step(store->find_body);
+  if (result != SQLITE_ROW && result != SQLITE_DONE)
+    schema_set_error(error, store->db, store->path, "read");
+  sqlite3_reset(store->find_body);
+  if (result != SQLITE_DONE)
+    return result == SQLITE_ROW;
+  if (!body_pack(store->packer, text, len, &packed, &packed_len, error))
+    return false;
+  sqlite3_bind_blob(store->insert_body, 1, digest, SHA256_LEN, SQLITE_STATIC);
+  sqlite3_bind_int64(store->insert_body, 2, (int64_t)len);
+  sqlite3_bind_int64(store->insert_body, 3, store->head.seq + 1);
+  sqlite3_bind_blob64(store->insert_body, 4, packed, packed_len, SQLITE_STATIC);
+  return step(store, store->insert_body, error);
+}
+
+typedef struct {
+  uint8_t whole[SHA256_LEN];
+  uint8_t kept[SHA256_LEN];
+} BodyDigests;
+
+static bool
+put_body(Store *store, GBytes *body, BodyDigests *digests, GError **error)
+{
+  size_t len, kept;
+  const uint8_t *text = g_bytes_get_data(body, &len);
+
+  sha256(text, len, digests->whole);
+  put_digest(store, FIELD_BODY_DIGEST, digests->whole);
+  put_int(store, FIELD_BODY_LEN, (int64_t)len);
+  put_null(store, FIELD_KEPT_DIGEST);
+  if (!store->bodies) {
+    put_null(store, FIELD_KEPT_LEN);
+    return true;
+  }
+  kept = kept_len(store, text, len);
+  if (kept < len) {
+    sha256(text, kept, digests->kept);
+    put_digest(store, FIELD_KEPT_DIGEST, digests->kept);
+  }
+  put_int(store, FIELD_KEPT_LEN, (int64_t)kept);
+  return store_body(
+      store, kept < len ? digests->kept : digests->whole, text, kept, error);
+}
+
+/* Remembers which requests still wait for their response. */
+static bool
+note_open(Store *store, const JournalRow *row, GError **error)
+{
+  sqlite3_stmt *stmt;
+
+  if (row->exchange == NULL ||
+      (row->kind != ROW_REQUEST && row->kind != ROW_RESPONSE))
+    return true;
+  stmt = row->kind == ROW_REQUEST ? store->insert_open : store->delete_open;
+  if (row->kind == ROW_REQUEST)
+    sqlite3_bind_int64(stmt, 1, store->head.seq);
+  sqlite3_bind_text(
+      stmt, row->kind == ROW_REQUEST ? 2 : 1, row->exchange, -1, SQLITE_STATIC);
+  return step(store, stmt, error);
+}
+
+bool
+store_put(Store *store, JournalRow *row, GError **error)
+{
+  uint64_t cut = row_bound(row);
+  BodyDigests digests;
+  uint8_t hash[SHA256_LEN];
+
+  chain_begin(store->encoded, CHAIN_ROW, store->head.link);
+  put_int(store, FIELD_SEQ, store->head.seq + 1);
+  put_text(store, FIELD_KIND, row_kind_name(row->kind));
+  put_members(store, row);
+  for (int field = FIELD_BODY_DIGEST; !row->body && field < FIELD_CUT; field++)
+    put_null(store, field);
+  if (row->body && !put_body(store, row->body, &digests, error))
+    return false;
+  if (cut)
+    put_int(store, FIELD_CUT, (int64_t)cut);
+  else
+    put_null(store, FIELD_CUT);
+  chain_hash(store->encoded, hash);
+  sqlite3_bind_blob(
+      store->insert_row, FIELD_HASH, hash, SHA256_LEN, SQLITE_STATIC);
+  if (!step(store, store->insert_row, error))
+    return false;
+  store->head.seq++;
+  memcpy(store->head.hash, hash, SHA256_LEN);
+  memcpy(store->head.link, hash, SHA256_LEN);
+  store->head.unsigned_rows++;
+  return note_open(store, row, error) &&
+         (store->head.unsigned_rows < CHAIN_MAX_UNSIGNED ||
+          store_checkpoint(store, error));
+}
+
+bool
+store_checkpoint(Store *store, GError **error)
+{
+  sqlite3_stmt *stmt = store->insert_checkpoint;
+  Checkpoint checkpoint = {
+      .seq = store->head.seq,
+      .wall_us = clock_wall_us(),
+  };
+
+  if (store->head.unsigned_rows == 0)
+    return true;
+  memcpy(checkpoint.hash, store->head.hash, SHA256_LEN);
+  if (!signing_key_sign(store->key, store->meta.genesis, &checkpoint, error))
+    return false;
+  sqlite3_bind_int64(stmt, 1, checkpoint.seq);
+  sqlite3_bind_int64(stmt, 2, checkpoint.wall_us);
+  sqlite3_bind_blob(stmt, 3, checkpoint.hash, SHA256_LEN, SQLITE_STATIC);
+  sqlite3_bind_blob(
+      stmt, 4, checkpoint.public_key, CHAIN_KEY_LEN, SQLITE_STATIC);
+  sqlite3_bind_blob(
+      stmt, 5, checkpoint.signature, CHAIN_SIGNATURE_LEN, SQLITE_STATIC);
+  if (!step(store, stmt, error))
+    return false;
+  chain_link(store->meta.genesis, &checkpoint, store->head.link);
+  store->head.unsigned_rows = 0;
+  return true;
+}
+
+/* ---- Groups ------------------------------------------------------------- */
+
+static bool
+check_size(Store *store, GError **error)
+{
+  if (store->max_size == 0 || place_size(store->path) < store->max_size)
+    return true;
+  /* The log counts until its pages are in the database: move them, and only
+   * then believe it. */
+  sqlite3_wal_checkpoint_v2(
+      store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  if (place_size(store->path) < store->max_size)
+    return true;
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_FULL,
+              "the journal %s has reached its limit of %" G_GUINT64_FORMAT
+              " bytes ([journal] max-size)",
+              store->path,
+              store->max_size);
+  return false;
+}
+
+bool
+store_begin(Store *store, GError **error)
+{
+  return check_size(store, error) && step(store, store->begin, error);
+}
+
+bool
+store_commit(Store *store, GError **error)
+{
+  if (!step(store, store->commit, error) ||
+      !place_check(store->path, &store->place, error))
+    return false;
+  store->committed = store->head;
+  return true;
+}
+
+void
+store_rollback(Store *store)
+{
+  if (!sqlite3_get_autocommit(store->db)) {
+    sqlite3_step(store->rollback);
+    sqlite3_reset(store->rollback);
+  }
+  store->head = store->committed;
+}
+
+bool
+store_sync(Store *store, GError **error)
+{
+  sqlite3_file *wal = NULL;
+  int result = sqlite3_file_control(
+      store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+
+  if (result == SQLITE_OK && wal && wal->pMethods)
+    result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+  if (result == SQLITE_OK)
+    return true;
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_WRITE,
+              "the journal %s cannot be flushed to the disk: %s",
+              store->path,
+              sqlite3_errstr(result));
+  return false;
+}
+
+bool
+store_tidy(Store *store, bool idle, GError **error)
+{
+  int result, left = 0, moved = 0;
+
+  if (store->wal_frames < (idle ? TIDY_IDLE_FRAMES : store->tidy_at))
+    return true;
+  result = sqlite3_wal_checkpoint_v2(
+      store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &left, &moved);
+  if (result != SQLITE_OK && result != SQLITE_BUSY) {
+    schema_set_error(error, store->db, store->path, "write");
+    return false;
+  }
+  /* A reader may hold the log back: then not again for every group. */
+  store->wal_frames = 0;
+  store->tidy_at = moved < left ? left + TIDY_FRAMES : TIDY_FRAMES;
+  return true;
+}
+
+/* ---- Requests that were left open --------------------------------------- */
+
+static GPtrArray *
+load_open_requests(Store *store, GError **error)
+{
+  g_autoptr(GPtrArray) rows =
+      g_ptr_array_new_with_free_func((GDestroyNotify)journal_row_free);
+  g_autoptr(sqlite3_stmt) stmt = schema_prepare(
+      store->db,
+      store->path,
+      "SELECT o.exchange, r.user, r.\"groups\", r.issuer, r.client, "
+      "r.connection, r.host, r.method, r.path, r.api, r.model, "
+      "r.conversation FROM open_requests o LEFT JOIN rows r ON r.seq = o.seq "
+      "ORDER BY o.seq",
+      error);
+  int result;
+
+  if (stmt == NULL)
+    return NULL;
+  while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
+    JournalRow *row = journal_row_new(ROW_RESPONSE);
+    char **const members[] = {&row->exchange,
+                              &row->user,
+                              &row->groups,
+                              &row->issuer,
+                              &row->client,
+                              &row->connection,
+                              &row->host,
+                              &row->method,
+                              &row->path,
+                              &row->api,
+                              &row->model,
+                              &row->conversation};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+      *members[i] = g_strdup((const char *)sqlite3_column_text(stmt, (int)i));
+    row->verdict = g_strdup("interrupted");
+    g_ptr_array_add(rows, row);
+  }
+  if (result != SQLITE_DONE) {
+    schema_set_error(error, store->db, store->path, "read");
+    return NULL;
+  }
+  return g_steal_pointer(&rows);
+}
+
+bool
+store_close_open_requests(Store *store, GError **error)
+{
+  g_autoptr(GPtrArray) rows = load_open_requests(store, error);
+  bool stored;
+
+  if (rows == NULL)
+    return false;
+  if (rows->len == 0)
+    return true;
+  stored = store_begin(store, error);
+  for (guint i = 0; stored && i < rows->len; i++)
+    stored = store_put(store, g_ptr_array_index(rows, i), error);
+  stored = stored && store_commit(store, error);
+  if (!stored)
+    store_rollback(store);
+  return stored;
+}
+
+/* ---- Looking ------------------------------------------------------------ */
+
+const Head *
+store_head(const Store *store)
+{
+  return &store->committed;
+}
+
+const uint8_t *
+store_id(const Store *store)
+{
+  return store->meta.id;
+}
+
+bool
+store_holds(Store *store, int64_t seq, const uint8_t hash[SHA256_LEN])
+{
+  uint8_t found[SHA256_LEN];
+  bool holds;
+
+  sqlite3_bind_int64(store->find_row, 1, seq);
+  holds = sqlite3_step(store->find_row) == SQLITE_ROW &&
+          column_bytes(store->find_row, 0, found, SHA256_LEN) &&
+          memcmp(found, hash, SHA256_LEN) == 0;
+  sqlite3_reset(store->find_row);
+  return holds;
+}

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Verifies a journal by hoop-journal(5) alone, sharing no code with the agent.
+
+Usage: verify-journal.py DATABASE [SEQ:HASH]
+Exit status: 0 intact, 1 not intact, 2 cannot tell.
+"""
+import ctypes
+import ctypes.util
+import hashlib
+import json
+import os
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+
+MAX_UNSIGNED = 100
+MAX_BODY = 64 * 1024 * 1024
+COLUMNS = [
+    "seq", "kind", "wall_us", "exchange", "user", "groups", "issuer", "client",
+    "pid", "process", "connection", "host", "method", "path", "api", "model",
+    "conversation", "verdict", "rule", "detail", "policy_revision", "status",
+    "bytes_in", "bytes_out", "tokens_in", "tokens_out", "duration_us",
+    "body_digest", "body_len", "kept_digest", "kept_len", "cut"]
+OBJECTS = {
+    ("table", "meta"), ("table", "rows"), ("table", "checkpoints"),
+    ("table", "bodies"), ("table", "open_requests"),
+    ("index", "rows_exchange"), ("index", "rows_wall"), ("index", "rows_kept"),
+    ("index", "rows_prune"), ("index", "sqlite_autoindex_bodies_1"),
+    ("index", "sqlite_autoindex_open_requests_1")}
+
+
+class Bad(Exception):
+    """The journal is not what was written."""
+
+
+class Raw(bytes):
+    """TEXT as it is stored: its bytes, told apart from a BLOB."""
+
+
+def field(number, value):
+    """One field of the canonical encoding; nothing when it is absent."""
+    if value is None:
+        return b""
+    if isinstance(value, int):
+        return struct.pack(">BBq", number, 1, value)
+    if isinstance(value, Raw):
+        return struct.pack(">BBI", number, 2, len(value)) + value
+    if isinstance(value, bytes):
+        return struct.pack(">BBI", number, 3, len(value)) + value
+    raise Bad("a value of no known type")
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def need(value, length, what):
+    if type(value) is not bytes or len(value) != length:
+        raise Bad(f"{what} is not {length} bytes")
+    return value
+
+
+def signed(public_key, message, signature):
+    """Ed25519 by the openssl program (RFC 8410 gives the key's wrapping)."""
+    der = bytes.fromhex("302a300506032b6570032100") + public_key
+    with tempfile.TemporaryDirectory() as folder:
+        names = {}
+        for name, data in (("key", der), ("message", message),
+                           ("signature", signature)):
+            names[name] = os.path.join(folder, name)
+            with open(names[name], "wb") as out:
+                out.write(data)
+        done = subprocess.run(
+            ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER",
+             "-inkey", names["key"], "-rawin", "-in", names["message"],
+             "-sigfile", names["signature"]],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
+def load_zstd():
+    lib = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
+    lib.ZSTD_decompress.restype = ctypes.c_size_t
+    lib.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t,
+                                    ctypes.c_char_p, ctypes.c_size_t]
+    lib.ZSTD_isError.argtypes = [ctypes.c_size_t]
+    return lib
+
+
+def unpack(zstd, data, length):
+    if not isinstance(length, int) or not 0 <= length <= MAX_BODY:
+        raise Bad("a body of impossible length")
+    out = ctypes.create_string_buffer(length + 1)
+    got = zstd.ZSTD_decompress(out, length + 1, data, len(data))
+    if zstd.ZSTD_isError(got) or got != length:
+        raise Bad("a body that is not what was recorded")
+    return out.raw[:length]
+
+
+def prunes(db):
+    """What retention says that it took away: rows and bodies, up to where."""
+    rows, bodies = 0, 0
+    for (detail,) in db.execute("SELECT detail FROM rows NOT INDEXED "
+                                "WHERE kind = 'prune'"):
+        try:
+            said = json.loads(detail)
+        except (ValueError, TypeError):
+            continue
+        if not isinstance(said, dict):
+            continue
+        if type(said.get("rows_through")) is int:
+            rows = max(rows, said["rows_through"])
+        if type(said.get("bodies_through")) is int:
+            bodies = max(bodies, said["bodies_through"])
+    return rows, bodies
+
+
+def take_checkpoint(checkpoint, genesis, public_key, row_hash):
+    """Checks a checkpoint; returns what the next row follows."""
+    seq, wall_us, row, key, signature = checkpoint
+    need(row, 32, "a checkpoint's hash")
+    need(key, 32, "a checkpoint's key")
+    need(signature, 64, "a signature")
+    if row != row_hash:
+        raise Bad(f"the checkpoint after row {seq} is for another row")
+    if key != public_key:
+        raise Bad(f"the checkpoint after row {seq} has another key")
+    message = (b"HJC\x01" + field(1, genesis) + field(2, seq) + field(3, row) +
+               field(4, wall_us) + field(5, key))
+    if not signed(key, message, signature):
+        raise Bad(f"the checkpoint after row {seq} is not signed")
+    return sha256(b"HJL\x01" + field(1, message) + field(2, signature))
+
+
+def verify(db, head):
+    """Raises Bad at the first thing that is not what was written."""
+    objects = {(kind.decode(), name.decode()) for kind, name in
+               db.execute("SELECT type, name FROM sqlite_schema")}
+    if objects != OBJECTS:
+        raise Bad("tables, indices or triggers that do not belong")
+    meta = db.execute("SELECT id, public_key, created_us FROM meta").fetchone()
+    if meta is None:
+        raise Bad("table meta is empty")
+    journal_id = need(meta[0], 16, "the journal's id")
+    public_key = need(meta[1], 32, "the journal's key")
+    genesis = sha256(b"HJG\x01" + field(1, journal_id) + field(2, public_key) +
+                     field(3, meta[2]))
+    rows_through, bodies_through = prunes(db)
+    checkpoints = {row[0]: row for row in db.execute(
+        "SELECT seq, wall_us, hash, public_key, signature FROM checkpoints")}
+    bodies = {}
+    zstd = load_zstd()
+    for digest, length, data, seq in db.execute(
+            "SELECT digest, len, data, seq FROM bodies NOT INDEXED"):
+        need(digest, 32, "a body's digest")
+        if sha256(unpack(zstd, data, length)) != digest:
+            raise Bad(f"the body of row {seq} is not what was recorded")
+        bodies[digest] = (length, seq)
+
+    names = {}
+    link, last, first, last_checkpoint, head_found = genesis, None, 0, 0, False
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    for row in db.execute(f"SELECT {columns}, hash FROM rows NOT INDEXED "
+                          "ORDER BY seq"):
+        seq, stored = row[0], row[-1]
+        if last is None:
+            first = seq
+            if seq != 1:
+                if rows_through != seq - 1 or min(
+                        checkpoints, default=0) != seq - 1:
+                    raise Bad(f"rows before {seq} are missing")
+                base = checkpoints.pop(seq - 1)
+                link = take_checkpoint(base, genesis, public_key, base[2])
+                last_checkpoint = seq - 1
+        elif seq != last + 1:
+            raise Bad(f"row {last + 1} is missing")
+        encoded = b"".join(field(i + 1, value)
+                           for i, value in enumerate(row[:-1]))
+        link = sha256(b"HJR\x01" + link + encoded)
+        if link != stored:
+            raise Bad(f"row {seq} is not what was written")
+        if head and head[0] == seq:
+            head_found = head[1] == link
+        last = seq
+        body, kept, kept_len = row[27], row[29], row[30]
+        if kept_len is not None:
+            key = body if kept is None else kept
+            names[seq] = key
+            if key not in bodies:
+                if seq > bodies_through:
+                    raise Bad(f"the body of row {seq} is missing")
+            elif bodies[key][0] != kept_len:
+                raise Bad(f"the body of row {seq} is not as long as it was")
+        if seq in checkpoints:
+            link = take_checkpoint(checkpoints.pop(seq), genesis, public_key,
+                                   link)
+            last_checkpoint = seq
+        if seq - last_checkpoint > MAX_UNSIGNED:
+            raise Bad(f"a checkpoint before row {seq} is missing")
+    if checkpoints:
+        raise Bad(f"a checkpoint without its row: {min(checkpoints)}")
+    if head and not head_found:
+        raise Bad(f"the head, row {head[0]}, is not in the chain")
+    for digest, (_, seq) in bodies.items():
+        if not 0 < seq < first and names.get(seq) != digest:
+            raise Bad(f"row {seq} does not name the body stored with it")
+    check = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if check != b"ok":
+        raise Bad("the file is damaged: " + check.decode(errors="replace"))
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    head = None
+    if len(sys.argv) == 3:
+        seq, _, text = sys.argv[2].strip().partition(":")
+        head = (int(seq), bytes.fromhex(text))
+    db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+    db.text_factory = Raw
+    try:
+        db.execute("BEGIN")
+        verify(db, head)
+    except Bad as why:
+        print(why)
+        return 1
+    except sqlite3.DatabaseError as why:
+        print(f"the file is damaged: {why}")
+        return 1
+    print("intact")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

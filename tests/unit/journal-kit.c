@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The journal's test bench: see journal-kit.h. */
+#include "tests/unit/journal-kit.h"
+
+#include "kit/clock.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+TestJournal *
+test_journal_new(void)
+{
+  TestJournal *test = g_new0(TestJournal, 1);
+  g_autoptr(GError) error = NULL;
+
+  test->folder = g_dir_make_tmp("hoop-journal-XXXXXX", &error);
+  g_assert_no_error(error);
+  test->path = g_build_filename(test->folder, "journal.db", NULL);
+  test->loop = loop_new(&error);
+  g_assert_no_error(error);
+  test->options = (JournalOptions){
+      .path = test->path,
+      .durability = DURABILITY_FULL,
+      .bodies = true,
+      .max_recorded_body = 0,
+      .max_size = 0,
+      .max_queued = 64 * 1024 * 1024,
+  };
+  test->last_code = -1;
+  return test;
+}
+
+static void
+remove_folder(const char *folder)
+{
+  g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name(dir))) {
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    if (g_file_test(path, G_FILE_TEST_IS_DIR))
+      remove_folder(path);
+    else
+      g_unlink(path);
+  }
+  g_rmdir(folder);
+}
+
+void
+test_journal_free(TestJournal *test)
+{
+  if (test == NULL)
+    return;
+  test_journal_close(test);
+  loop_free(test->loop);
+  remove_folder(test->folder);
+  g_free(test->folder);
+  g_free(test->path);
+  g_free(test->last_message);
+  g_free(test);
+}
+
+void
+test_journal_open(TestJournal *test)
+{
+  g_autoptr(GError) error = NULL;
+
+  test->journal = journal_open(&test->options, &error);
+  g_assert_no_error(error);
+  g_assert_nonnull(test->journal);
+}
+
+void
+test_journal_close(TestJournal *test)
+{
+  g_clear_pointer(&test->journal, journal_close);
+  /* Closing answered everything: one round runs it all. */
+  for (int i = 0; i < 4; i++)
+    loop_iterate(test->loop, 0);
+}
+
+static JournalRow *
+new_row(RowKind kind, const char *id, const char *body)
+{
+  JournalRow *row = journal_row_new(kind);
+
+  row->exchange = g_strdup(id);
+  row->user = g_strdup("ada@example.com");
+  row->groups = g_strdup("developers,local");
+  row->issuer = g_strdup("local");
+  row->client = g_strdup("vscode");
+  row->pid = 4711;
+  row->process = g_strdup("/usr/bin/node < /usr/bin/code");
+  row->connection = g_strdup("copilot");
+  row->host = g_strdup("api.example.com");
+  row->method = g_strdup("POST");
+  row->path = g_strdup("/chat/completions");
+  row->api = g_strdup("chat");
+  row->model = g_strdup("model-1");
+  row->conversation = g_strdup("c-17");
+  row->verdict = g_strdup("mask");
+  row->rule = g_strdup("credentials-in-prompt");
+  row->detail = g_strdup("{\"findings\":[]}");
+  row->policy_revision = g_strdup("r1");
+  row->bytes_in = body ? (int64_t)strlen(body) : 0;
+  if (body)
+    row->body = g_bytes_new(body, strlen(body));
+  return row;
+}
+
+JournalRow *
+test_request(const char *id, const char *body)
+{
+  return new_row(ROW_REQUEST, id, body);
+}
+
+JournalRow *
+test_response(const char *id, const char *body)
+{
+  JournalRow *row = new_row(ROW_RESPONSE, id, body);
+
+  row->status = 200;
+  row->bytes_out = row->bytes_in;
+  row->tokens_in = 12;
+  row->tokens_out = 34;
+  row->duration_us = 56789;
+  return row;
+}
+
+static void
+on_done(const GError *error, void *data)
+{
+  TestJournal *test = data;
+
+  test->answered++;
+  if (error == NULL)
+    return;
+  test->refused++;
+  g_assert_true(error->domain == JOURNAL_ERROR);
+  test->last_code = error->code;
+  g_free(test->last_message);
+  test->last_message = g_strdup(error->message);
+}
+
+void
+test_append(TestJournal *test, JournalRow *row)
+{
+  journal_append(test->journal, row, test->loop, on_done, test);
+}
+
+void
+test_wait(TestJournal *test, unsigned count)
+{
+  int64_t deadline = clock_mono_us() + TEST_DEADLINE_MS * 1000;
+
+  while (test->answered < count) {
+    g_assert_cmpint(clock_mono_us(), <, deadline);
+    loop_iterate(test->loop, 100);
+  }
+}
+
+bool
+test_put(TestJournal *test, JournalRow *row)
+{
+  unsigned refused = test->refused;
+
+  test_append(test, row);
+  test_wait(test, test->answered + 1);
+  return test->refused == refused;
+}
+
+int64_t
+test_count(const char *path, const char *sql)
+{
+  sqlite3 *db = NULL;
+  sqlite3_stmt *stmt = NULL;
+  int64_t value;
+
+  g_assert_cmpint(
+      sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_step(stmt), ==, SQLITE_ROW);
+  value = sqlite3_column_int64(stmt, 0);
+  sqlite3_finalize(stmt);
+  sqlite3_close(db);
+  return value;
+}
+
+void
+test_edit(const char *path, const char *sql)
+{
+  sqlite3 *db = NULL;
+  char *message = NULL;
+
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
+    g_error("%s: %s", sql, message);
+  sqlite3_close(db);
+}
+
+void
+test_copy(const char *from, const char *to)
+{
+  static const char *const suffixes[] = {"", "-wal", ".key"};
+
+  for (size_t i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+    g_autofree char *source = g_strconcat(from, suffixes[i], NULL);
+    g_autofree char *target = g_strconcat(to, suffixes[i], NULL);
+    g_autofree char *bytes = NULL;
+    size_t len;
+
+    g_unlink(target);
+    if (!g_file_get_contents(source, &bytes, &len, NULL))
+      continue;
+    g_assert_true(g_file_set_contents_full(
+        target, bytes, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  }
+}
+
+/* 1: intact, 0: not, -1: no Python here. */
+static int
+ask_python(const char *path, const char *head, char **said)
+{
+  g_autofree char *script =
+      g_test_build_filename(G_TEST_DIST, "tools", "verify-journal.py", NULL);
+  g_autofree char *python = g_find_program_in_path("python3");
+  const char *argv[] = {python, script, path, head, NULL};
+  g_autofree char *errors = NULL;
+  g_autoptr(GError) error = NULL;
+  int status;
+
+  if (python == NULL)
+    return -1;
+  g_assert_true(g_spawn_sync(NULL,
+                             (char **)argv,
+                             NULL,
+                             G_SPAWN_DEFAULT,
+                             NULL,
+                             NULL,
+                             said,
+                             &errors,
+                             &status,
+                             &error));
+  g_assert_no_error(error);
+  g_assert_true(WIFEXITED(status));
+  if (WEXITSTATUS(status) > 1)
+    g_error("verify-journal.py: %s", errors);
+  return WEXITSTATUS(status) == 0;
+}
+
+bool
+test_verify(const char *path, const char *head)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader = journal_reader_open(path, &error);
+  g_autofree char *reason = NULL;
+  g_autofree char *said = NULL;
+  bool intact = false;
+  int python;
+
+  if (reader) {
+    JournalVerification result;
+
+    g_assert_true(journal_verify(reader, head, NULL, NULL, &result, &error));
+    g_assert_no_error(error);
+    intact = result.intact;
+    reason = g_strdup(result.reason);
+    g_assert_true(intact == (result.reason == NULL));
+    journal_verification_clear(&result);
+  } else {
+    g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_CORRUPT);
+    reason = g_strdup(error->message);
+  }
+  python = ask_python(path, head, &said);
+  g_test_message("verify: %s; python: %s",
+                 reason ? reason : "intact",
+                 said ? g_strchomp(said) : "not installed");
+  if (python >= 0)
+    g_assert_cmpint(python, ==, intact);
+  return intact;
+}
+
+void
+test_verify_intact(const char *path)
+{
+  g_assert_true(test_verify(path, NULL));
+}
+
+char *
+test_head(const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader = journal_reader_open(path, &error);
+  JournalVerification result;
+  char hex[SHA256_HEX_SIZE];
+
+  g_assert_no_error(error);
+  g_assert_true(journal_verify(reader, NULL, NULL, NULL, &result, &error));
+  hex_encode(result.head, SHA256_LEN, hex);
+  return g_strdup_printf("%" G_GINT64_FORMAT ":%s", result.head_seq, hex);
+}
