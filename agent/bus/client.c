@@ -47,8 +47,7 @@ folder_is_ours(const char *dir, GError **error)
                         "--user start hoop-agent` or `hoop-agent serve`.");
     return false;
   }
-  if (S_ISDIR(info.st_mode) && info.st_uid == getuid() &&
-      !(info.st_mode & 077))
+  if (S_ISDIR(info.st_mode) && info.st_uid == getuid() && !(info.st_mode & 077))
     return true;
   g_set_error(error,
               BUS_ERROR,
@@ -71,11 +70,7 @@ bus_connect(const char *runtime_dir, GError **error)
   if (!folder_is_ours(runtime_dir, error))
     return NULL;
   connection = g_dbus_connection_new_for_address_sync(
-      address,
-      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
-      NULL,
-      NULL,
-      NULL);
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, NULL);
   if (!connection) {
     g_set_error_literal(error,
                         BUS_ERROR,

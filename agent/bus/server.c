@@ -91,9 +91,8 @@ clear_stale(const char *path, GError **error)
   bool live;
 
   g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-  live = fd >= 0 && connect(fd,
-                            (const struct sockaddr *)&address,
-                            sizeof address) == 0;
+  live = fd >= 0 &&
+         connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
   if (fd >= 0)
     close(fd);
   if (live) {
@@ -142,10 +141,8 @@ bus_server_new(const char *runtime_dir, HoopAgent1 *skeleton, GError **error)
   address = g_strconcat("unix:path=", escaped, NULL);
   server->skeleton = g_object_ref(skeleton);
   server->observer = g_dbus_auth_observer_new();
-  g_signal_connect(server->observer,
-                   "allow-mechanism",
-                   G_CALLBACK(allow_mechanism),
-                   NULL);
+  g_signal_connect(
+      server->observer, "allow-mechanism", G_CALLBACK(allow_mechanism), NULL);
   g_signal_connect(server->observer,
                    "authorize-authenticated-peer",
                    G_CALLBACK(authorize),
@@ -179,9 +176,8 @@ bus_server_free(BusServer *server)
   g_clear_object(&server->server);
   g_clear_object(&server->observer);
   if (server->skeleton) {
-    g_autolist(GDBusConnection) all =
-        g_dbus_interface_skeleton_get_connections(
-            G_DBUS_INTERFACE_SKELETON(server->skeleton));
+    g_autolist(GDBusConnection) all = g_dbus_interface_skeleton_get_connections(
+        G_DBUS_INTERFACE_SKELETON(server->skeleton));
 
     for (GList *at = all; at; at = at->next)
       closed(at->data, FALSE, NULL, server);
