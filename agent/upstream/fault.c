@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What went wrong, in words that name the host and what to do about it; curl
+ * and OpenSSL speak to programmers. */
+#include "upstream/private.h"
+
+#include "upstream/tls.h"
+
+#include <string.h>
+
+#define HTTP_PROXY_AUTH 407
+
+typedef struct {
+  const Upstream *upstream;
+  CURL *easy;
+  CURLcode code;
+  const char *where;  /* host:port */
+  const char *detail; /* curl's words, may be empty */
+  bool via_proxy;
+} Fault;
+
+static long
+info_long(const Fault *fault, CURLINFO info)
+{
+  long value = 0;
+
+  curl_easy_getinfo(fault->easy, info, &value);
+  return value;
+}
+
+static GError *cannot(UpstreamErrorCode code, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+static GError *
+cannot(UpstreamErrorCode code, const char *format, ...)
+{
+  GError *error;
+  va_list args;
+
+  va_start(args, format);
+  error = g_error_new_valist(UPSTREAM_ERROR, (gint)code, format, args);
+  va_end(args);
+  return error;
+}
+
+static const char *
+os_text(const Fault *fault)
+{
+  long number = info_long(fault, CURLINFO_OS_ERRNO);
+
+  if (fault->code == CURLE_OPERATION_TIMEDOUT || number == 0)
+    return "no answer in time";
+  return g_strerror((gint)number);
+}
+
+/* OpenSSL's last words without the codes in front. */
+static char *
+plain_detail(const char *detail)
+{
+  static const char *const PREFIXES[] = {"SSL routines::", "SSL_connect: "};
+  const char *text = detail;
+
+  for (gsize i = 0; i < G_N_ELEMENTS(PREFIXES); i++) {
+    const char *found = strstr(text, PREFIXES[i]);
+
+    if (found != NULL)
+      text = found + strlen(PREFIXES[i]);
+  }
+  return g_strstrip(g_strdup(*text != '\0' ? text : "no reason was given"));
+}
+
+static GError *
+tls_fault(const Fault *fault)
+{
+  long verify = info_long(fault, CURLINFO_SSL_VERIFYRESULT);
+  g_autofree char *detail = NULL;
+  const char *why;
+  bool hint_ca;
+
+  if (fault->code == CURLE_PEER_FAILED_VERIFICATION && verify != X509_V_OK) {
+    why = tls_verify_text(verify, &hint_ca);
+    return cannot(UPSTREAM_ERROR_TLS,
+                  "%s cannot be trusted: %s%s",
+                  fault->where,
+                  why,
+                  hint_ca ? "; a private authority's certificate belongs "
+                            "into the file that [upstream] ca-file names"
+                          : "");
+  }
+  if (strstr(fault->detail, "invalid status response") != NULL)
+    return cannot(UPSTREAM_ERROR_TLS,
+                  "%s cannot be trusted: its certificate was revoked, or "
+                  "demands a proof of validity (OCSP staple) that it did "
+                  "not send",
+                  fault->where);
+  detail = plain_detail(fault->detail);
+  return cannot(UPSTREAM_ERROR_TLS,
+                "no secure connection with %s: %s (TLS 1.2 or newer with "
+                "forward secrecy and SHA-2 is needed)",
+                fault->where,
+                detail);
+}
+
+static GError *
+proxy_fault(const Fault *fault)
+{
+  const char *proxy = fault->upstream->proxy_name;
+  long status = info_long(fault, CURLINFO_HTTP_CONNECTCODE);
+
+  if (status == HTTP_PROXY_AUTH)
+    return cannot(UPSTREAM_ERROR_PROXY,
+                  "the proxy %s answered 407: the file that [upstream] "
+                  "proxy-credentials-file names must hold its user:password",
+                  proxy);
+  if (status >= 300)
+    return cannot(UPSTREAM_ERROR_PROXY,
+                  "the proxy %s answered %ld and does not connect to %s",
+                  proxy,
+                  status,
+                  fault->where);
+  return cannot(
+      UPSTREAM_ERROR_PROXY,
+      "the proxy %s did not connect to %s: %s; check [upstream] "
+      "proxy",
+      proxy,
+      fault->where,
+      fault->code == CURLE_COULDNT_RESOLVE_PROXY ? "its name is unknown"
+      : fault->code == CURLE_RECV_ERROR || fault->code == CURLE_GOT_NOTHING
+          ? "it closed the connection"
+          : os_text(fault));
+}
+
+static bool
+is_tls(CURLcode code)
+{
+  return code == CURLE_SSL_CONNECT_ERROR ||
+         code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CIPHER ||
+         code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CLIENTCERT ||
+         code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_ENGINE_INITFAILED;
+}
+
+/* Nothing was sent yet. */
+static GError *
+fault_before_request(const Fault *fault)
+{
+  long tunnel = info_long(fault, CURLINFO_HTTP_CONNECTCODE);
+
+  if (is_tls(fault->code))
+    return tls_fault(fault);
+  if (fault->code == CURLE_OUT_OF_MEMORY)
+    return cannot(UPSTREAM_ERROR_CONNECT,
+                  "cannot connect to %s: this machine is out of memory or "
+                  "descriptors",
+                  fault->where);
+  if (fault->via_proxy && (tunnel < 200 || tunnel > 299))
+    return proxy_fault(fault);
+  if (fault->code == CURLE_COULDNT_RESOLVE_HOST)
+    return cannot(UPSTREAM_ERROR_RESOLVE,
+                  "cannot resolve the name of %s: is it right, and does DNS "
+                  "work here?",
+                  fault->where);
+  return cannot(UPSTREAM_ERROR_CONNECT,
+                "cannot connect to %s: %s",
+                fault->where,
+                os_text(fault));
+}
+
+static GError *
+fault_after_request(const UpstreamRequest *request, const Fault *fault)
+{
+  const char *where = fault->where;
+
+  if (request->fault != NULL)
+    return cannot(UPSTREAM_ERROR_PROTOCOL,
+                  "the answer of %s was refused: %s",
+                  where,
+                  request->fault);
+  if (request->not_resent)
+    return cannot(UPSTREAM_ERROR_CUT,
+                  "%s closed the connection before it answered; the request "
+                  "was not sent again because it may have been acted on",
+                  where);
+  if (fault->code == CURLE_OPERATION_TIMEDOUT)
+    return cannot(UPSTREAM_ERROR_TIMEOUT,
+                  "%s sent nothing for %u s",
+                  where,
+                  request->upstream->idle_timeout);
+  if (fault->code == CURLE_UNSUPPORTED_PROTOCOL ||
+      fault->code == CURLE_WEIRD_SERVER_REPLY ||
+      fault->code == CURLE_BAD_CONTENT_ENCODING)
+    return cannot(UPSTREAM_ERROR_PROTOCOL,
+                  "the answer of %s was refused: it is not HTTP",
+                  where);
+  /* One line beyond curl's own bound. */
+  if (fault->code == CURLE_OUT_OF_MEMORY && !request->head.complete)
+    return cannot(UPSTREAM_ERROR_PROTOCOL,
+                  "the answer of %s was refused: its header exceeds 64 KiB",
+                  where);
+  if (is_tls(fault->code))
+    return tls_fault(fault);
+  return cannot(UPSTREAM_ERROR_CUT,
+                request->head.complete
+                    ? "%s ended its answer before it was complete"
+                    : "%s closed the connection before it answered",
+                where);
+}
+
+GError *
+fault_of_request(const UpstreamRequest *request, CURLcode code)
+{
+  g_autofree char *where =
+      host_port(request->target.host, request->target.port);
+  Fault fault = {.upstream = request->upstream,
+                 .easy = request->handle->easy,
+                 .code = code,
+                 .where = where,
+                 .detail = request->handle->error,
+                 .via_proxy = request->via_proxy};
+
+  if (request->requested)
+    return fault_after_request(request, &fault);
+  return fault_before_request(&fault);
+}
+
+GError *
+fault_of_connect(const Upstream *upstream,
+                 CURL *easy,
+                 const char *where,
+                 bool via_proxy,
+                 CURLcode code)
+{
+  Fault fault = {.upstream = upstream,
+                 .easy = easy,
+                 .code = code,
+                 .where = where,
+                 .detail = "",
+                 .via_proxy = via_proxy};
+
+  return fault_before_request(&fault);
+}
