@@ -88,7 +88,6 @@ struct upstream_request {
   bool via_proxy;
   bool added;      /* curl has the handle */
   bool requested;  /* the connection stood, the request was written */
-  bool resent;     /* once already */
   bool not_resent; /* a retry was refused because it could do harm */
   bool queued;     /* in upstream->todo */
   bool paused;     /* the owner asked for it */

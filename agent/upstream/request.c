@@ -149,10 +149,8 @@ request_on_connected(UpstreamRequest *request)
    * copy: only what is harmless twice goes twice, unless not even its head
    * left this machine. */
   curl_easy_getinfo(request->handle->easy, CURLINFO_REQUEST_SIZE, &sent);
-  if (sent == 0 || (request->idempotent && !request->resent)) {
-    request->resent = true;
+  if (sent == 0 || request->idempotent)
     return true;
-  }
   request->not_resent = true;
   return false;
 }

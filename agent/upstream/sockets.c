@@ -72,6 +72,21 @@ sockets_free(Sockets *sockets)
   g_free(sockets);
 }
 
+/* A pooled connection has something to say: whatever comes now belongs to no
+ * request, so nothing may be read from it as an answer. After the shutdown
+ * curl finds it dead when it looks. */
+static void
+on_pooled(Socket *entry)
+{
+  char byte;
+
+  /* The event may be older than curl's last read in this round. */
+  if (recv(entry->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+    return;
+  g_clear_pointer(&entry->watch, loop_watch_free);
+  shutdown(entry->fd, SHUT_RDWR);
+}
+
 static void
 on_event(uint32_t events, void *data)
 {
@@ -81,10 +96,7 @@ on_event(uint32_t events, void *data)
   int running;
 
   if (!entry->wanted) {
-    /* Pooled: whatever comes now belongs to no request, so nothing may be
-     * read from it as an answer; curl finds it dead when it looks. */
-    g_clear_pointer(&entry->watch, loop_watch_free);
-    shutdown(entry->fd, SHUT_RDWR);
+    on_pooled(entry);
     return;
   }
   /* CURL_CSELECT_ERR alone would lose what the socket still holds. */
