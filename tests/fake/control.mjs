@@ -39,6 +39,7 @@ const ACTIONS = {
   'GET /config': (backend) => backend.config,
   'GET /requests': (backend, { query }) =>
     selected(backend.records, query).map((r) => r.view()),
+  'DELETE /requests': (backend) => backend.records.reset(),
   'GET /counts': (backend) => ({
     total: backend.records.total,
     byPath: backend.records.counts,

@@ -35,9 +35,25 @@ function toolResult(api, body) {
   return block ? partsText(block.content) : null;
 }
 
+// What the clients put around the words that the person typed.
+const WRAPPED = /<(userRequest|user_query|user_request)>\s*([\s\S]*?)\s*<\/\1>/g;
+const PREFIXED = /^<current_datetime>[^<]*<\/current_datetime>\s*/;
+
+function typed(text) {
+  const wrapped = [...text.matchAll(WRAPPED)].at(-1);
+  return wrapped ? wrapped[2] : text.replace(PREFIXED, '');
+}
+
 /** The text that the person typed last, as far as the API's shape tells. */
 export function promptText(api, body) {
-  if (api === 'engines') return String(body.prompt ?? '').slice(-PROMPT_TAIL);
+  return api === 'engines' ? engineTail(body) : typed(messageText(api, body));
+}
+
+function engineTail(body) {
+  return String(body.prompt ?? '').slice(-PROMPT_TAIL);
+}
+
+function messageText(api, body) {
   if (api === 'responses') {
     if (typeof body.input === 'string') return body.input;
     return partsText(lastOf(body.input, (m) => m?.role === 'user')?.content);

@@ -8,7 +8,7 @@ const ENDPOINTS = {
   messages: ['/v1/messages', '/chat/completions'],
 };
 
-function model(id, name, vendor, family, api, extra = {}) {
+function model(id, name, vendor, family, api) {
   return {
     id,
     name,
@@ -35,7 +35,6 @@ function model(id, name, vendor, family, api, extra = {}) {
       supports: { streaming: true, tool_calls: true, parallel_tool_calls: true },
     },
     supported_endpoints: ENDPOINTS[api],
-    ...extra,
   };
 }
 
@@ -43,9 +42,13 @@ const chatModel = model('gpt-4.1', 'GPT-4.1', 'Azure OpenAI', 'gpt-4.1', 'chat')
 const responsesModel = model(
   'gpt-5-mini', 'GPT-5 mini', 'Azure OpenAI', 'gpt-5-mini', 'responses',
 );
+// The Copilot CLI opens a WebSocket for this one, for gpt-5-mini never.
+const websocketModel = model('gpt-5.4', 'GPT-5.4', 'OpenAI', 'gpt-5.4', 'responses');
 const messagesModel = model(
   'claude-sonnet-4.5', 'Claude Sonnet 4.5', 'Anthropic', 'claude-sonnet-4.5', 'messages',
 );
+// The Copilot CLI refuses gpt-4.1, so chat has one that both clients take.
+const chatOnly = { ...responsesModel, supported_endpoints: ENDPOINTS.chat };
 
 const completionModel = {
   ...model('gpt-41-copilot', 'GPT-4.1 Copilot', 'Azure OpenAI', 'gpt-4.1', 'chat'),
@@ -62,7 +65,10 @@ const completionModel = {
 };
 
 const embeddingModel = {
-  ...model('text-embedding-3-small', 'Embedding V3 small', 'Azure OpenAI', 'text-embedding-3-small', 'chat'),
+  ...model(
+    'text-embedding-3-small', 'Embedding V3 small', 'Azure OpenAI',
+    'text-embedding-3-small', 'chat',
+  ),
   model_picker_enabled: false,
   supported_endpoints: undefined,
   capabilities: {
@@ -76,10 +82,10 @@ const embeddingModel = {
 };
 
 const PRESETS = {
-  chat: [chatModel],
-  responses: [responsesModel],
+  chat: [chatModel, chatOnly],
+  responses: [responsesModel, websocketModel],
   messages: [messagesModel],
-  all: [chatModel, responsesModel, messagesModel],
+  all: [chatModel, responsesModel, websocketModel, messagesModel],
 };
 
 /**

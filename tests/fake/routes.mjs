@@ -44,10 +44,16 @@ function releases({ req }) {
 
 function embeddings({ request }) {
   const input = [].concat(request.input ?? []);
+  const vector = (index) =>
+    Float32Array.from({ length: EMBEDDING_DIMENSIONS }, (_, i) => ((i + index) % 7) / 7);
+  const form =
+    request.encoding_format === 'base64'
+      ? (v) => Buffer.from(v.buffer).toString('base64')
+      : (v) => [...v];
   const data = input.map((_, index) => ({
     object: 'embedding',
     index,
-    embedding: Array.from({ length: EMBEDDING_DIMENSIONS }, (__, i) => ((i + index) % 7) / 7),
+    embedding: form(vector(index)),
   }));
   return {
     json: {

@@ -62,6 +62,11 @@ export class BackendHandle {
     return (await this.requests(filter)).filter((r) => r.method === 'POST' && paths.test(r.path));
   }
 
+  /** Forgets what was received; scripts stay. */
+  forget() {
+    return this.call('DELETE', '/requests');
+  }
+
   body(id) {
     return control(this.control, 'GET', `/requests/${id}/body`);
   }
