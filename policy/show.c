@@ -155,17 +155,13 @@ warn_findings(const PolicyRule *rule,
 
     if (on)
       continue;
-    line = g_strdup_printf("%s: rule \"%s\": %s detector rule %s \"%s\"",
+    line = g_strdup_printf("%s: rule \"%s\": %s detector rule %s \"%s\"%s",
                            rule->origin,
                            rule->id,
                            found ? "every" : "no",
-                           by_class ? "is of class" : "is named",
-                           *names);
-    if (found) {
-      g_autofree char *head = g_steal_pointer(&line);
-
-      line = g_strconcat(head, " is switched off", NULL);
-    }
+                           by_class ? "of class" : "named",
+                           *names,
+                           found ? " is switched off" : " is in the pack");
     g_strv_builder_add(out, line);
   }
 }

@@ -30,8 +30,8 @@ yaml_error(const YamlDoc *doc,
               POLICY_ERROR_VALUE,
               "%s:%u:%u: %s",
               doc->name,
-              at->line,
-              at->column,
+              MAX(at->line, 1),
+              MAX(at->column, 1),
               message);
   return false;
 }
@@ -187,18 +187,22 @@ yaml_number(const YamlDoc *doc,
 {
   gint64 number;
 
-  if (node->kind != YAML_SCALAR || !node->plain ||
-      !g_ascii_string_to_signed(node->text, 10, min, max, &number, NULL))
-    return yaml_error(doc,
-                      node,
-                      error,
-                      "\"%s\" must be a whole number from %" G_GINT64_FORMAT
-                      " to %" G_GINT64_FORMAT,
-                      what,
-                      min,
-                      max);
-  *out = number;
-  return true;
+  if (node->kind == YAML_SCALAR && node->plain &&
+      g_ascii_string_to_signed(node->text, 10, min, max, &number, NULL)) {
+    *out = number;
+    return true;
+  }
+  if (min == max)
+    return yaml_error(
+        doc, node, error, "\"%s\" must be %" G_GINT64_FORMAT, what, min);
+  return yaml_error(doc,
+                    node,
+                    error,
+                    "\"%s\" must be a whole number from %" G_GINT64_FORMAT
+                    " to %" G_GINT64_FORMAT,
+                    what,
+                    min,
+                    max);
 }
 
 bool

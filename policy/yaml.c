@@ -51,16 +51,16 @@ forbidden(gunichar c)
 {
   if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') ||
       (c >= 0x7f && c <= 0x9f))
-    return "a control character";
+    return "a control character is not allowed";
   if (c == 0xfeff)
-    return "a byte order mark";
+    return "a byte order mark is not allowed";
   if (c == 0x2028 || c == 0x2029)
-    return "a Unicode line separator";
+    return "a Unicode line separator is not allowed";
   if (c == 0x061c || c == 0x200e || c == 0x200f ||
       (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
-    return "a character that changes the text's direction";
+    return "a character that changes the text's direction is not allowed";
   if ((c & 0xfffe) == 0xfffe || (c >= 0xfdd0 && c <= 0xfdef))
-    return "a character that Unicode does not assign";
+    return "a character that Unicode does not assign is not allowed";
   return NULL;
 }
 
@@ -88,7 +88,7 @@ guard_text(const char *name, const char *text, size_t len, GError **error)
                         line,
                         column,
                         error,
-                        bad < end && *bad == '\0' ? "a control character"
+                        bad < end && *bad == '\0' ? forbidden(0)
                                                   : "not valid UTF-8");
   }
   for (const char *p = text; p < end; p = g_utf8_next_char(p)) {
@@ -127,8 +127,8 @@ node_new(YamlKind kind, const struct fy_mark *mark)
   YamlNode *node = g_new0(YamlNode, 1);
 
   node->kind = kind;
-  node->line = mark != NULL ? (unsigned)mark->line + 1 : 1;
-  node->column = mark != NULL ? (unsigned)mark->column + 1 : 1;
+  node->line = mark != NULL ? (unsigned)mark->line + 1 : 0;
+  node->column = mark != NULL ? (unsigned)mark->column + 1 : 0;
   if (kind == YAML_MAP)
     node->keys = g_ptr_array_new_with_free_func(node_free);
   if (kind != YAML_SCALAR)
@@ -229,7 +229,7 @@ build_scalar(Builder *b)
   node->plain = style == FYSS_PLAIN;
   /* The mark of a quoted text stands behind its quote. */
   if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
-    node->column--;
+    node->column -= node->column > 1;
   return g_steal_pointer(&node);
 }
 
@@ -246,6 +246,8 @@ build_list(Builder *b, YamlNode *list, unsigned depth)
     item = build_node(b, depth + 1);
     if (item == NULL)
       return false;
+    if (item->line == 0)
+      item->line = list->line, item->column = list->column;
     g_ptr_array_add(list->items, item);
   }
   return false;
@@ -290,6 +292,8 @@ build_map(Builder *b, YamlNode *map, unsigned depth)
     value = build_node(b, depth + 1);
     if (value == NULL)
       return false;
+    if (value->line == 0)
+      value->line = key->line, value->column = key->column;
     g_hash_table_insert(seen, key->text, key);
     g_ptr_array_add(map->keys, g_steal_pointer(&key));
     g_ptr_array_add(map->items, value);
@@ -336,6 +340,22 @@ build_node(Builder *b, unsigned depth)
   return g_steal_pointer(&node);
 }
 
+/* A second document may begin with no mark of its own: then its first part
+ * shows where. */
+static bool
+expect_end(Builder *b)
+{
+  const char *message = "a second document is not allowed";
+
+  if (!advance(b))
+    return false;
+  if (b->event->type == FYET_STREAM_END)
+    return true;
+  if (fy_event_start_mark(b->event) == NULL && !advance(b))
+    return false;
+  return refuse(b, fy_event_start_mark(b->event), message);
+}
+
 static YamlNode *
 build_document(Builder *b)
 {
@@ -348,12 +368,12 @@ build_document(Builder *b)
   root = build_node(b, 1);
   if (root == NULL ||
       !expect(b, FYET_DOCUMENT_END, "something follows the document") ||
-      !expect(b, FYET_STREAM_END, "a second document is not allowed"))
+      !expect_end(b))
     return NULL;
   if (root->kind != YAML_MAP) {
     syntax_error(b->name,
-                 root->line,
-                 root->column,
+                 MAX(root->line, 1),
+                 MAX(root->column, 1),
                  b->error,
                  "the file must be a mapping (key: value)");
     return NULL;
