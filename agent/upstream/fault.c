@@ -52,19 +52,19 @@ os_text(const Fault *fault)
   return g_strerror((gint)number);
 }
 
-/* OpenSSL's last words without the codes in front. */
+/* OpenSSL's last words without "OpenSSL/3: error:0A000410:SSL routines::" or
+ * curl's "SSL_connect: " in front. */
 static char *
 plain_detail(const char *detail)
 {
-  static const char *const PREFIXES[] = {"SSL routines::", "SSL_connect: "};
-  const char *text = detail;
+  const char *text = g_strrstr(detail, "::");
 
-  for (gsize i = 0; i < G_N_ELEMENTS(PREFIXES); i++) {
-    const char *found = strstr(text, PREFIXES[i]);
-
-    if (found != NULL)
-      text = found + strlen(PREFIXES[i]);
-  }
+  if (text != NULL)
+    text += 2;
+  else if ((text = strstr(detail, "SSL_connect: ")) != NULL)
+    text += strlen("SSL_connect: ");
+  else
+    text = detail;
   return g_strstrip(g_strdup(*text != '\0' ? text : "no reason was given"));
 }
 
@@ -155,8 +155,9 @@ fault_before_request(const Fault *fault)
     return proxy_fault(fault);
   if (fault->code == CURLE_COULDNT_RESOLVE_HOST)
     return cannot(UPSTREAM_ERROR_RESOLVE,
-                  "cannot resolve the name of %s: is it right, and does DNS "
-                  "work here?",
+                  "cannot resolve %.*s: is the name right, and does DNS work "
+                  "here?",
+                  (int)(strrchr(fault->where, ':') - fault->where),
                   fault->where);
   return cannot(UPSTREAM_ERROR_CONNECT,
                 "cannot connect to %s: %s",

@@ -3,6 +3,7 @@
  * and an answer that cannot be trusted counts as none. */
 #include "upstream/staple.h"
 
+#include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 
@@ -95,8 +96,12 @@ on_status(SSL *ssl, void *data)
   (void)data;
   if (leaf == NULL)
     return 0;
+  /* Curl reports the oldest error of the queue: a staple that counts as none
+   * must leave none there. */
+  ERR_set_mark();
   if (der != NULL && len > 0)
     status = read_staple(ssl, leaf, der, len);
+  ERR_pop_to_mark();
   if (status == V_OCSP_CERTSTATUS_REVOKED)
     return 0;
   return status == V_OCSP_CERTSTATUS_GOOD || !must_staple(leaf);

@@ -288,6 +288,8 @@ new_context(const ServerSpec *spec)
   g_assert_cmpint(SSL_CTX_use_PrivateKey(ctx, spec->leaf->key), ==, 1);
   if (spec->chain != NULL)
     SSL_CTX_add1_chain_cert(ctx, spec->chain->x509);
+  if (spec->chain2 != NULL)
+    SSL_CTX_add1_chain_cert(ctx, spec->chain2->x509);
   if (spec->tune != NULL)
     spec->tune(ctx, spec->data);
   return ctx;

@@ -18,7 +18,8 @@ typedef void (*SessionFunc)(Session *session, void *data);
 
 typedef struct {
   const Cert *leaf;  /* NULL: plain TCP */
-  const Cert *chain; /* an intermediate to send along, or NULL */
+  const Cert *chain; /* intermediates to send along, or NULL */
+  const Cert *chain2;
   SessionFunc run;
   void *data;
   /* Changes the context before use, or NULL. */
