@@ -228,7 +228,8 @@ const char *http_conn_error(const HttpConn *conn);
  */
 void http_conn_read_body(HttpConn *conn);
 /* Back-pressure: stop and go on reading body bytes; body_end waits, too. A
- * client's disconnect is noticed all the same. */
+ * client's disconnect is noticed all the same, unless it waits in the kernel
+ * behind bytes that were not read. */
 void http_conn_pause_body(HttpConn *conn, bool pause);
 
 typedef enum {

@@ -163,6 +163,8 @@ peer_new_tls(const HttpConnLimits *limits,
   int fds[2];
   tcp_pair(fds);
   Peer *peer = peer_over(fds, limits, server);
+  if (!client)
+    return peer;
   peer->ssl = SSL_new(client);
   SSL_set_fd(peer->ssl, peer->fd);
   SSL_set_mode(peer->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);

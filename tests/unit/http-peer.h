@@ -32,8 +32,9 @@ extern const HttpConnLimits peer_limits;
 
 Peer *peer_new(const HttpConnLimits *limits);     /* a Unix socket pair */
 Peer *peer_new_tcp(const HttpConnLimits *limits); /* loopback */
-/* Loopback with TLS; the client's context says what it checks. name: SNI or
- * NULL. The handshake is done when this returns, unless it failed. */
+/* Loopback with TLS; the client's context says what it checks (NULL: its end
+ * is left plain). name: SNI or NULL. The handshake is done when this returns,
+ * unless it failed. */
 Peer *peer_new_tls(const HttpConnLimits *limits,
                    SSL_CTX *server,
                    SSL_CTX *client,
