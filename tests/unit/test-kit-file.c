@@ -272,7 +272,7 @@ replace_on_full_disk(Fixture *f)
   g_autofree char *text = NULL;
 
   if (unshare(CLONE_NEWNS) != 0 ||
-      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
       mount("tmpfs", f->dir, "tmpfs", 0, "size=16k") != 0)
     return 77;
   if (!file_replace(f->path, "old", 3, 0600, &error))

@@ -128,6 +128,26 @@ test_unchanged_set_is_free(Fixture *f, const void *data)
   g_assert_cmpint(f->calls, ==, 1);
 }
 
+/* Changed again before the kernel was told, among others. */
+static void
+test_set_twice(Fixture *f, const void *data)
+{
+  Fixture seen = {0};
+
+  (void)data;
+  f->watch = loop_watch_new(f->loop, f->fds[0], EPOLLIN, on_events, f);
+  f->other = loop_watch_new(f->loop, f->fds[1], EPOLLIN, on_events, &seen);
+  loop_watch_set(f->watch, 0);
+  loop_watch_set(f->other, EPOLLOUT);
+  loop_watch_set(f->watch, EPOLLIN | EPOLLOUT);
+  loop_watch_set(f->other, 0);
+  loop_watch_set(f->other, EPOLLIN | EPOLLOUT);
+  loop_iterate(f->loop, 1000);
+  g_assert_cmpint(f->calls, ==, 1);
+  g_assert_cmpint(seen.calls, ==, 1);
+  g_assert_cmpuint(f->events, ==, EPOLLOUT);
+}
+
 static void
 test_hang_up_without_interest(Fixture *f, const void *data)
 {
@@ -561,6 +581,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   ADD("watch", test_watch);
   ADD("unchanged-set-is-free", test_unchanged_set_is_free);
+  ADD("set-twice", test_set_twice);
   ADD("hang-up-without-interest", test_hang_up_without_interest);
   ADD("refused-descriptor", test_refused_descriptor);
   g_test_add_func("/kit/loop/no-descriptors-left", test_no_descriptors_left);

@@ -135,9 +135,6 @@ in_child(void (*func)(const Secret *secret), const Secret *secret)
 
   g_assert_cmpint(child, >=, 0);
   if (child == 0) {
-    const struct rlimit none = {0, 0};
-
-    setrlimit(RLIMIT_CORE, &none);
     func(secret);
     _exit(0);
   }
@@ -166,7 +163,9 @@ static void
 read_past_end(const Secret *secret)
 {
   const volatile uint8_t *bytes = secret_bytes(secret);
+  const struct rlimit none = {0, 0};
 
+  setrlimit(RLIMIT_CORE, &none);
   /* A sanitizer would report the fault at length before it ends. */
   fclose(stderr);
   close(STDERR_FILENO);
@@ -208,9 +207,14 @@ test_refused_mlock(void)
 static void
 harden(const Secret *secret)
 {
-  struct rlimit core;
+  struct rlimit core = {1, 1};
 
   (void)secret;
+  /* What cannot be raised back cannot be tried twice. */
+  if (getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0) {
+    core.rlim_cur = core.rlim_max;
+    setrlimit(RLIMIT_CORE, &core);
+  }
   if (!secret_harden_process() || prctl(PR_GET_DUMPABLE) != 0 ||
       getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 ||
       core.rlim_max != 0)
