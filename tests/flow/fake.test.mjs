@@ -6,8 +6,12 @@ import zlib from 'node:zlib';
 import { after, before, beforeEach, test } from 'node:test';
 import { execFileSync } from 'node:child_process';
 
+import { ensureCa, mintLeaf } from '../fake/ca.mjs';
 import { LEAKED_KEY } from '../fake/defaults.mjs';
-import { aloneCount, Client, Fixture, messageOf, requestH2, startBackend, until } from './lib/harness.mjs';
+import {
+  aloneCount, Client, exchangeRaw, Fixture, messageOf, openTcp, readHead, requestH2,
+  startBackend, tempDir, until,
+} from './lib/harness.mjs';
 
 const fixture = new Fixture();
 let backend;
@@ -171,6 +175,7 @@ const DECODE = {
   deflate: zlib.inflateSync,
   br: zlib.brotliDecompressSync,
   zstd: (b) => execFileSync('zstd', ['-dcq'], { input: b }),
+  'deflate-raw': zlib.inflateRawSync,
   'zstd-blocks': (b) => execFileSync('zstd', ['-dcq'], { input: b }),
 };
 for (const [encoding, decode] of Object.entries(DECODE))
@@ -179,7 +184,7 @@ for (const [encoding, decode] of Object.entries(DECODE))
     await backend.answer('/chat/completions', { text: 'a b c', encoding, writeSize: 7 }, 1);
     const { path, body } = CALLS.chat;
     const whole = await client.post(path, body);
-    const header = encoding === 'identity' ? undefined : encoding.replace('-blocks', '');
+    const header = encoding === 'identity' ? undefined : encoding.replace(/-(blocks|raw)$/, '');
     assert.equal(whole.headers['content-encoding'], header);
     assert.match(decode(whole.body).toString(), /plain words/);
     const stream = await client.request('POST', path, { json: { ...body, stream: true } });
@@ -290,6 +295,86 @@ test('h2: streams, errors, resets', async () => {
   const [first] = await backend.requests();
   assert.equal(first.http, '2');
   assert.equal(first.sni, 'localhost');
+});
+
+test('h2: 1xx and trailers', async () => {
+  await backend.answer('/models', {
+    json: {}, chunked: true, trailers: { 'x-check': 'abc' },
+    informational: [{ status: 103, headers: { link: '</a>' } }],
+  });
+  const headers = { ':path': '/models', authorization: `Bearer ${backend.token}` };
+  const answer = await requestH2({ port: backend.port, ca: backend.ca }, headers);
+  assert.equal(answer.informational[0][':status'], 103);
+  assert.equal(answer.trailers['x-check'], 'abc');
+});
+
+function masked(text) {
+  const payload = Buffer.from(text);
+  const mask = Buffer.from([1, 2, 3, 4]);
+  const head = Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 255]);
+  return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ mask[i & 3])]);
+}
+
+test('WebSocket: accepts the upgrade and streams the events as frames', async () => {
+  const socket = await client.open();
+  socket.write([
+    'GET /responses HTTP/1.1', 'Host: localhost', 'Upgrade: websocket',
+    'Connection: Upgrade', 'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', `Authorization: Bearer ${backend.token}`, '\r\n',
+  ].join('\r\n'));
+  const { head } = await readHead(socket);
+  assert.match(head, /^HTTP\/1\.1 101 /);
+  assert.match(head, /s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/);
+  const create = { type: 'response.create', model: 'gpt-5.4', input: `${'x'.repeat(200)} leak` };
+  const { length } = JSON.stringify(create);
+  socket.write(masked(JSON.stringify(create)));
+  let got = '';
+  socket.on('data', (chunk) => (got += chunk.toString('latin1')));
+  socket.resume();
+  await until(() => got.includes('response.completed'), 'the last event');
+  assert.ok(got.includes(LEAKED_KEY));
+  socket.destroy();
+  const [seen] = await backend.requests();
+  assert.equal(seen.websocket, true);
+  assert.equal(seen.messages[0].length, length);
+});
+
+test('new TCP connections can stall, reset and close', async () => {
+  for (const accept of ['reset', 'close']) {
+    await backend.config({ accept });
+    await assert.rejects(client.get('/models'), /closed|ECONNRESET|socket/);
+  }
+  await backend.config({ accept: 'stall' });
+  const tcp = await openTcp({ port: backend.port });
+  assert.equal((await exchangeRaw(tcp, 'x', 300)).length, 0);
+  await backend.config({ accept: 'normal' });
+  assert.equal((await client.get('/models')).status, 200);
+  assert.ok((await backend.connections()).accepted >= 4);
+});
+
+test('a certificate and TLS version of the test\'s own', async (t) => {
+  const dir = tempDir(t);
+  const leaf = mintLeaf(ensureCa(dir), { hosts: ['other.example'], addresses: [] });
+  const other = await startBackend(t, {
+    caDir: dir, args: ['--cert', leaf.cert, '--key', leaf.key, '--tls-max', 'TLSv1.2', '--alpn', 'h1'],
+  });
+  const at = (host) => new Client({ mode: 'direct', port: other.port, ca: other.ca, host, token: other.token });
+  assert.equal((await at('other.example').get('/models')).status, 200);
+  await assert.rejects(at('localhost').get('/models'), /altname|does not match/i);
+  const [seen] = await other.requests();
+  assert.equal(seen.tls, 'TLSv1.2');
+});
+
+test('the upload can be read slowly, stalled, or reset', async () => {
+  const { path, body } = CALLS.chat;
+  const text = JSON.stringify({ ...body, filler: 'f'.repeat(3 << 20) });
+  await backend.answer(path, { reading: { stallAfterBytes: 65536, stallMs: 300 }, text: 'late' });
+  const start = Date.now();
+  const slow = await client.request('POST', path, { body: text });
+  assert.equal(slow.json.choices[0].message.content, 'late');
+  assert.ok(Date.now() - start >= 290);
+  await backend.answer(path, { reading: { resetAfterBytes: 65536 }, text: 'never' });
+  await assert.rejects(client.request('POST', path, { body: text }), /ECONNRESET|EPIPE|hang up/);
 });
 
 test('64 MiB flow both ways with back-pressure', async () => {

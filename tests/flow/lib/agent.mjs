@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { Client } from './http.mjs';
-import { Child, checkEnv, freePort, privateEnv, run, tempDir, until } from './process.mjs';
+import { Child, checkEnv, privateEnv, run, tempDir, until } from './process.mjs';
 
 const READY_MS = 30000;
 
@@ -47,12 +47,12 @@ export class Agent {
   }
 
   /** Writes agent.conf and policy.yaml from the options. */
-  async configure() {
+  configure() {
     const { backend, proxy, config, configText: text, policy } = this.options;
-    this.port ??= config?.listen?.port ?? (await freePort());
     if (policy !== undefined) fs.writeFileSync(path.join(this.dir, 'policy.yaml'), policy);
     const base = {
-      listen: { port: this.port },
+      // Any free one; after a restart the same, which clients were told.
+      listen: { port: this.port ?? 0 },
       upstream: { 'ca-file': backend?.ca, proxy: proxy?.url },
       policy: { file: policy !== undefined ? path.join(this.dir, 'policy.yaml') : undefined },
     };
@@ -60,29 +60,33 @@ export class Agent {
     fs.writeFileSync(this.configFile, text ?? configText(merge(base, config)), { mode: 0o600 });
   }
 
-  /** Starts the daemon and waits until `status --json` answers. */
+  /** Starts the daemon and waits until `status --json` names its address. */
   async start() {
-    await this.configure();
+    this.configure();
     const { wrapper = [], args = [] } = this.options;
     const command = [
       ...wrapper, agentProgram(), 'serve', '--config', this.configFile, ...args,
     ];
     this.child = new Child(command[0], command.slice(1), { env: this.env, t: this.t });
-    await until(
-      async () => {
-        if (!this.child.running) return true;
-        const status = await this.cli(['status', '--json']);
-        return status.code === 0;
-      },
-      'hoop-agent ready',
-      this.options.readyMs ?? READY_MS,
-      30,
-    ).catch((error) => {
+    await this.ready();
+    return this;
+  }
+
+  async ready() {
+    const answers = async () => {
+      if (!this.child.running) return true;
+      const { code, stdout } = await this.cli(['status', '--json']);
+      if (code !== 0) return false;
+      this.address = JSON.parse(stdout).address;
+      this.port = Number(/:(\d+)$/.exec(this.address)[1]);
+      return true;
+    };
+    const wait = this.options.readyMs ?? READY_MS;
+    await until(answers, 'hoop-agent ready', wait, 30).catch((error) => {
       throw new Error(`${error.message}\n${this.log()}`);
     });
     if (!this.child.running)
       throw new Error(`hoop-agent ended: ${JSON.stringify(this.child.end)}\n${this.log()}`);
-    return this;
   }
 
   log() {

@@ -45,13 +45,15 @@ export function tempDir(t, name = 'hoop-') {
  */
 export function privateEnv(dir, extra = {}) {
   const runtime = path.join(dir, 'run');
-  fs.mkdirSync(runtime, { recursive: true, mode: 0o700 });
+  const temporary = path.join(dir, 'tmp');
+  for (const own of [runtime, temporary])
+    fs.mkdirSync(own, { recursive: true, mode: 0o700 });
   const env = {
     HOME: dir,
     PATH: process.env.PATH,
     LANG: 'C.UTF-8',
     TZ: 'UTC',
-    TMPDIR: process.env.TMPDIR ?? os.tmpdir(),
+    TMPDIR: temporary,
     XDG_RUNTIME_DIR: runtime,
     XDG_CONFIG_HOME: path.join(dir, '.config'),
     XDG_DATA_HOME: path.join(dir, '.local', 'share'),
