@@ -108,13 +108,17 @@ error_code(int result, int system_errno)
 }
 
 void
-schema_set_error(GError **error,
-                 sqlite3 *db,
-                 const char *path,
-                 const char *doing)
+schema_set_error_errno(GError **error,
+                       sqlite3 *db,
+                       const char *path,
+                       const char *doing,
+                       int call_errno)
 {
   int result = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
-  int system_errno = db ? sqlite3_system_errno(db) : 0;
+  int known = db ? sqlite3_system_errno(db) : 0;
+  int system_errno = known                             ? known
+                     : (result & 0xff) == SQLITE_IOERR ? call_errno
+                                                       : 0;
   JournalErrorCode code = error_code(result, system_errno);
   const char *what = db ? sqlite3_errmsg(db) : "out of memory";
 
@@ -154,6 +158,15 @@ schema_set_error(GError **error,
                 system_errno ? ": " : "",
                 system_errno ? g_strerror(system_errno) : "");
   }
+}
+
+void
+schema_set_error(GError **error,
+                 sqlite3 *db,
+                 const char *path,
+                 const char *doing)
+{
+  schema_set_error_errno(error, db, path, doing, 0);
 }
 
 static bool
@@ -482,6 +495,7 @@ schema_read_meta(sqlite3 *db,
   g_autoptr(sqlite3_stmt) stmt = schema_prepare(
       db, path, "SELECT id, public_key, created_us FROM meta", error);
   int result;
+  bool whole;
 
   if (stmt == NULL)
     return false;
@@ -490,8 +504,11 @@ schema_read_meta(sqlite3 *db,
     schema_set_error(error, db, path, "read");
     return false;
   }
-  if (result == SQLITE_DONE || !column_bytes(stmt, 0, meta->id, CHAIN_ID_LEN) ||
-      !column_bytes(stmt, 1, meta->public_key, CHAIN_KEY_LEN)) {
+  whole = result == SQLITE_ROW &&
+          column_bytes(stmt, 0, meta->id, CHAIN_ID_LEN) &&
+          column_bytes(stmt, 1, meta->public_key, CHAIN_KEY_LEN);
+  meta->created_us = whole ? sqlite3_column_int64(stmt, 2) : 0;
+  if (!whole || sqlite3_step(stmt) != SQLITE_DONE) {
     g_set_error(error,
                 JOURNAL_ERROR,
                 JOURNAL_ERROR_CORRUPT,
@@ -499,7 +516,6 @@ schema_read_meta(sqlite3 *db,
                 path);
     return false;
   }
-  meta->created_us = sqlite3_column_int64(stmt, 2);
   chain_genesis(meta->id, meta->public_key, meta->created_us, meta->genesis);
   return true;
 }

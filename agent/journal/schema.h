@@ -53,6 +53,14 @@ void schema_set_error(GError **error,
                       const char *path,
                       const char *doing);
 
+/* The same; `call_errno` is what errno was after the call, for those errors
+ * where SQLite does not keep it (a failed COMMIT). */
+void schema_set_error_errno(GError **error,
+                            sqlite3 *db,
+                            const char *path,
+                            const char *doing,
+                            int call_errno);
+
 sqlite3_stmt *schema_prepare(sqlite3 *db,
                              const char *path,
                              const char *sql,

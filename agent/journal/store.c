@@ -9,6 +9,7 @@
 
 #include "kit/clock.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Frames (pages of 4 KiB) of write-ahead log that are worth moving while
@@ -267,10 +268,12 @@ store_close(Store *store)
 static bool
 step(Store *store, sqlite3_stmt *stmt, GError **error)
 {
-  int result = sqlite3_step(stmt);
+  int result;
 
+  errno = 0;
+  result = sqlite3_step(stmt);
   if (result != SQLITE_DONE)
-    schema_set_error(error, store->db, store->path, "write");
+    schema_set_error_errno(error, store->db, store->path, "write", errno);
   sqlite3_reset(stmt);
   return result == SQLITE_DONE;
 }

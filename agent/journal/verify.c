@@ -107,13 +107,15 @@ read_prune(Verifier *verifier, const char *detail)
   }
 }
 
+/* Only rows under a checkpoint count: anybody can append one that is not. */
 static bool
 read_prunes(Verifier *verifier, GError **error)
 {
   g_autoptr(sqlite3_stmt) stmt =
       schema_prepare(verifier->reader->db,
                      verifier->reader->path,
-                     "SELECT detail FROM rows WHERE kind = 'prune'",
+                     "SELECT detail FROM rows WHERE kind = 'prune' "
+                     "AND seq <= (SELECT max(seq) FROM checkpoints)",
                      error);
   int result;
 

@@ -4,9 +4,12 @@
 
 Usage: verify-journal.py DATABASE [SEQ:HASH]
 Exit status: 0 intact, 1 not intact, 2 cannot tell.
+With "-" for DATABASE: one "DATABASE[ SEQ:HASH]" a line on standard input, one
+verdict a line on standard output.
 """
 import ctypes
 import ctypes.util
+import functools
 import hashlib
 import json
 import os
@@ -24,12 +27,17 @@ COLUMNS = [
     "conversation", "verdict", "rule", "detail", "policy_revision", "status",
     "bytes_in", "bytes_out", "tokens_in", "tokens_out", "duration_us",
     "body_digest", "body_len", "kept_digest", "kept_len", "cut"]
-OBJECTS = {
-    ("table", "meta"), ("table", "rows"), ("table", "checkpoints"),
-    ("table", "bodies"), ("table", "open_requests"),
-    ("index", "rows_exchange"), ("index", "rows_wall"), ("index", "rows_kept"),
-    ("index", "rows_prune"), ("index", "sqlite_autoindex_bodies_1"),
-    ("index", "sqlite_autoindex_open_requests_1")}
+TABLES = {
+    "meta": ["id", "public_key", "created_us"],
+    "rows": COLUMNS + ["hash"],
+    "checkpoints": ["seq", "wall_us", "hash", "public_key", "signature"],
+    "bodies": ["id", "digest", "len", "seq", "data"],
+    "open_requests": ["seq", "exchange"]}
+INDICES = {
+    "rows_exchange": ["exchange"], "rows_wall": ["wall_us"],
+    "rows_kept": ["body_digest"], "rows_prune": ["kind"],
+    "sqlite_autoindex_bodies_1": ["digest"],
+    "sqlite_autoindex_open_requests_1": ["exchange"]}
 
 
 class Bad(Exception):
@@ -63,6 +71,7 @@ def need(value, length, what):
     return value
 
 
+@functools.lru_cache(maxsize=1000)
 def signed(public_key, message, signature):
     """Ed25519 by the openssl program (RFC 8410 gives the key's wrapping)."""
     der = bytes.fromhex("302a300506032b6570032100") + public_key
@@ -104,7 +113,8 @@ def prunes(db):
     """What retention says that it took away: rows and bodies, up to where."""
     rows, bodies = 0, 0
     for (detail,) in db.execute("SELECT detail FROM rows NOT INDEXED "
-                                "WHERE kind = 'prune'"):
+                                "WHERE kind = 'prune' AND seq <= "
+                                "(SELECT max(seq) FROM checkpoints)"):
         try:
             said = json.loads(detail)
         except (ValueError, TypeError):
@@ -135,15 +145,28 @@ def take_checkpoint(checkpoint, genesis, public_key, row_hash):
     return sha256(b"HJL\x01" + field(1, message) + field(2, signature))
 
 
+def check_schema(db):
+    found = {"table": {}, "index": {}}
+    for kind, name in db.execute("SELECT type, name FROM sqlite_schema"):
+        if kind.decode() not in found:
+            raise Bad(f"a {kind.decode()} that does not belong")
+        name = name.decode()
+        listing = "index_info" if kind == b"index" else "table_xinfo"
+        column = 2 if kind == b"index" else 1
+        found[kind.decode()][name] = [
+            row[column].decode() for row in
+            db.execute(f"PRAGMA {listing}('{name}')")]
+    if found != {"table": TABLES, "index": INDICES}:
+        raise Bad("tables or indices are not those of version 1")
+
+
 def verify(db, head):
     """Raises Bad at the first thing that is not what was written."""
-    objects = {(kind.decode(), name.decode()) for kind, name in
-               db.execute("SELECT type, name FROM sqlite_schema")}
-    if objects != OBJECTS:
-        raise Bad("tables, indices or triggers that do not belong")
-    meta = db.execute("SELECT id, public_key, created_us FROM meta").fetchone()
-    if meta is None:
-        raise Bad("table meta is empty")
+    check_schema(db)
+    metas = db.execute("SELECT id, public_key, created_us FROM meta").fetchall()
+    if len(metas) != 1:
+        raise Bad("table meta is not one row")
+    meta = metas[0]
     journal_id = need(meta[0], 16, "the journal's id")
     public_key = need(meta[1], 32, "the journal's key")
     genesis = sha256(b"HJG\x01" + field(1, journal_id) + field(2, public_key) +
@@ -212,27 +235,37 @@ def verify(db, head):
         raise Bad("the file is damaged: " + check.decode(errors="replace"))
 
 
-def main():
-    if len(sys.argv) not in (2, 3):
-        print(__doc__, file=sys.stderr)
-        return 2
-    head = None
-    if len(sys.argv) == 3:
-        seq, _, text = sys.argv[2].strip().partition(":")
+def judge(path, head):
+    """"intact", or what is wrong."""
+    if head:
+        seq, _, text = head.strip().partition(":")
         head = (int(seq), bytes.fromhex(text))
-    db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     db.text_factory = Raw
     try:
         db.execute("BEGIN")
         verify(db, head)
     except Bad as why:
-        print(why)
-        return 1
+        return str(why)
     except sqlite3.DatabaseError as why:
-        print(f"the file is damaged: {why}")
-        return 1
-    print("intact")
-    return 0
+        return f"the file is damaged: {why}"
+    finally:
+        db.close()
+    return "intact"
+
+
+def main():
+    if len(sys.argv) == 2 and sys.argv[1] == "-":
+        for line in sys.stdin:
+            path, _, head = line.strip().partition(" ")
+            print(judge(path, head).replace("\n", " "), flush=True)
+        return 0
+    if len(sys.argv) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    verdict = judge(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
+    print(verdict)
+    return 0 if verdict == "intact" else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that somebody with write access to the file might do to it is
+ * found, by journal_verify() and by an independent verifier alike. */
+
+#include "tests/unit/journal-kit.h"
+
+#include "journal/chain.h"
+#include "journal/row.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+/* Rows of the journal that is tampered with: two full checkpoints, and a
+ * third by closing. */
+#define ROWS 230
+/* The row whose head is held elsewhere. */
+#define HEAD_ROW 150
+
+typedef struct {
+  TestJournal *test;
+  char *path; /* the copy that is edited */
+  char *head; /* of HEAD_ROW, held elsewhere */
+  char *last; /* of the last row */
+} Base;
+
+/* Every nullable column is set in row 57, which has a cut body. */
+static void
+fill(TestJournal *test)
+{
+  g_autofree char *big = g_strnfill(2000, 'b');
+
+  for (int i = 1; i <= ROWS; i++) {
+    g_autofree char *id = g_strdup_printf("x%03d", i / 2);
+    g_autofree char *body = i % 10 == 0   ? g_strdup("the same again")
+                            : i % 57 == 0 ? g_strdup(big)
+                                          : g_strdup_printf("body %d", i);
+    JournalRow *row = i % 2 ? test_response(id, body) : test_request(id, body);
+
+    if (i == 57)
+      row->host = g_strnfill(300, 'h'), row->host[0] = 'g';
+    test_append(test, row);
+  }
+  test_wait(test, ROWS);
+  g_assert_cmpint(test->refused, ==, 0);
+}
+
+static Base *
+base_new(void)
+{
+  Base *base = g_new0(Base, 1);
+  g_autofree char *part = NULL;
+
+  base->test = test_journal_new();
+  base->test->options.max_recorded_body = 1000;
+  test_journal_open(base->test);
+  fill(base->test);
+  test_journal_close(base->test);
+  base->path = g_build_filename(base->test->folder, "edited.db", NULL);
+  base->last = test_head(base->test->path);
+
+  /* The head at HEAD_ROW, as it would have been shipped then. */
+  test_copy(base->test->path, base->path);
+  part = g_strdup_printf("DELETE FROM rows WHERE seq > %d;"
+                         "DELETE FROM checkpoints WHERE seq > %d;"
+                         "DELETE FROM bodies WHERE seq > %d",
+                         HEAD_ROW,
+                         HEAD_ROW,
+                         HEAD_ROW);
+  test_edit(base->path, part);
+  base->head = test_head(base->path);
+  g_assert_true(g_str_has_prefix(base->head, "150:"));
+  return base;
+}
+
+static void
+base_free(Base *base)
+{
+  test_journal_free(base->test);
+  g_free(base->path);
+  g_free(base->head);
+  g_free(base->last);
+  g_free(base);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Base, base_free)
+
+/* Edits a fresh copy; true when both verifiers still call it intact. */
+static bool
+intact_after(Base *base, const char *sql, const char *head)
+{
+  test_copy(base->test->path, base->path);
+  g_test_message("%s", sql);
+  test_edit(base->path, sql);
+  return test_verify(base->path, head);
+}
+
+static void
+test_untouched(void)
+{
+  g_autoptr(Base) base = base_new();
+
+  test_verify_intact(base->test->path);
+  g_assert_true(test_verify(base->test->path, base->head));
+  g_assert_true(test_verify(base->test->path, base->last));
+  g_assert_true(intact_after(base, "VACUUM", base->last));
+  g_assert_true(intact_after(base, "REINDEX", base->last));
+}
+
+/* One edit of each column, to another value and to NULL. */
+static void
+test_columns(void)
+{
+  g_autoptr(Base) base = base_new();
+
+  for (size_t i = 0; i < n_row_fields; i++) {
+    const char *name = row_fields[i].name;
+    bool number = row_fields[i].type == ROW_INT;
+    g_autofree char *change =
+        number ? g_strdup_printf("UPDATE rows SET \"%s\" = coalesce(\"%s\", 0) "
+                                 "+ 1 WHERE seq = 57",
+                                 name,
+                                 name)
+               : g_strdup_printf("UPDATE rows SET \"%s\" = \"%s\" || ' ' "
+                                 "WHERE seq = 57",
+                                 name,
+                                 name);
+    g_autofree char *clear =
+        g_strdup_printf("UPDATE rows SET \"%s\" = NULL WHERE seq = 57", name);
+
+    g_assert_false(intact_after(base, change, NULL));
+    if (row_fields[i].number != FIELD_WALL_US)
+      g_assert_false(intact_after(base, clear, NULL));
+  }
+}
+
+static void
+check_each(const char *const *edits, size_t n)
+{
+  g_autoptr(Base) base = base_new();
+
+  for (size_t i = 0; i < n; i++)
+    g_assert_false(intact_after(base, edits[i], NULL));
+}
+
+/* The other columns, and rows as a whole. */
+static void
+test_rows(void)
+{
+  static const char *const edits[] = {
+      "UPDATE rows SET kind = 'tool' WHERE seq = 57",
+      "UPDATE rows SET hash = zeroblob(32) WHERE seq = 57",
+      "UPDATE rows SET hash = zeroblob(31) WHERE seq = 57",
+      "UPDATE rows SET body_digest = zeroblob(32) WHERE seq = 57",
+      "UPDATE rows SET body_digest = NULL WHERE seq = 57",
+      "UPDATE rows SET body_len = body_len - 1 WHERE seq = 57",
+      "UPDATE rows SET kept_digest = NULL WHERE seq = 57",
+      "UPDATE rows SET kept_digest = zeroblob(32) WHERE seq = 57",
+      "UPDATE rows SET kept_len = NULL WHERE seq = 57",
+      "UPDATE rows SET kept_len = 999 WHERE seq = 57",
+      "UPDATE rows SET cut = NULL WHERE seq = 57",
+      "UPDATE rows SET cut = cut | 16 WHERE seq = 57",
+      "UPDATE rows SET user = '' WHERE seq = 57",
+      "UPDATE rows SET pid = -1 WHERE seq = 57",
+      "UPDATE rows SET tokens_in = 12, tokens_out = NULL WHERE seq = 57",
+      /* the neighbours' text joined is the same, its borders are not */
+      "UPDATE rows SET user = 'ada@example.comd', "
+      "\"groups\" = 'evelopers,local' WHERE seq = 57",
+      "UPDATE rows SET user = \"groups\", \"groups\" = user WHERE seq = 57",
+      "DELETE FROM rows WHERE seq = 1",
+      "DELETE FROM rows WHERE seq = 57",
+      "DELETE FROM rows WHERE seq = 100",
+      "DELETE FROM rows WHERE seq = 230",
+      "DELETE FROM rows WHERE seq <= 100",
+      "DELETE FROM rows",
+      /* deleted, and the gap closed */
+      "DELETE FROM rows WHERE seq = 57;"
+      "UPDATE rows SET seq = -seq + 1 WHERE seq > 57;"
+      "UPDATE rows SET seq = -seq WHERE seq < 0",
+      "UPDATE rows SET seq = 231 WHERE seq = 230",
+      "UPDATE rows SET seq = 0 WHERE seq = 1",
+      /* swapped */
+      "UPDATE rows SET seq = -1 WHERE seq = 57;"
+      "UPDATE rows SET seq = 57 WHERE seq = 58;"
+      "UPDATE rows SET seq = 58 WHERE seq = -1",
+      /* inserted: after the end, before the beginning, between */
+      "INSERT INTO rows (seq, kind, wall_us, hash) "
+      "VALUES (231, 'start', 1, randomblob(32))",
+      "INSERT INTO rows (seq, kind, wall_us, hash) "
+      "VALUES (0, 'start', 1, randomblob(32))",
+      "CREATE TEMP TABLE t AS SELECT * FROM rows WHERE seq = 57;"
+      "UPDATE t SET seq = 231; INSERT INTO rows SELECT * FROM t",
+      "UPDATE rows SET seq = -seq WHERE seq > 57;"
+      "UPDATE rows SET seq = -seq + 1 WHERE seq < 0;"
+      "INSERT INTO rows (seq, kind, wall_us, hash) "
+      "VALUES (58, 'start', 1, randomblob(32))",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+static void
+test_bodies(void)
+{
+  static const char *const edits[] = {
+      "UPDATE bodies SET data = zeroblob(12) WHERE seq = 57",
+      "UPDATE bodies SET data = (SELECT data FROM bodies WHERE seq = 58) "
+      "WHERE seq = 57",
+      "UPDATE bodies SET data = CAST(data || x'00' AS BLOB) WHERE seq = 57",
+      "UPDATE bodies SET data = x'' WHERE seq = 57",
+      "UPDATE bodies SET len = len - 1 WHERE seq = 57",
+      "UPDATE bodies SET len = -1 WHERE seq = 57",
+      "UPDATE bodies SET len = 1 << 40 WHERE seq = 57",
+      "UPDATE bodies SET digest = zeroblob(32) WHERE seq = 57",
+      "UPDATE bodies SET digest = x'00' WHERE seq = 57",
+      "UPDATE bodies SET seq = 58 WHERE seq = 57",
+      "UPDATE bodies SET seq = 0 WHERE seq = 57",
+      "UPDATE bodies SET seq = 1000 WHERE seq = 57",
+      "DELETE FROM bodies WHERE seq = 57",
+      "DELETE FROM bodies WHERE seq = 10",
+      "DELETE FROM bodies WHERE seq = 229",
+      "DELETE FROM bodies",
+      /* one that no row names: "zstd" of nothing */
+      "INSERT INTO bodies (digest, len, seq, data) VALUES ("
+      "x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',"
+      "0, 57, x'28b52ffd2000010000')",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+static void
+test_checkpoints(void)
+{
+  static const char *const edits[] = {
+      "UPDATE checkpoints SET seq = 101 WHERE seq = 100",
+      "UPDATE checkpoints SET seq = 231 WHERE seq = 230",
+      "UPDATE checkpoints SET wall_us = wall_us + 1 WHERE seq = 100",
+      "UPDATE checkpoints SET hash = zeroblob(32) WHERE seq = 100",
+      "UPDATE checkpoints SET public_key = zeroblob(32) WHERE seq = 100",
+      "UPDATE checkpoints SET signature = zeroblob(64) WHERE seq = 100",
+      "UPDATE checkpoints SET signature = zeroblob(63) WHERE seq = 100",
+      "UPDATE checkpoints SET signature = (SELECT signature FROM checkpoints "
+      "WHERE seq = 100) WHERE seq = 200",
+      "UPDATE checkpoints SET wall_us = wall_us + 1 WHERE seq = 230",
+      "UPDATE checkpoints SET signature = zeroblob(64) WHERE seq = 230",
+      "DELETE FROM checkpoints WHERE seq = 100",
+      "DELETE FROM checkpoints WHERE seq = 200",
+      "DELETE FROM checkpoints",
+      "DELETE FROM checkpoints WHERE seq > 100",
+      "INSERT INTO checkpoints SELECT 150, wall_us, (SELECT hash FROM rows "
+      "WHERE seq = 150), public_key, signature FROM checkpoints "
+      "WHERE seq = 100",
+      "INSERT INTO checkpoints SELECT 0, wall_us, hash, public_key, signature "
+      "FROM checkpoints WHERE seq = 100",
+      "UPDATE meta SET id = zeroblob(16)",
+      "UPDATE meta SET id = zeroblob(15)",
+      "UPDATE meta SET created_us = created_us + 1",
+      "UPDATE meta SET public_key = zeroblob(32)",
+      "UPDATE meta SET public_key = zeroblob(32);"
+      "UPDATE checkpoints SET public_key = zeroblob(32)",
+      "INSERT INTO meta SELECT * FROM meta",
+      "DELETE FROM meta",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+/* Objects that would run with our statements, or hide rows from them. */
+static void
+test_schema(void)
+{
+  static const char *const edits[] = {
+      "CREATE TABLE more (x)",
+      "CREATE VIEW v AS SELECT * FROM rows",
+      "CREATE INDEX rows_user ON rows(user)",
+      "CREATE TRIGGER t AFTER INSERT ON rows BEGIN "
+      "UPDATE rows SET user = 'bob' WHERE seq = new.seq; END",
+      "DROP INDEX rows_exchange",
+      "DROP TABLE open_requests",
+      "ALTER TABLE open_requests ADD COLUMN more TEXT",
+      "ANALYZE",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+/* What one key can do: delete the end up to a checkpoint. Only a head that is
+ * held elsewhere tells. */
+static void
+test_truncation(void)
+{
+  g_autoptr(Base) base = base_new();
+  const char *cut = "DELETE FROM rows WHERE seq > 100;"
+                    "DELETE FROM checkpoints WHERE seq > 100;"
+                    "DELETE FROM bodies WHERE seq > 100";
+  const char *everything = "DELETE FROM rows; DELETE FROM checkpoints;"
+                           "DELETE FROM bodies";
+
+  g_assert_true(intact_after(base, cut, NULL));
+  g_assert_false(intact_after(base, cut, base->head));
+  g_assert_true(intact_after(base, everything, NULL));
+  g_assert_false(intact_after(base, everything, base->head));
+  g_assert_false(intact_after(base,
+                              "DELETE FROM rows WHERE seq > 220;"
+                              "DELETE FROM checkpoints WHERE seq > 220;"
+                              "DELETE FROM bodies WHERE seq > 220",
+                              base->last));
+  /* cut after the head that is held: out of its sight */
+  g_assert_true(intact_after(base,
+                             "DELETE FROM rows WHERE seq > 220;"
+                             "DELETE FROM checkpoints WHERE seq > 220;"
+                             "DELETE FROM bodies WHERE seq > 220",
+                             base->head));
+}
+
+/* Signs a whole copy anew, as whoever reads the key can; `path` is then a
+ * flawless chain. */
+static void
+resign(const char *path, const SigningKey *key)
+{
+  g_autoptr(GByteArray) encoded = g_byte_array_new();
+  g_autofree char *blob = NULL;
+  sqlite3 *db = NULL;
+  sqlite3_stmt *read = NULL, *write = NULL, *sign = NULL, *meta = NULL;
+  uint8_t link[SHA256_LEN], genesis[SHA256_LEN], hash[SHA256_LEN];
+
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+  sqlite3_prepare_v2(db, "UPDATE meta SET public_key = ?", -1, &meta, NULL);
+  sqlite3_bind_blob(
+      meta, 1, signing_key_public(key), CHAIN_KEY_LEN, SQLITE_STATIC);
+  sqlite3_step(meta);
+  sqlite3_finalize(meta);
+  sqlite3_prepare_v2(db, "SELECT id, created_us FROM meta", -1, &meta, NULL);
+  g_assert_cmpint(sqlite3_step(meta), ==, SQLITE_ROW);
+  chain_genesis(sqlite3_column_blob(meta, 0),
+                signing_key_public(key),
+                sqlite3_column_int64(meta, 1),
+                genesis);
+  sqlite3_finalize(meta);
+  memcpy(link, genesis, SHA256_LEN);
+
+  sqlite3_prepare_v2(db, "SELECT * FROM rows ORDER BY seq", -1, &read, NULL);
+  sqlite3_prepare_v2(
+      db, "UPDATE rows SET hash = ? WHERE seq = ?", -1, &write, NULL);
+  sqlite3_prepare_v2(db,
+                     "UPDATE checkpoints SET hash = ?, public_key = ?, "
+                     "signature = ? WHERE seq = ? RETURNING wall_us",
+                     -1,
+                     &sign,
+                     NULL);
+  while (sqlite3_step(read) == SQLITE_ROW) {
+    int64_t seq = sqlite3_column_int64(read, 0);
+    Checkpoint checkpoint = {.seq = seq};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *wall = g_strdup_printf(
+        "SELECT wall_us FROM checkpoints WHERE seq = %d", (int)seq);
+
+    chain_begin(encoded, CHAIN_ROW, link);
+    for (int field = 1; field < FIELD_HASH; field++) {
+      const void *bytes = sqlite3_column_blob(read, field - 1);
+      size_t len = (size_t)sqlite3_column_bytes(read, field - 1);
+
+      if (sqlite3_column_type(read, field - 1) == SQLITE_INTEGER)
+        chain_int(encoded, field, sqlite3_column_int64(read, field - 1));
+      else if (sqlite3_column_type(read, field - 1) == SQLITE_TEXT)
+        chain_text(encoded, field, bytes, len);
+      else if (sqlite3_column_type(read, field - 1) == SQLITE_BLOB)
+        chain_blob(encoded, field, bytes, len);
+    }
+    chain_hash(encoded, hash);
+    memcpy(link, hash, SHA256_LEN);
+    sqlite3_bind_blob(write, 1, hash, SHA256_LEN, SQLITE_STATIC);
+    sqlite3_bind_int64(write, 2, seq);
+    g_assert_cmpint(sqlite3_step(write), ==, SQLITE_DONE);
+    sqlite3_reset(write);
+
+    sqlite3_prepare_v2(db, wall, -1, &meta, NULL);
+    if (sqlite3_step(meta) == SQLITE_ROW) {
+      checkpoint.wall_us = sqlite3_column_int64(meta, 0);
+      memcpy(checkpoint.hash, hash, SHA256_LEN);
+      g_assert_true(signing_key_sign(key, genesis, &checkpoint, &error));
+      chain_link(genesis, &checkpoint, link);
+      sqlite3_bind_blob(sign, 1, hash, SHA256_LEN, SQLITE_STATIC);
+      sqlite3_bind_blob(
+          sign, 2, checkpoint.public_key, CHAIN_KEY_LEN, SQLITE_STATIC);
+      sqlite3_bind_blob(
+          sign, 3, checkpoint.signature, CHAIN_SIGNATURE_LEN, SQLITE_STATIC);
+      sqlite3_bind_int64(sign, 4, seq);
+      g_assert_cmpint(sqlite3_step(sign), ==, SQLITE_ROW);
+      sqlite3_reset(sign);
+    }
+    sqlite3_finalize(meta);
+  }
+  sqlite3_finalize(read);
+  sqlite3_finalize(write);
+  sqlite3_finalize(sign);
+  g_assert_cmpint(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close(db);
+}
+
+/* Rewritten and signed anew, with the real key or another: found up to the
+ * head that is held elsewhere, and only with it. */
+static void
+test_resigned(void)
+{
+  g_autoptr(Base) base = base_new();
+  g_autoptr(GError) error = NULL;
+  g_autofree char *real_path = g_strconcat(base->path, ".key", NULL);
+  g_autofree char *other_path =
+      g_build_filename(base->test->folder, "other.key", NULL);
+  g_autoptr(SigningKey) real = NULL;
+  g_autoptr(SigningKey) other = NULL;
+
+  test_copy(base->test->path, base->path);
+  real = signing_key_load(real_path, false, &error);
+  g_assert_no_error(error);
+  other = signing_key_load(other_path, true, &error);
+  g_assert_no_error(error);
+
+  resign(base->path, real); /* the same keys sign the same */
+  g_assert_true(test_verify(base->path, base->head));
+  g_assert_true(test_verify(base->path, base->last));
+
+  test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 57");
+  g_assert_false(test_verify(base->path, NULL));
+  resign(base->path, real);
+  g_assert_true(test_verify(base->path, NULL));
+  g_assert_false(test_verify(base->path, base->head));
+
+  test_copy(base->test->path, base->path);
+  resign(base->path, other);
+  g_assert_true(test_verify(base->path, NULL));
+  g_assert_false(test_verify(base->path, base->head));
+
+  /* after the head: out of its sight, as hoop-journal(5) says */
+  test_copy(base->test->path, base->path);
+  test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 157");
+  resign(base->path, real);
+  g_assert_true(test_verify(base->path, base->head));
+  g_assert_false(test_verify(base->path, base->last));
+}
+
+/* A head that nobody could have shipped. */
+static void
+test_heads(void)
+{
+  g_autoptr(Base) base = base_new();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader =
+      journal_reader_open(base->test->path, &error);
+  g_autofree char *wrong = g_strdup(base->head);
+  g_autofree char *later = g_strdup_printf("9%s", base->head);
+  static const char *const odd[] = {
+      "", "150", "150:", "x:00", "-1:00", "0:00", "150:zz"};
+  JournalVerification result;
+
+  wrong[10] = wrong[10] == '0' ? '1' : '0';
+  g_assert_false(test_verify(base->test->path, wrong));
+  g_assert_false(test_verify(base->test->path, later));
+  for (size_t i = 0; i < G_N_ELEMENTS(odd); i++) {
+    g_assert_false(journal_verify(reader, odd[i], NULL, NULL, &result, &error));
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+  }
+}
+
+/* Where, and how much was looked at. */
+static void
+on_progress(int64_t done, int64_t total, void *data)
+{
+  g_assert_cmpint(done, <=, total);
+  *(int64_t *)data = done;
+}
+
+static void
+test_result(void)
+{
+  g_autoptr(Base) base = base_new();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader =
+      journal_reader_open(base->test->path, &error);
+  JournalVerification result;
+  int64_t done = 0;
+
+  g_assert_true(
+      journal_verify(reader, NULL, on_progress, &done, &result, &error));
+  g_assert_true(result.intact);
+  g_assert_cmpint(result.rows, ==, ROWS);
+  g_assert_cmpint(result.checkpoints, ==, 3);
+  g_assert_cmpint(result.first_seq, ==, 1);
+  g_assert_cmpint(result.signed_seq, ==, ROWS);
+  g_assert_cmpint(result.head_seq, ==, ROWS);
+  g_assert_cmpint(done, >, ROWS);
+  journal_verification_clear(&result);
+  g_clear_pointer(&reader, journal_reader_free);
+
+  test_edit(base->test->path, "UPDATE rows SET user = 'bob' WHERE seq = 57");
+  reader = journal_reader_open(base->test->path, &error);
+  g_assert_true(journal_verify(reader, NULL, NULL, NULL, &result, &error));
+  g_assert_false(result.intact);
+  g_assert_cmpint(result.first_bad_seq, ==, 57);
+  g_assert_nonnull(strstr(result.reason, "row 57"));
+  journal_verification_clear(&result);
+}
+
+/* Bytes of the file, below SQL. */
+static void
+test_file(void)
+{
+  g_autoptr(Base) base = base_new();
+  g_autofree char *bytes = NULL;
+  size_t len;
+
+  g_assert_true(g_file_get_contents(base->test->path, &bytes, &len, NULL));
+  g_assert_cmpint(len, >, 64 * 1024);
+  for (size_t page = 0; page < 10; page++) {
+    g_autofree char *copy = g_memdup2(bytes, len);
+    size_t at = page * (len / 4096 / 10) * 4096;
+
+    memset(copy + at, page % 2 ? 0xff : 0, 4096);
+    g_unlink(base->path);
+    g_assert_true(g_file_set_contents(base->path, copy, (gssize)len, NULL));
+    g_test_message("page at %zu of %zu", at, len);
+    /* the page after the pointer map may be any: all of them matter */
+    g_assert_false(test_verify(base->path, NULL));
+  }
+  g_assert_true(
+      g_file_set_contents(base->path, bytes, (gssize)(len / 2), NULL));
+  g_assert_false(test_verify(base->path, NULL));
+}
+
+/* What retention will do: allowed as hoop-journal(5) says, and not more. */
+static void
+test_pruned(void)
+{
+  g_autoptr(Base) base = base_new();
+  JournalRow *row = journal_row_new(ROW_PRUNE);
+  const char *prune =
+      "DELETE FROM rows WHERE seq <= 100;"
+      "DELETE FROM checkpoints WHERE seq < 100;"
+      "DELETE FROM bodies WHERE seq <= 150 AND digest NOT IN (SELECT "
+      "coalesce(kept_digest, body_digest) FROM rows WHERE seq > 150 AND "
+      "body_digest IS NOT NULL);";
+  static const char *const more[] = {
+      "DELETE FROM rows WHERE seq = 101",
+      "DELETE FROM bodies WHERE seq = 151",
+      "DELETE FROM checkpoints WHERE seq = 100",
+      "UPDATE checkpoints SET wall_us = wall_us + 1 WHERE seq = 100",
+      "UPDATE checkpoints SET hash = zeroblob(32) WHERE seq = 100",
+      "UPDATE rows SET detail = '{\"rows_through\":100,"
+      "\"bodies_through\":200}' WHERE kind = 'prune'",
+      "UPDATE rows SET user = 'bob' WHERE seq = 101",
+      "DELETE FROM rows WHERE kind = 'prune'",
+      "DELETE FROM rows WHERE seq <= 200",
+      "INSERT INTO checkpoints SELECT 50, wall_us, hash, public_key, "
+      "signature FROM checkpoints WHERE seq = 100",
+  };
+
+  g_assert_false(intact_after(base, prune, NULL)); /* nobody said so */
+  row->detail = g_strdup("{\"rows_through\":100,\"bodies_through\":150}");
+  test_journal_open(base->test);
+  g_assert_true(test_put(base->test, row));
+  /* nor does anybody who could not sign it */
+  g_assert_false(intact_after(base, prune, NULL));
+  test_journal_close(base->test);
+  g_assert_true(intact_after(base, prune, base->head));
+  for (size_t i = 0; i < G_N_ELEMENTS(more); i++) {
+    g_autofree char *both = g_strconcat(prune, more[i], NULL);
+    g_assert_false(intact_after(base, both, NULL));
+  }
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/journal/tamper/untouched", test_untouched);
+  g_test_add_func("/journal/tamper/columns", test_columns);
+  g_test_add_func("/journal/tamper/rows", test_rows);
+  g_test_add_func("/journal/tamper/bodies", test_bodies);
+  g_test_add_func("/journal/tamper/checkpoints", test_checkpoints);
+  g_test_add_func("/journal/tamper/schema", test_schema);
+  g_test_add_func("/journal/tamper/truncation", test_truncation);
+  g_test_add_func("/journal/tamper/resigned", test_resigned);
+  g_test_add_func("/journal/tamper/heads", test_heads);
+  g_test_add_func("/journal/tamper/result", test_result);
+  g_test_add_func("/journal/tamper/file", test_file);
+  g_test_add_func("/journal/tamper/pruned", test_pruned);
+  return g_test_run();
+}
