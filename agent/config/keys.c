@@ -60,7 +60,7 @@ static const KeyRow rows[] = {
     KEY("limits",
         "connections",
         KEY_COUNT,
-        connections,
+        max_connections,
         "512",
         "Client connections at one time."),
     KEY("limits",

@@ -33,9 +33,8 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   return g_steal_pointer(&env);
 }
 
-/* Ends every exchange: its client sees the connection close. */
-static void
-end_running(ExchangeEnv *env)
+void
+exchange_env_end(ExchangeEnv *env)
 {
   g_autofree gpointer *all = NULL;
   unsigned n;
@@ -48,6 +47,7 @@ end_running(ExchangeEnv *env)
       http_conn_abort(exchange->conn);
     exchange_closed(exchange);
   }
+  tunnels_end(env);
 }
 
 void
@@ -55,8 +55,6 @@ exchange_env_free(ExchangeEnv *env)
 {
   if (!env)
     return;
-  end_running(env);
-  tunnels_end(env);
   g_hash_table_unref(env->running);
   g_hash_table_unref(env->tunnels);
   detector_scratch_free(env->scratch);

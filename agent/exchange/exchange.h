@@ -48,7 +48,11 @@ typedef struct {
 } ExchangeOptions;
 
 ExchangeEnv *exchange_env_new(const ExchangeOptions *options, GError **error);
-/* Ends what runs: clients get an error where one is still possible. */
+/* Ends what runs: connections are closed and what was not answered is recorded
+ * so. Calls that are on their way (journal, worker, approvals) may still come
+ * back until exchange_env_free(). */
+void exchange_env_end(ExchangeEnv *env);
+/* After exchange_env_end() and its last call. */
 void exchange_env_free(ExchangeEnv *env);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExchangeEnv, exchange_env_free)
 
@@ -125,16 +129,16 @@ void exchange_record_refused(ExchangeEnv *env,
                              int status,
                              const char *why);
 
-/* Opens a blind tunnel for a client socket on which a CONNECT to an ungoverned
- * host was read, if policy allows: recorded, connected, answered with 200,
- * then both directions until both ended. Otherwise answers 403 or 502 and
- * closes. Takes fd; `early`: bytes that the client sent behind the CONNECT. */
+/* Opens a blind tunnel for a client socket from which a CONNECT to an
+ * ungoverned host was read, if policy allows: recorded, connected, answered
+ * with 200, then both directions until both ended. Otherwise answers 403, 502
+ * or 503 and closes. Takes fd. `ended` runs once. */
 void exchange_tunnel(ExchangeEnv *env,
                      int fd,
                      const char *host,
                      uint16_t port,
-                     const void *early,
-                     size_t early_len,
-                     Caller *caller);
+                     Caller *caller,
+                     LoopFunc ended,
+                     void *data);
 
 #endif

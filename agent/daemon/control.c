@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control interface's methods and signals: what waits, answers, status,
+ * pause and reload. All on the main thread. */
+#include "config.h"
+
+#include "daemon/private.h"
+#include "kit/clock.h"
+#include <string.h>
+
+/* ---- Pending
+ * ------------------------------------------------------------------ */
+
+static void
+add_text(GVariantDict *dict, const char *key, const char *text)
+{
+  if (!text)
+    return;
+  if (g_utf8_validate(text, -1, NULL)) {
+    g_variant_dict_insert(dict, key, "s", text);
+  } else {
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    g_variant_dict_insert(dict, key, "s", valid);
+  }
+}
+
+static char *
+approver_text(const Approver *approver)
+{
+  if (approver->group)
+    return g_strdup_printf(
+        "%s:%s", approver_kind_name(approver->kind), approver->group);
+  return g_strdup(approver_kind_name(approver->kind));
+}
+
+static void
+add_needs(GVariantDict *dict, const GPtrArray *needs)
+{
+  g_autoptr(GStrvBuilder) rules = g_strv_builder_new();
+  g_autoptr(GStrvBuilder) messages = g_strv_builder_new();
+  g_autoptr(GStrvBuilder) approvers = g_strv_builder_new();
+  g_auto(GStrv) rule_list = NULL;
+  g_auto(GStrv) message_list = NULL;
+  g_auto(GStrv) approver_list = NULL;
+
+  for (unsigned i = 0; i < needs->len; i++) {
+    const ApproveNeed *need = needs->pdata[i];
+
+    g_strv_builder_add(rules, need->rule_id);
+    g_strv_builder_add(messages, need->message ? need->message : "");
+    for (unsigned j = 0; j < need->n_approvers; j++) {
+      g_autofree char *text = approver_text(&need->approvers[j]);
+
+      g_strv_builder_add(approvers, text);
+    }
+  }
+  rule_list = g_strv_builder_end(rules);
+  message_list = g_strv_builder_end(messages);
+  approver_list = g_strv_builder_end(approvers);
+  g_variant_dict_insert(dict, "rules", "^as", rule_list);
+  g_variant_dict_insert(dict, "messages", "^as", message_list);
+  g_variant_dict_insert(dict, "approvers", "^as", approver_list);
+}
+
+static void
+describe(const PendingView *pending, GVariantDict *dict)
+{
+  const HeldRequest *request = pending->request;
+
+  add_text(dict, "id", request->exchange);
+  add_text(dict, "user", request->user);
+  add_text(dict, "client", request->client);
+  add_text(dict, "process", request->process);
+  add_text(dict, "connection", request->connection);
+  add_text(dict, "host", request->host);
+  add_text(dict, "api", request->api);
+  add_text(dict, "model", request->model);
+  add_text(dict, "policy_revision", request->policy_revision);
+  add_needs(dict, request->needs);
+  g_variant_dict_insert(dict, "findings", "u", request->n_findings);
+  g_variant_dict_insert(dict, "can_mask", "b", request->can_mask);
+  g_variant_dict_insert(dict, "since_us", "x", pending->since_us);
+  g_variant_dict_insert(dict, "deadline_us", "x", pending->deadline_us);
+  g_variant_dict_insert(dict, "waiting", "u", pending->waiting);
+}
+
+static void
+list_one(const PendingView *pending, void *data)
+{
+  GVariantBuilder *list = data;
+  GVariantDict dict;
+
+  g_variant_dict_init(&dict, NULL);
+  describe(pending, &dict);
+  g_variant_builder_add_value(list, g_variant_dict_end(&dict));
+}
+
+static gboolean
+on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  struct agent *agent = data;
+  GVariantBuilder list;
+
+  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+  approve_pending(agent->approve, list_one, &list);
+  hoop_agent1_complete_pending(skeleton, call, g_variant_builder_end(&list));
+  return TRUE;
+}
+
+typedef struct {
+  const char *id;
+  GVariant *found;
+  bool waits;
+} Find;
+
+static void
+find_one(const PendingView *pending, void *data)
+{
+  const HeldRequest *request = pending->request;
+  char digest[SHA256_HEX_SIZE];
+  Find *find = data;
+  GVariantDict dict;
+
+  if (!g_str_equal(request->exchange, find->id))
+    return;
+  find->waits = true;
+  g_variant_dict_init(&dict, NULL);
+  describe(pending, &dict);
+  add_text(&dict, "text", request->text);
+  add_text(&dict, "masked_text", request->masked_text);
+  hex_encode(request->digest, SHA256_LEN, digest);
+  add_text(&dict, "digest", digest);
+  hex_encode(request->masked_digest, SHA256_LEN, digest);
+  add_text(&dict, "masked_digest", digest);
+  add_text(&dict, "nonce", pending->nonce);
+  find->found = g_variant_ref_sink(g_variant_dict_end(&dict));
+}
+
+static gboolean
+on_review(HoopAgent1 *skeleton,
+          GDBusMethodInvocation *call,
+          const char *id,
+          gpointer data)
+{
+  struct agent *agent = data;
+  Find find = {.id = id};
+
+  approve_pending(agent->approve, find_one, &find);
+  if (!find.found) {
+    g_dbus_method_invocation_return_error(
+        call,
+        BUS_ERROR,
+        BUS_ERROR_NOT_FOUND,
+        "%s does not wait (any more); `hoop-agent pending` lists what does",
+        id);
+    return TRUE;
+  }
+  hoop_agent1_complete_review(skeleton, call, find.found);
+  g_variant_unref(find.found);
+  return TRUE;
+}
+
+/* ---- Answers
+ * ------------------------------------------------------------------- */
+
+static bool
+answer_from(const char *name, Answer *out)
+{
+  if (g_str_equal(name, "approve"))
+    *out = ANSWER_APPROVE;
+  else if (g_str_equal(name, "approve-masked"))
+    *out = ANSWER_APPROVE_MASKED;
+  else if (g_str_equal(name, "deny"))
+    *out = ANSWER_DENY;
+  else
+    return false;
+  return true;
+}
+
+static void
+note_waits(const PendingView *pending, void *data)
+{
+  Find *find = data;
+
+  find->waits =
+      find->waits || g_str_equal(pending->request->exchange, find->id);
+}
+
+static gboolean
+on_answer(HoopAgent1 *skeleton,
+          GDBusMethodInvocation *call,
+          const char *id,
+          const char *how,
+          const char *answer_text,
+          const char *digest_hex,
+          const char *nonce,
+          const char *reason,
+          gpointer data)
+{
+  struct agent *agent = data;
+  g_autoptr(PersonRef) person = NULL;
+  g_autoptr(GError) error = NULL;
+  uint8_t digest[SHA256_LEN];
+  Find find = {.id = id};
+  Answer answer;
+
+  person = identity_current(agent->identity, NULL, &error);
+  if (!person || !answer_from(answer_text, &answer) ||
+      !hex_decode(digest_hex, digest, sizeof digest)) {
+    g_dbus_method_invocation_return_error(
+        call,
+        BUS_ERROR,
+        BUS_ERROR_INVALID,
+        "%s",
+        error ? error->message : "not an answer, or not a digest");
+    return TRUE;
+  }
+  if (!approve_answer(agent->approve,
+                      id,
+                      APPROVER_DEVELOPER,
+                      person->user,
+                      how,
+                      answer,
+                      digest,
+                      nonce,
+                      *reason ? reason : NULL,
+                      &error)) {
+    g_dbus_method_invocation_return_error(call,
+                                          BUS_ERROR,
+                                          error->code == APPROVE_ERROR_NOT_FOUND
+                                              ? BUS_ERROR_NOT_FOUND
+                                              : BUS_ERROR_REFUSED,
+                                          "%s",
+                                          error->message);
+    return TRUE;
+  }
+  approve_pending(agent->approve, note_waits, &find);
+  hoop_agent1_complete_answer(
+      skeleton, call, find.waits ? "pending" : answer_text);
+  return TRUE;
+}
+
+/* ---- Status
+ * --------------------------------------------------------------------- */
+
+typedef struct {
+  struct agent *agent;
+  GDBusMethodInvocation *call;
+  ExchangeStats stats;
+} StatusCall;
+
+static void
+count_one(const PendingView *pending, void *data)
+{
+  unsigned *count = data;
+
+  (void)pending;
+  (*count)++;
+}
+
+static void
+add_counters(GVariantDict *dict, const ExchangeStats *stats)
+{
+  const struct {
+    const char *key;
+    uint64_t value;
+  } counters[] = {
+      {"held_bytes", stats->held_bytes},
+      {"requests", stats->requests},
+      {"blocked", stats->blocked},
+      {"masked", stats->masked},
+      {"approved", stats->approved},
+      {"denied", stats->denied},
+      {"tunnels", stats->tunnels},
+      {"errors", stats->errors},
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(counters); i++)
+    g_variant_dict_insert(
+        dict, counters[i].key, "t", (guint64)counters[i].value);
+  g_variant_dict_insert(dict, "running", "u", (guint32)stats->running);
+}
+
+static void
+add_record(GVariantDict *dict, struct agent *agent)
+{
+  g_autofree char *sick =
+      agent->journal ? journal_health(agent->journal) : g_strdup("off");
+
+  add_text(dict, "journal", sick ? sick : "ok");
+  add_text(
+      dict, "durability", agent->config->durability_full ? "full" : "grouped");
+}
+
+static void
+add_policy(GVariantDict *dict, struct agent *agent)
+{
+  g_autofree char *shipped =
+      g_build_filename(agent->config->share_dir, "default.yaml", NULL);
+  const char *files[] = {
+      agent->config->policy_file ? agent->config->policy_file : shipped, NULL};
+
+  add_text(dict, "policy_revision", policy_revision(agent->policy));
+  g_variant_dict_insert(dict, "policy_files", "^as", files);
+  add_text(dict, "policy_error", agent->policy_error);
+}
+
+/* Back on the main thread, with the data thread's counters. */
+static void
+status_ready(void *data)
+{
+  StatusCall *status = data;
+  struct agent *agent = status->agent;
+  g_autoptr(PersonRef) person = identity_current(agent->identity, NULL, NULL);
+  unsigned pending = 0;
+  GVariantDict dict;
+
+  g_variant_dict_init(&dict, NULL);
+  add_text(&dict, "version", PACKAGE_VERSION);
+  g_variant_dict_insert(&dict, "pid", "i", (gint32)getpid());
+  g_variant_dict_insert(
+      &dict, "uptime_us", "x", (gint64)(clock_mono_us() - agent->began_us));
+  add_text(&dict, "address", agent->self_url + strlen("https://"));
+  add_text(&dict, "user", person ? person->user : NULL);
+  add_text(&dict, "issuer", person ? person->issuer : NULL);
+  add_policy(&dict, agent);
+  add_text(&dict, "paused", agent->paused);
+  add_record(&dict, agent);
+  g_variant_dict_insert(&dict, "detection", "b", agent->detector != NULL);
+  g_variant_dict_insert(&dict, "managed", "b", agent->config->managed);
+  approve_pending(agent->approve, count_one, &pending);
+  g_variant_dict_insert(&dict, "pending", "u", pending);
+  add_counters(&dict, &status->stats);
+  hoop_agent1_complete_status(
+      agent->skeleton, status->call, g_variant_dict_end(&dict));
+  g_free(status);
+}
+
+static void
+status_look(void *data)
+{
+  StatusCall *status = data;
+
+  exchange_env_stats(status->agent->env, &status->stats);
+  loop_post(status->agent->main_loop, status_ready, status);
+}
+
+static gboolean
+on_status(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  struct agent *agent = data;
+  StatusCall *status = g_new0(StatusCall, 1);
+
+  (void)skeleton;
+  status->agent = agent;
+  status->call = call;
+  loop_post(agent->data_loop, status_look, status);
+  return TRUE;
+}
+
+/* ---- Pause, resume, reload
+ * ---------------------------------------------------- */
+
+static gboolean
+on_pause(HoopAgent1 *skeleton,
+         GDBusMethodInvocation *call,
+         guint seconds,
+         gpointer data)
+{
+  agent_pause(data, seconds);
+  hoop_agent1_complete_pause(skeleton, call);
+  return TRUE;
+}
+
+static gboolean
+on_resume(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  agent_resume(data);
+  hoop_agent1_complete_resume(skeleton, call);
+  return TRUE;
+}
+
+static gboolean
+on_reload(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  struct agent *agent = data;
+  g_autoptr(GError) error = NULL;
+
+  if (!agent_reload(agent, &error))
+    g_dbus_method_invocation_return_error(
+        call, BUS_ERROR, BUS_ERROR_INVALID, "%s", error->message);
+  else
+    hoop_agent1_complete_reload(skeleton, call, policy_revision(agent->policy));
+  return TRUE;
+}
+
+/* ---- Signals
+ * ------------------------------------------------------------------- */
+
+static void
+pending_changed(const PendingView *pending, void *data)
+{
+  struct agent *agent = data;
+
+  hoop_agent1_emit_pending_changed(agent->skeleton, pending->request->exchange);
+}
+
+static void
+decided(const char *exchange, Outcome outcome, const char *who, void *data)
+{
+  struct agent *agent = data;
+
+  hoop_agent1_emit_decided(
+      agent->skeleton, exchange, outcome_name(outcome), who ? who : "");
+}
+
+static const ApproveListener listener = {
+    .pending = pending_changed,
+    .gone = decided,
+};
+
+bool
+control_start(struct agent *agent, GError **error)
+{
+  HoopAgent1 *skeleton = hoop_agent1_skeleton_new();
+
+  agent->skeleton = skeleton;
+  g_signal_connect(skeleton, "handle-status", G_CALLBACK(on_status), agent);
+  g_signal_connect(skeleton, "handle-pending", G_CALLBACK(on_pending), agent);
+  g_signal_connect(skeleton, "handle-review", G_CALLBACK(on_review), agent);
+  g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), agent);
+  g_signal_connect(skeleton, "handle-pause", G_CALLBACK(on_pause), agent);
+  g_signal_connect(skeleton, "handle-resume", G_CALLBACK(on_resume), agent);
+  g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);
+  approve_listen(agent->approve, &listener, agent);
+  agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);
+  return agent->bus != NULL;
+}
+
+void
+control_stop(struct agent *agent)
+{
+  g_clear_pointer(&agent->bus, bus_server_free);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's start, run and stop. */
+#include "config.h"
+
+#include "daemon/private.h"
+#include "kit/clock.h"
+#include "kit/json.h"
+#include "kit/log.h"
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <sys/resource.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* How long exchanges that run may go on after SIGTERM. */
+#define DRAIN_S 10
+#define DRAIN_POLL_MS 50
+
+/* Each client connection has one descriptor, its upstream one more, tunnels
+ * pipes beside them. */
+#define DESCRIPTORS 8192
+
+static void
+tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+  sd_notify(0, state);
+#else
+  (void)state;
+#endif
+}
+
+/* ---- Calls into the data thread ---------------------------------------------
+ */
+
+static void *
+data_thread(void *data)
+{
+  struct agent *agent = data;
+
+  loop_run(agent->data_loop);
+  return NULL;
+}
+
+static bool
+start_data_thread(struct agent *agent, GError **error)
+{
+  sigset_t all, before;
+  int failed;
+
+  /* Signals are the main thread's. */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  front_start(agent->front, agent->env);
+  failed = pthread_create(&agent->data_thread, NULL, data_thread, agent);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  agent->data_started = !failed;
+  if (failed)
+    g_set_error(error,
+                DAEMON_ERROR,
+                DAEMON_ERROR_START,
+                "the data thread cannot be started: %s",
+                g_strerror(failed));
+  return !failed;
+}
+
+typedef struct {
+  ExchangeEnv *env;
+  Policy *policy;
+  char *paused;
+} Change;
+
+static void
+apply_policy(void *data)
+{
+  Change *change = data;
+
+  exchange_env_set_policy(change->env, change->policy);
+  policy_unref(change->policy);
+  g_free(change);
+}
+
+static void
+apply_pause(void *data)
+{
+  Change *change = data;
+
+  exchange_env_set_paused(change->env, change->paused);
+  g_free(change->paused);
+  g_free(change);
+}
+
+static void
+post_pause(struct agent *agent)
+{
+  Change *change = g_new0(Change, 1);
+
+  change->env = agent->env;
+  change->paused = g_strdup(agent->paused);
+  loop_post(agent->data_loop, apply_pause, change);
+  hoop_agent1_emit_state_changed(agent->skeleton);
+}
+
+bool
+agent_reload(struct agent *agent, GError **error)
+{
+  g_autoptr(GError) failed = NULL;
+  g_autoptr(Policy) policy = daemon_load_policy(agent->config, &failed);
+  g_autoptr(GString) detail = g_string_new("{\"error\":\"");
+  Change *change;
+
+  if (!policy) {
+    g_free(agent->policy_error);
+    agent->policy_error = g_strdup(failed->message);
+    json_escape(detail, failed->message, -1);
+    g_string_append(detail, "\"}");
+    record_agent(agent, ROW_POLICY, "refused", detail->str);
+    log_error("policy not loaded, the former stays in force: %s",
+              failed->message);
+    g_propagate_error(error, g_steal_pointer(&failed));
+    hoop_agent1_emit_state_changed(agent->skeleton);
+    return false;
+  }
+  g_clear_pointer(&agent->policy_error, g_free);
+  policy_unref(agent->policy);
+  agent->policy = policy_ref(policy);
+  change = g_new0(Change, 1);
+  change->env = agent->env;
+  change->policy = policy_ref(policy);
+  loop_post(agent->data_loop, apply_policy, change);
+  record_agent(agent, ROW_POLICY, "loaded", NULL);
+  log_info("policy %.12s loaded", policy_revision(policy));
+  hoop_agent1_emit_state_changed(agent->skeleton);
+  return true;
+}
+
+static gboolean
+pause_over(gpointer data)
+{
+  struct agent *agent = data;
+
+  agent->pause_timer = 0;
+  agent_resume(agent);
+  return G_SOURCE_REMOVE;
+}
+
+void
+agent_pause(struct agent *agent, unsigned seconds)
+{
+  g_autofree char *until = NULL;
+
+  g_clear_handle_id(&agent->pause_timer, g_source_remove);
+  g_free(agent->paused);
+  if (seconds) {
+    until = clock_rfc3339(clock_wall_us() + (int64_t)seconds * G_USEC_PER_SEC);
+    agent->paused = g_strdup_printf("until %s", until);
+    agent->pause_timer = g_timeout_add_seconds(seconds, pause_over, agent);
+  } else {
+    agent->paused = g_strdup("until `hoop-agent resume`");
+  }
+  record_agent(agent, ROW_PAUSE, "paused", NULL);
+  post_pause(agent);
+}
+
+void
+agent_resume(struct agent *agent)
+{
+  g_clear_handle_id(&agent->pause_timer, g_source_remove);
+  if (!agent->paused)
+    return;
+  g_clear_pointer(&agent->paused, g_free);
+  record_agent(agent, ROW_PAUSE, "resumed", NULL);
+  post_pause(agent);
+}
+
+/* ---- Signals and the drain
+ * --------------------------------------------------- */
+
+typedef struct {
+  struct agent *agent;
+  int64_t until_us;
+  LoopTimer *timer;
+} Drain;
+
+/* On the data thread: nothing new, then wait for what runs. */
+static void
+drain_look(void *data)
+{
+  Drain *drain = data;
+
+  if (exchange_env_running(drain->agent->env) &&
+      clock_mono_us() < drain->until_us) {
+    loop_timer_set(drain->timer, DRAIN_POLL_MS);
+    return;
+  }
+  loop_timer_free(drain->timer);
+  loop_quit(drain->agent->data_loop);
+  g_main_loop_quit(drain->agent->main); /* thread-safe */
+  g_free(drain);
+}
+
+static void
+drain_begin(void *data)
+{
+  Drain *drain = data;
+
+  front_stop(drain->agent->front);
+  exchange_env_drain(drain->agent->env);
+  drain->timer = loop_timer_new(drain->agent->data_loop, drain_look, drain);
+  drain_look(drain);
+}
+
+static gboolean
+terminate(gpointer data)
+{
+  struct agent *agent = data;
+  Drain *drain = g_new0(Drain, 1);
+
+  log_info("stopping: waiting up to %d s for what runs", DRAIN_S);
+  tell_systemd("STOPPING=1");
+  drain->agent = agent;
+  drain->until_us = clock_mono_us() + (int64_t)DRAIN_S * G_USEC_PER_SEC;
+  loop_post(agent->data_loop, drain_begin, drain);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+reload(gpointer data)
+{
+  agent_reload(data, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+raise_descriptors(void)
+{
+  struct rlimit limit;
+
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = MIN((rlim_t)DESCRIPTORS, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void
+announce(struct agent *agent)
+{
+  log_info("hoop-agent %s listens on %s", PACKAGE_VERSION, agent->self_url);
+  if (!agent->journal)
+    log_warning("[journal] enabled=false: nothing is recorded");
+  if (!agent->detector)
+    log_warning("[detect] enabled=false: nothing is inspected");
+  record_agent(
+      agent, ROW_START, "started", "{\"version\":\"" PACKAGE_VERSION "\"}");
+  tell_systemd("READY=1");
+}
+
+/* The story: make the parts; start the control interface, so that `status`
+ * answers as soon as the port does; start the data thread; serve until a
+ * signal; drain; record the stop; unmake in reverse. */
+static bool
+run(struct agent *agent, GError **error)
+{
+  if (!agent_make(agent, error) || !control_start(agent, error) ||
+      !start_data_thread(agent, error))
+    return false;
+  g_unix_signal_add(SIGTERM, terminate, agent);
+  g_unix_signal_add(SIGINT, terminate, agent);
+  g_unix_signal_add(SIGHUP, reload, agent);
+  announce(agent);
+  g_main_loop_run(agent->main);
+  pthread_join(agent->data_thread, NULL);
+  control_stop(agent);
+  record_agent(agent, ROW_STOP, "stopped", NULL);
+  return true;
+}
+
+bool
+daemon_run(const Config *config, GError **error)
+{
+  struct agent agent = {.config = config, .began_us = clock_mono_us()};
+  bool fine;
+
+  signal(SIGPIPE, SIG_IGN);
+  raise_descriptors();
+  fine = run(&agent, error);
+  control_stop(&agent);
+  agent_unmake(&agent);
+  return fine;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon: everything that `hoop-agent serve` starts, runs and stops. */
+#ifndef HOOP_DAEMON_H
+#define HOOP_DAEMON_H
+
+#include "config/config.h"
+
+#define DAEMON_ERROR (daemon_error_quark())
+GQuark daemon_error_quark(void);
+typedef enum {
+  DAEMON_ERROR_START,  /* something that it needs is not there */
+  DAEMON_ERROR_RUNNING /* another one runs for this user */
+} DaemonErrorCode;
+
+/* Serves until SIGTERM or SIGINT, then drains. False when it could not start.
+ * Call from the main thread, before any other thread exists, after
+ * secret_harden_process(). */
+bool daemon_run(const Config *config, GError **error);
+
+/* The policy files that a configuration names, in layer order, or the shipped
+ * default; for the daemon and for `policy` and `scan`. g_free the array. */
+typedef struct policy Policy;
+Policy *daemon_load_policy(const Config *config, GError **error);
+typedef struct rule_pack RulePack;
+RulePack *daemon_load_rules(const Config *config, GError **error);
+
+#endif

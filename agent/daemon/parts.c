@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the parts of an agent from its configuration, and unmakes them; what
+ * fails says what to do about it. */
+#include "daemon/private.h"
+#include "kit/file.h"
+#include "kit/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+G_DEFINE_QUARK(hoop - daemon - error, daemon_error)
+
+/* One for large inspections, one for looking up processes. */
+#define WORKERS 2
+/* Jobs that wait for a worker; each may hold a body. */
+#define MAX_JOBS 64
+/* One program does not fill the queue. */
+#define MAX_PENDING_PER_CLIENT 8
+/* Rows that wait for the disk. */
+#define MAX_QUEUED_ROWS (64 * 1024 * 1024)
+/* Output that waits for one slow client before the server is paused. */
+#define HIGH_WATER (256 * 1024)
+#define KEY_BYTES 32
+
+/* One daemon for each user: two would answer each other's clients. */
+static bool
+lock_state(struct agent *agent, GError **error)
+{
+  g_autofree char *path =
+      g_build_filename(agent->config->state_dir, "serve.lock", NULL);
+
+  agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (agent->lock_fd >= 0 && flock(agent->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    return true;
+  g_set_error(error,
+              DAEMON_ERROR,
+              DAEMON_ERROR_RUNNING,
+              "hoop-agent runs already for this user (%s is locked); "
+              "`hoop-agent status` shows it",
+              path);
+  return false;
+}
+
+static bool
+make_folders(const Config *config, GError **error)
+{
+  return file_private_dir(config->state_dir, error) &&
+         file_private_dir(config->data_dir, error) &&
+         file_private_dir(config->cache_dir, error) &&
+         file_private_dir(config->runtime_dir, error);
+}
+
+/* A key of this user: made at the first start, never shipped. */
+static Secret *
+own_key(const Config *config, const char *name, GError **error)
+{
+  g_autofree char *path = g_build_filename(config->state_dir, name, NULL);
+  g_autoptr(Secret) fresh = NULL;
+
+  if (g_file_test(path, G_FILE_TEST_EXISTS))
+    return file_read_secret(path, error);
+  fresh = secret_new_random(KEY_BYTES);
+  /* As text, so that a trailing newline byte is never taken for one. */
+  {
+    char hex[2 * KEY_BYTES + 1];
+    bool stored;
+
+    hex_encode(secret_bytes(fresh), KEY_BYTES, hex);
+    stored = file_replace(path, hex, 2 * KEY_BYTES, 0600, error);
+    secret_wipe(hex, sizeof hex);
+    if (!stored)
+      return NULL;
+  }
+  return file_read_secret(path, error);
+}
+
+static bool
+make_masker(struct agent *agent, GError **error)
+{
+  g_autoptr(Secret) mask = own_key(agent->config, "mask.key", error);
+  g_autoptr(Secret) fingerprint = NULL;
+
+  if (mask)
+    fingerprint = own_key(agent->config, "fingerprint.key", error);
+  if (!fingerprint)
+    return false;
+  agent->masker = masker_new(mask, fingerprint);
+  return true;
+}
+
+RulePack *
+daemon_load_rules(const Config *config, GError **error)
+{
+  g_autofree char *dir = g_build_filename(config->share_dir, "rules.d", NULL);
+
+  return rule_pack_load_dir(dir, error);
+}
+
+Policy *
+daemon_load_policy(const Config *config, GError **error)
+{
+  g_autofree char *shipped =
+      g_build_filename(config->share_dir, "default.yaml", NULL);
+  PolicySource source = {.path = config->policy_file ? config->policy_file
+                                                     : shipped,
+                         .layer = LAYER_SYSTEM};
+
+  return policy_load(&source, 1, error);
+}
+
+static bool
+make_judgement(struct agent *agent, GError **error)
+{
+  agent->policy = daemon_load_policy(agent->config, error);
+  if (!agent->policy)
+    return false;
+  if (!agent->config->detect)
+    return true;
+  agent->rules = daemon_load_rules(agent->config, error);
+  if (!agent->rules)
+    return false;
+  agent->detector = detector_new(agent->rules, agent->config->cache_dir, error);
+  return agent->detector != NULL;
+}
+
+static bool
+make_journal(struct agent *agent, GError **error)
+{
+  const Config *config = agent->config;
+  JournalOptions options = {
+      .path = config->journal_path,
+      .durability =
+          config->durability_full ? DURABILITY_FULL : DURABILITY_GROUPED,
+      .bodies = config->bodies,
+      .max_recorded_body = config->max_recorded_body,
+      .max_size = config->journal_max_size,
+      .max_queued = MAX_QUEUED_ROWS,
+  };
+
+  if (!config->journal)
+    return true;
+  agent->journal = journal_open(&options, error);
+  return agent->journal != NULL;
+}
+
+static bool
+make_upstream(struct agent *agent, GError **error)
+{
+  const Config *config = agent->config;
+  g_autoptr(Secret) userpwd = NULL;
+  UpstreamOptions options = {
+      .proxy = config->proxy,
+      .no_proxy = config->no_proxy,
+      .ca_file = config->ca_file,
+      .connect_timeout = config->connect_timeout,
+      .idle_timeout = config->idle_timeout,
+      .http2 = config->http2,
+  };
+
+  if (config->proxy_credentials_file) {
+    userpwd = file_read_secret(config->proxy_credentials_file, error);
+    if (!userpwd)
+      return false;
+    options.proxy_userpwd = userpwd;
+  }
+  agent->upstream = upstream_new(agent->data_loop, &options, error);
+  return agent->upstream != NULL;
+}
+
+static bool
+make_front(struct agent *agent, GError **error)
+{
+  const Config *config = agent->config;
+  FrontOptions options = {
+      .address = config->address,
+      .port = config->port,
+      .plain_base_url = config->plain_base_url,
+      .unix_socket = config->unix_socket,
+      .connections = config->max_connections,
+      .http = {.max_head = config->max_header,
+               .first_byte_timeout = config->first_byte_timeout,
+               .idle_timeout = config->idle_timeout,
+               .high_water = HIGH_WATER},
+  };
+
+  agent->ca = ca_load_or_create(config->state_dir,
+                                config->data_dir,
+                                conn_table_hosts(agent->conns),
+                                error);
+  if (!agent->ca)
+    return false;
+  agent->front =
+      front_new(agent->data_loop, agent->workers, agent->ca, &options, error);
+  if (!agent->front)
+    return false;
+  agent->self_url = g_strdup_printf(
+      "https://%s:%u", config->address, (unsigned)front_port(agent->front));
+  return true;
+}
+
+static bool
+make_env(struct agent *agent, GError **error)
+{
+  const Config *config = agent->config;
+  ExchangeOptions options = {
+      .loop = agent->data_loop,
+      .workers = agent->workers,
+      .upstream = agent->upstream,
+      .conns = agent->conns,
+      .identity = agent->identity,
+      .approve = agent->approve,
+      .journal = agent->journal,
+      .masker = agent->masker,
+      .detector = agent->detector,
+      .policy = agent->policy,
+      .self_url = agent->self_url,
+      .limits = {.max_body = config->max_body,
+                 .held_bytes = config->held_bytes,
+                 .max_recorded_body = config->max_recorded_body,
+                 .idle_timeout = config->idle_timeout,
+                 .approval_timeout = config->approval_timeout,
+                 .stream_silence = config->stream_silence,
+                 .keepalive_interval = config->keepalive_interval},
+  };
+
+  agent->env = exchange_env_new(&options, error);
+  return agent->env != NULL;
+}
+
+static bool
+make_loops(struct agent *agent, GError **error)
+{
+  ApproveLimits limits = {.max_pending = agent->config->max_pending,
+                          .max_per_client = MAX_PENDING_PER_CLIENT};
+
+  agent->main_loop = loop_new(error);
+  agent->data_loop = agent->main_loop ? loop_new(error) : NULL;
+  if (!agent->data_loop)
+    return false;
+  agent->main = g_main_loop_new(NULL, FALSE);
+  agent->main_source = loop_source_new(agent->main_loop);
+  g_source_attach(agent->main_source, NULL);
+  agent->approve = approve_queue_new(agent->main_loop, &limits);
+  agent->workers = worker_pool_new(WORKERS, MAX_JOBS);
+  return true;
+}
+
+bool
+agent_make(struct agent *agent, GError **error)
+{
+  agent->lock_fd = -1;
+  if (!make_folders(agent->config, error) || !lock_state(agent, error))
+    return false;
+  agent->identity = identity_new_solo(error);
+  if (!agent->identity || !make_masker(agent, error) ||
+      !make_judgement(agent, error) || !make_loops(agent, error))
+    return false;
+  agent->conns = conn_table_new(agent->config, error);
+  /* The journal comes last of what can fail on a wrong configuration: it
+   * writes a row that says how the agent started. */
+  return agent->conns && make_upstream(agent, error) &&
+         make_front(agent, error) && make_journal(agent, error) &&
+         make_env(agent, error);
+}
+
+void
+agent_unmake(struct agent *agent)
+{
+  /* Ends what runs; its last rows are stored and its last replies delivered
+   * before what they refer to goes. */
+  front_free(agent->front);
+  if (agent->env)
+    exchange_env_end(agent->env);
+  worker_pool_free(agent->workers);
+  journal_close(agent->journal);
+  if (agent->main_loop)
+    loop_iterate(agent->main_loop, 0);
+  approve_queue_free(agent->approve);
+  if (agent->data_loop)
+    loop_iterate(agent->data_loop, 0);
+  exchange_env_free(agent->env);
+  /* Sessions of held credentials cancel what they run upstream. */
+  conn_table_free(agent->conns);
+  upstream_free(agent->upstream);
+  ca_free(agent->ca);
+  if (agent->main_source) {
+    g_source_destroy(agent->main_source);
+    g_source_unref(agent->main_source);
+  }
+  loop_free(agent->data_loop);
+  loop_free(agent->main_loop);
+  g_clear_pointer(&agent->main, g_main_loop_unref);
+  masker_free(agent->masker);
+  policy_unref(agent->policy);
+  detector_unref(agent->detector);
+  rule_pack_unref(agent->rules);
+  g_clear_object(&agent->skeleton);
+  identity_free(agent->identity);
+  if (agent->lock_fd >= 0)
+    close(agent->lock_fd);
+  g_free(agent->self_url);
+  g_free(agent->policy_error);
+  g_free(agent->paused);
+}

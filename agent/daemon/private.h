@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one struct of the daemon and what its files share. Private. */
+#ifndef HOOP_DAEMON_PRIVATE_H
+#define HOOP_DAEMON_PRIVATE_H
+
+#include "approve/approve.h"
+#include "bus/bus.h"
+#include "conn/conn.h"
+#include "daemon/daemon.h"
+#include "exchange/exchange.h"
+#include "front/front.h"
+#include "identity/identity.h"
+#include "inspect/inspect.h"
+#include "journal/journal.h"
+#include "kit/worker.h"
+#include "upstream/upstream.h"
+#include <pthread.h>
+
+/* All of it belongs to the main thread, but for what the data thread's loop
+ * runs once it is started: upstream, env, front. */
+struct agent {
+  const Config *config;
+  int lock_fd;
+  int64_t began_us;
+
+  Identity *identity;
+  RulePack *rules;
+  Detector *detector;
+  Policy *policy;
+  char *policy_error; /* of the last reload, or NULL */
+  Masker *masker;
+  Journal *journal;
+  WorkerPool *workers;
+
+  GMainLoop *main;
+  Loop *main_loop; /* the approvals' loop, hosted by GLib's */
+  GSource *main_source;
+  ApproveQueue *approve;
+  BusServer *bus;
+  HoopAgent1 *skeleton;
+  char *paused;
+  guint pause_timer;
+
+  Loop *data_loop;
+  pthread_t data_thread;
+  bool data_started;
+  Upstream *upstream;
+  ConnTable *conns;
+  Ca *ca;
+  Front *front;
+  ExchangeEnv *env;
+  char *self_url;
+};
+
+/* ---- parts.c: makes what an agent consists of, in the order of need */
+bool agent_make(struct agent *agent, GError **error);
+void agent_unmake(struct agent *agent);
+
+/* ---- control.c: the interface's methods and signals */
+bool control_start(struct agent *agent, GError **error);
+void control_stop(struct agent *agent);
+
+/* ---- record.c: rows about the agent itself */
+void record_agent(struct agent *agent,
+                  RowKind kind,
+                  const char *verdict,
+                  const char *detail);
+
+/* ---- daemon.c */
+bool agent_reload(struct agent *agent, GError **error);
+void agent_pause(struct agent *agent, unsigned seconds);
+void agent_resume(struct agent *agent);
+
+#endif

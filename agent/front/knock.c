@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An accepted socket before it is an HTTP connection: who is it, and what does
+ * its first byte say: TLS, CONNECT, or plain HTTP. */
+#include "front/state.h"
+#include "kit/clock.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TLS_HANDSHAKE 0x16 /* first byte of a TLS record with a hello */
+
+static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+struct knock {
+  Front *front;
+  int fd;
+  LoopWatch *watch;
+  LoopTimer *timer;
+  Caller *caller;
+  char *connect_host; /* inside a CONNECT to a governed host: host[:port] */
+  char *fallback;     /* the leaf's name without SNI */
+};
+
+void
+knock_free(Knock *knock)
+{
+  g_hash_table_remove(knock->front->knocks, knock);
+  loop_watch_free(knock->watch);
+  loop_timer_free(knock->timer);
+  if (knock->fd >= 0)
+    close(knock->fd);
+  caller_unref(knock->caller);
+  g_free(knock->connect_host);
+  g_free(knock->fallback);
+  g_free(knock);
+}
+
+/* A short answer in the clear, then the end. The socket is empty enough for
+ * it: nothing was written before. */
+static void
+say(Knock *knock, int status, const char *phrase, const char *message)
+{
+  g_autofree char *body =
+      http_error_body(API_OTHER, status, "refused", message);
+  g_autofree char *id = http_request_id_new();
+  g_autofree char *answer = g_strdup_printf("HTTP/1.1 %d %s\r\n"
+                                            "Content-Type: application/json\r\n"
+                                            "Content-Length: %zu\r\n"
+                                            "x-github-request-id: %s\r\n"
+                                            "Connection: close\r\n\r\n%s",
+                                            status,
+                                            phrase,
+                                            strlen(body),
+                                            id,
+                                            body);
+  char rest[1024];
+
+  if (send(knock->fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
+    return; /* the client left: nobody reads it */
+  shutdown(knock->fd, SHUT_WR);
+  /* Unread input would turn the close into a reset that eats the answer. */
+  while (recv(knock->fd, rest, sizeof rest, 0) > 0)
+    ;
+}
+
+static void
+refuse(Knock *knock,
+       int status,
+       const char *phrase,
+       const char *host,
+       const char *method,
+       const char *message)
+{
+  exchange_record_refused(
+      knock->front->env, knock->caller, host, method, NULL, status, message);
+  say(knock, status, phrase, message);
+  knock_free(knock);
+}
+
+static void
+too_slow(void *data)
+{
+  Knock *knock = data;
+
+  refuse(knock,
+         408,
+         "Request Timeout",
+         knock->connect_host,
+         NULL,
+         "nothing that can be answered came within [limits] "
+         "first-byte-timeout");
+}
+
+/* ---- What comes in
+ * -------------------------------------------------------------- */
+
+static void
+become_http(Knock *knock, SSL_CTX *context)
+{
+  int fd = knock->fd;
+
+  knock->fd = -1;
+  loop_watch_free(g_steal_pointer(&knock->watch));
+  client_begin(knock->front, fd, context, knock->caller, knock->connect_host);
+  knock_free(knock);
+}
+
+static void
+become_tls(Knock *knock)
+{
+  g_autoptr(GError) error = NULL;
+  SSL_CTX *context =
+      leaves_context(knock->front->leaves, knock->fallback, &error);
+
+  if (context) {
+    become_http(knock, context);
+    return;
+  }
+  exchange_record_refused(knock->front->env,
+                          knock->caller,
+                          knock->connect_host,
+                          NULL,
+                          NULL,
+                          0,
+                          error->message);
+  knock_free(knock);
+}
+
+static void
+plain(Knock *knock)
+{
+  if (knock->connect_host) {
+    refuse(knock,
+           400,
+           "Bad Request",
+           knock->connect_host,
+           NULL,
+           "plain HTTP inside a CONNECT to a governed host is refused: use "
+           "https");
+    return;
+  }
+  if (!knock->front->options.plain_base_url) {
+    refuse(knock,
+           400,
+           "Bad Request",
+           NULL,
+           NULL,
+           "this port speaks TLS and CONNECT: use https://, or set [listen] "
+           "plain-base-url=true");
+    return;
+  }
+  become_http(knock, NULL);
+}
+
+static void
+tunnel(Knock *knock, const char *host, uint16_t port)
+{
+  int fd = knock->fd;
+
+  knock->fd = -1;
+  loop_watch_free(g_steal_pointer(&knock->watch));
+  knock->front->n_tunnels++;
+  exchange_tunnel(knock->front->env,
+                  fd,
+                  host,
+                  port,
+                  knock->caller,
+                  front_tunnel_ended,
+                  knock->front);
+  knock_free(knock);
+}
+
+/* The connection goes on as if it had been made to us directly, or with the
+ * governed host's name on it. */
+static void
+accept_connect(Knock *knock, char *connect_host, const char *fallback)
+{
+  ssize_t sent =
+      send(knock->fd, established, sizeof established - 1, MSG_NOSIGNAL);
+
+  g_free(knock->connect_host);
+  knock->connect_host = connect_host;
+  g_free(knock->fallback);
+  knock->fallback = g_strdup(fallback);
+  if (sent != (ssize_t)sizeof established - 1) {
+    knock_free(knock);
+    return;
+  }
+  knock_look(knock);
+}
+
+static bool
+is_self(const Front *front, const char *host, uint16_t port)
+{
+  return port == front_port(front) &&
+         (g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") ||
+          g_str_equal(host, "localhost"));
+}
+
+static void
+connect_to(Knock *knock, const char *host, uint16_t port)
+{
+  ConnTable *conns = exchange_env_conns(knock->front->env);
+
+  if (knock->connect_host) {
+    refuse(
+        knock, 400, "Bad Request", host, "CONNECT", "a CONNECT in a CONNECT");
+  } else if (is_self(knock->front, host, port)) {
+    /* Clients with a proxy set send loopback base URLs through it too. */
+    accept_connect(knock, NULL, host);
+  } else if (conn_for_host(conns, host, port)) {
+    accept_connect(knock,
+                   port == 443 ? g_strdup(host)
+                               : g_strdup_printf("%s:%u", host, port),
+                   host);
+  } else {
+    tunnel(knock, host, port);
+  }
+}
+
+/* host:port; an IPv6 address stands in brackets (RFC 9112 section 3.2.3). */
+bool
+split_authority(const char *authority, char **host, uint16_t *port)
+{
+  const char *colon = strrchr(authority, ':');
+  size_t len = colon ? (size_t)(colon - authority) : 0;
+  uint64_t number;
+
+  if (!colon || !len ||
+      !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &number, NULL))
+    return false;
+  if (authority[0] == '[' && authority[len - 1] == ']' && len > 2)
+    *host = g_strndup(authority + 1, len - 2);
+  else if (!memchr(authority, ':', len))
+    *host = g_strndup(authority, len);
+  else
+    return false;
+  *port = (uint16_t)number;
+  return true;
+}
+
+/* The whole head must be there before any of it is taken from the socket. */
+static void
+read_connect(Knock *knock, const uint8_t *bytes, size_t len)
+{
+  g_autoptr(HttpRequest) request = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *host = NULL;
+  g_autofree uint8_t *taken = NULL;
+  uint16_t port = 0;
+  size_t consumed = 0;
+
+  if (!http_request_parse(bytes,
+                          len,
+                          knock->front->options.http.max_head,
+                          &request,
+                          &consumed,
+                          &error)) {
+    refuse(knock, 400, "Bad Request", NULL, "CONNECT", error->message);
+    return;
+  }
+  if (!request)
+    return; /* more is to come */
+  taken = g_malloc(consumed);
+  if (recv(knock->fd, taken, consumed, 0) != (ssize_t)consumed ||
+      !split_authority(request->authority, &host, &port)) {
+    refuse(knock,
+           400,
+           "Bad Request",
+           NULL,
+           "CONNECT",
+           "CONNECT names no HOST:PORT");
+    return;
+  }
+  connect_to(knock, host, port);
+}
+
+void
+knock_look(Knock *knock)
+{
+  static const char word[] = "CONNECT ";
+  size_t max = knock->front->options.http.max_head + 1;
+  g_autofree uint8_t *bytes = g_malloc(max);
+  ssize_t len = recv(knock->fd, bytes, max, MSG_PEEK);
+  size_t n;
+
+  if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (len <= 0) {
+    knock_free(knock);
+    return;
+  }
+  n = MIN((size_t)len, sizeof word - 1);
+  if (bytes[0] == TLS_HANDSHAKE)
+    become_tls(knock);
+  else if (memcmp(bytes, word, n) != 0)
+    plain(knock);
+  else if (n == sizeof word - 1)
+    read_connect(knock, bytes, (size_t)len);
+}
+
+static void
+ready(uint32_t events, void *data)
+{
+  Knock *knock = data;
+
+  if (events & (EPOLLERR | EPOLLHUP))
+    knock_free(knock);
+  else
+    knock_look(knock);
+}
+
+/* ---- Who it is
+ * -------------------------------------------------------------------- */
+
+static bool
+identify(Knock *knock)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *why = NULL;
+  PeerId peer;
+
+  if (!peers_identify(knock->front->peers, knock->fd, &peer, &error)) {
+    knock->caller = caller_new((uid_t)-1);
+    why = g_strdup(error->message);
+  } else {
+    knock->caller = caller_new(peer.uid);
+    if (peer.uid == getuid()) {
+      peers_resolve(
+          knock->front->workers, knock->front->loop, &peer, knock->caller);
+      return true;
+    }
+    why = g_strdup_printf("user id %u is not this agent's owner",
+                          (unsigned)peer.uid);
+  }
+  exchange_record_refused(
+      knock->front->env, knock->caller, NULL, NULL, NULL, 0, why);
+  return false;
+}
+
+void
+knock_begin(Front *front, int fd)
+{
+  Knock *knock = g_new0(Knock, 1);
+
+  knock->front = front;
+  knock->fd = fd;
+  knock->fallback = g_strdup("127.0.0.1");
+  g_hash_table_add(front->knocks, knock);
+  if (!identify(knock)) {
+    knock_free(knock);
+    return;
+  }
+  knock->watch =
+      loop_watch_new(front->loop, fd, EPOLLIN | EPOLLET, ready, knock);
+  knock->timer = loop_timer_new(front->loop, too_slow, knock);
+  loop_timer_set(knock->timer,
+                 1000 * (int64_t)front->options.http.first_byte_timeout);
+  if (!knock->watch)
+    knock_free(knock);
+}

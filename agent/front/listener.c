@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening sockets: loopback in both families, a Unix socket, or those that
+ * systemd passed; accepts in rounds, waits when descriptors run out. */
+#include "config.h"
+
+#include "front/private.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* So many in one go, so that a storm of them does not starve the rest. */
+#define ACCEPTS_A_ROUND 32
+#define BACKLOG 256
+/* Without descriptors or memory there is no use in trying at once. */
+#define RETRY_MS 100
+#define MAX_SOCKETS 4
+
+typedef struct {
+  Listener *listener;
+  int fd;
+  bool unix_socket;
+  LoopWatch *watch;
+} Socket;
+
+struct listener {
+  Loop *loop;
+  Socket sockets[MAX_SOCKETS];
+  unsigned n_sockets;
+  uint16_t port;
+  char *unix_path; /* to be removed */
+  LoopTimer *retry;
+  ListenerAccept accept;
+  void *data;
+  bool paused, starved;
+};
+
+static void
+set_watches(Listener *listener)
+{
+  bool on = !listener->paused && !listener->starved;
+
+  for (unsigned i = 0; i < listener->n_sockets; i++)
+    if (listener->sockets[i].watch)
+      loop_watch_set(listener->sockets[i].watch, on ? EPOLLIN : 0);
+}
+
+static void
+retry(void *data)
+{
+  Listener *listener = data;
+
+  listener->starved = false;
+  set_watches(listener);
+}
+
+static void
+ready(uint32_t events, void *data)
+{
+  Socket *one = data;
+  Listener *listener = one->listener;
+
+  (void)events;
+  for (unsigned i = 0; i < ACCEPTS_A_ROUND && !listener->paused; i++) {
+    int fd = accept4(one->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+      listener->accept(fd, one->unix_socket, listener->data);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+        errno == ENOMEM) {
+      listener->starved = true;
+      set_watches(listener);
+      loop_timer_set(listener->retry, RETRY_MS);
+    }
+    if (errno != EINTR && errno != ECONNABORTED)
+      return;
+  }
+}
+
+static void
+add(Listener *listener, int fd, bool unix_socket)
+{
+  listener->sockets[listener->n_sockets++] =
+      (Socket){.listener = listener, .fd = fd, .unix_socket = unix_socket};
+}
+
+static bool
+in_use(uint16_t port, GError **error)
+{
+  g_autofree char *holder = peers_holder(port);
+
+  g_set_error(error,
+              FRONT_ERROR,
+              FRONT_ERROR_LISTEN,
+              "port %u is held by %s; stop it, or set another [listen] port",
+              port,
+              holder ? holder : "another user's process");
+  return false;
+}
+
+static bool
+listen_error(const char *where, GError **error)
+{
+  g_set_error(error,
+              FRONT_ERROR,
+              FRONT_ERROR_LISTEN,
+              "cannot listen on %s: %s",
+              where,
+              g_strerror(errno));
+  return false;
+}
+
+static int
+listening_socket(const struct sockaddr *address, socklen_t len, bool v6)
+{
+  int fd =
+      socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int on = 1, failed;
+
+  if (fd < 0)
+    return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (v6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (bind(fd, address, len) == 0 && listen(fd, BACKLOG) == 0)
+    return fd;
+  failed = errno;
+  close(fd);
+  errno = failed;
+  return -1;
+}
+
+static uint16_t
+bound_port(int fd)
+{
+  struct sockaddr_in6 address = {0};
+  socklen_t len = sizeof address;
+
+  /* The port lies at the same place in both families. */
+  return getsockname(fd, (struct sockaddr *)&address, &len) == 0
+             ? ntohs(address.sin6_port)
+             : 0;
+}
+
+static bool
+bind_v4(Listener *listener, const char *text, uint16_t port, GError **error)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int fd;
+
+  inet_pton(AF_INET, text, &address.sin_addr);
+  fd = listening_socket(
+      (const struct sockaddr *)&address, sizeof address, false);
+  if (fd < 0)
+    return errno == EADDRINUSE ? in_use(port, error)
+                               : listen_error(text, error);
+  listener->port = bound_port(fd);
+  add(listener, fd, false);
+  return true;
+}
+
+/* `optional`: a machine without IPv6 has no ::1. */
+static bool
+bind_v6(Listener *listener, uint16_t port, bool optional, GError **error)
+{
+  struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                 .sin6_port = htons(port),
+                                 .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  int fd =
+      listening_socket((const struct sockaddr *)&address, sizeof address, true);
+
+  if (fd < 0) {
+    if (optional && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+      return true;
+    return errno == EADDRINUSE ? in_use(port, error)
+                               : listen_error("::1", error);
+  }
+  listener->port = bound_port(fd);
+  add(listener, fd, false);
+  return true;
+}
+
+static bool
+bind_unix(Listener *listener, const char *path, GError **error)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  mode_t before;
+  int fd;
+
+  if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >=
+      sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return listen_error(path, error);
+  }
+  g_unlink(path); /* the state folder's lock says that nobody serves it */
+  before = umask(0177);
+  fd = listening_socket(
+      (const struct sockaddr *)&address, sizeof address, false);
+  umask(before);
+  if (fd < 0)
+    return listen_error(path, error);
+  listener->unix_path = g_strdup(path);
+  add(listener, fd, true);
+  return true;
+}
+
+/* Sockets that systemd opened for us. */
+static bool
+inherited(Listener *listener)
+{
+#ifdef HAVE_SYSTEMD
+  int n = sd_listen_fds(1);
+
+  for (int i = 0; i < n && i < MAX_SOCKETS; i++) {
+    int fd = SD_LISTEN_FDS_START + i;
+    bool unix_socket = sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) > 0;
+
+    if (!unix_socket)
+      listener->port = bound_port(fd);
+    add(listener, fd, unix_socket);
+  }
+  return n > 0;
+#else
+  (void)listener;
+  return false;
+#endif
+}
+
+Listener *
+listener_new(Loop *loop, const FrontOptions *options, GError **error)
+{
+  g_autoptr(Listener) listener = g_new0(Listener, 1);
+  bool v6 = strchr(options->address, ':') != NULL;
+
+  listener->loop = loop;
+  listener->retry = loop_timer_new(loop, retry, listener);
+  if (inherited(listener))
+    return g_steal_pointer(&listener);
+  if (!v6 && !bind_v4(listener, options->address, options->port, error))
+    return NULL;
+  if ((v6 || g_str_equal(options->address, "127.0.0.1")) &&
+      !bind_v6(listener, v6 ? options->port : listener->port, !v6, error))
+    return NULL;
+  if (options->unix_socket && !bind_unix(listener, options->unix_socket, error))
+    return NULL;
+  return g_steal_pointer(&listener);
+}
+
+void
+listener_start(Listener *listener, ListenerAccept accept, void *data)
+{
+  listener->accept = accept;
+  listener->data = data;
+  for (unsigned i = 0; i < listener->n_sockets; i++) {
+    Socket *one = &listener->sockets[i];
+
+    one->watch = loop_watch_new(listener->loop, one->fd, EPOLLIN, ready, one);
+  }
+}
+
+void
+listener_pause(Listener *listener, bool pause)
+{
+  if (listener->paused == pause)
+    return;
+  listener->paused = pause;
+  set_watches(listener);
+}
+
+void
+listener_stop(Listener *listener)
+{
+  for (unsigned i = 0; i < listener->n_sockets; i++) {
+    loop_watch_free(g_steal_pointer(&listener->sockets[i].watch));
+    close(listener->sockets[i].fd);
+  }
+  listener->n_sockets = 0;
+  if (listener->unix_path)
+    g_unlink(listener->unix_path);
+  g_clear_pointer(&listener->unix_path, g_free);
+  loop_timer_set(listener->retry, -1);
+}
+
+void
+listener_free(Listener *listener)
+{
+  if (!listener)
+    return;
+  listener_stop(listener);
+  loop_timer_free(listener->retry);
+  g_free(listener);
+}
+
+uint16_t
+listener_port(const Listener *listener)
+{
+  return listener->port;
+}
