@@ -45,7 +45,7 @@ exchange_env_end(ExchangeEnv *env)
 
     if (exchange->conn)
       http_conn_abort(exchange->conn);
-    exchange_closed(exchange);
+    exchange_closed(exchange, NULL);
   }
   tunnels_end(env);
 }

@@ -197,7 +197,7 @@ exchange_finished(Exchange *exchange)
 }
 
 void
-exchange_closed(Exchange *exchange)
+exchange_closed(Exchange *exchange, const char *why)
 {
   bool answered = exchange->answered;
 
@@ -208,6 +208,14 @@ exchange_closed(Exchange *exchange)
     g_free(exchange->outcome);
     exchange->outcome = g_strdup("client-left");
     record_response(exchange, NULL);
+  } else if (!answered && !exchange->recorded && why) {
+    exchange_record_refused(exchange->env,
+                            exchange->caller,
+                            exchange->route.host,
+                            exchange->request->method,
+                            exchange->path,
+                            0,
+                            why);
   }
   g_hash_table_remove(exchange->env->running, exchange);
   exchange_unref(exchange);

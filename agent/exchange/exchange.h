@@ -115,9 +115,10 @@ void exchange_body(Exchange *exchange, const uint8_t *bytes, size_t len);
 void exchange_body_end(Exchange *exchange);
 void exchange_writable(Exchange *exchange);
 void exchange_finished(Exchange *exchange);
-/* The client is gone: cancels what runs, records it, frees the exchange;
+/* The client is gone, `why` where that is not its usual way (broken framing, a
+ * time limit) or NULL: cancels what runs, records it, frees the exchange;
  * `ended` is not called. */
-void exchange_closed(Exchange *exchange);
+void exchange_closed(Exchange *exchange, const char *why);
 
 /* Records that something was turned away before it became an exchange (peer,
  * Host, Origin, framing); strings may be NULL. */

@@ -217,9 +217,16 @@ on_closed(HttpConn *conn, void *data)
   Client *client = data;
   Front *front = client->front;
 
-  (void)conn;
   if (client->exchange)
-    exchange_closed(client->exchange);
+    exchange_closed(client->exchange, http_conn_error(conn));
+  else if (http_conn_error(conn))
+    exchange_record_refused(front->env,
+                            client->caller,
+                            client->connect_host,
+                            NULL,
+                            NULL,
+                            0,
+                            http_conn_error(conn));
   g_hash_table_remove(front->clients, client);
   caller_unref(client->caller);
   g_free(client->connect_host);
