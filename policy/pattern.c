@@ -3,26 +3,33 @@
  * matches it, because the policy's writer wanted to know. */
 #include "policy/pattern.h"
 
+#include "kit/clock.h"
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
 
 /* Regexes in policies are lines, not programs. */
 #define MAX_SOURCE 8192
-/* Steps of one match: some 50 ms in the interpreter at worst, less with JIT;
- * honest regexes over 32 MiB stay below because each start counts anew. */
+/* Steps from one start: some 50 ms in the interpreter at worst. */
 #define MATCH_LIMIT 1000000
 #define DEPTH_LIMIT 10000
 /* KiB of heap of one match in the interpreter. */
 #define HEAP_LIMIT 16384
-/* Of the JIT's own stack; the machine stack's 32 KiB are too few. */
+/* Of a stack for JIT code, made when the machine stack's 32 KiB were too few.
+ */
 #define JIT_STACK_MIN (32 * 1024)
 #define JIT_STACK_MAX (512 * 1024)
+/* Not all steps are counted, and a regex that looks far ahead from each start
+ * takes the square of the text. So starts are tried in windows (starts times
+ * text: a fraction of a second at worst) until the time is up. */
+#define WINDOW_WORK (1 << 28)
+#define WINDOW_MIN 8
+#define WINDOW_MAX (64 * 1024)
+#define MAX_TIME_US 250000
 
 struct policy_pattern {
   char *source;
   pcre2_code *code;
-  bool jit;
 };
 
 PolicyPattern *
@@ -41,13 +48,14 @@ pattern_new(const char *source, GError **error)
     return NULL;
   }
   /* MATCH_INVALID_UTF: a text that is not UTF-8 is searched all the same. */
-  pattern->code = pcre2_compile((PCRE2_SPTR)source,
-                                PCRE2_ZERO_TERMINATED,
-                                PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
-                                    PCRE2_NEVER_BACKSLASH_C,
-                                &code,
-                                &at,
-                                NULL);
+  pattern->code =
+      pcre2_compile((PCRE2_SPTR)source,
+                    PCRE2_ZERO_TERMINATED,
+                    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
+                        PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
+                    &code,
+                    &at,
+                    NULL);
   if (pattern->code == NULL) {
     char message[160] = "";
 
@@ -60,7 +68,8 @@ pattern_new(const char *source, GError **error)
                 g_utf8_strlen(source, (gssize)MIN(at, strlen(source))) + 1);
     return NULL;
   }
-  pattern->jit = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
+  /* Without JIT it only takes longer. */
+  (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
   pattern->source = g_strdup(source);
   return g_steal_pointer(&pattern);
 }
@@ -89,32 +98,98 @@ pattern_matches_empty(const PolicyPattern *pattern)
   return policy_pattern_matches(pattern, "", 0, &limited);
 }
 
+/* The last byte of the window that begins at `start`; windows end where a
+ * character does. */
+static size_t
+window_end(const char *text, size_t len, size_t start)
+{
+  size_t size = CLAMP(WINDOW_WORK / (len + 1), WINDOW_MIN, WINDOW_MAX);
+  size_t end = len - start > size ? start + size : len;
+
+  for (unsigned i = 0; i < 3 && end + 1 < len; i++)
+    if (((unsigned char)text[end + 1] & 0xc0) == 0x80)
+      end++;
+  return end;
+}
+
+/* One search under way. */
+typedef struct {
+  pcre2_match_context *context;
+  pcre2_match_data *data;
+  pcre2_jit_stack *stack;
+} Search;
+
+static int
+search_window(Search *search,
+              const PolicyPattern *pattern,
+              const char *text,
+              size_t len,
+              size_t start)
+{
+  int result = pcre2_match(pattern->code,
+                           (PCRE2_SPTR)text,
+                           len,
+                           start,
+                           0,
+                           search->data,
+                           search->context);
+
+  if (result != PCRE2_ERROR_JIT_STACKLIMIT || search->stack != NULL)
+    return result;
+  search->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
+  if (search->stack == NULL)
+    return result;
+  pcre2_jit_stack_assign(search->context, NULL, search->stack);
+  return search_window(search, pattern, text, len, start);
+}
+
+/* PCRE2's result for the whole text; PCRE2_ERROR_MATCHLIMIT also when the time
+ * is up. */
+static int
+search_text(Search *search,
+            const PolicyPattern *pattern,
+            const char *text,
+            size_t len)
+{
+  int64_t deadline = 0;
+  size_t start = 0;
+
+  for (;;) {
+    size_t end = window_end(text, len, start);
+    int result;
+
+    pcre2_set_offset_limit(search->context, end);
+    result = search_window(search, pattern, text, len, start);
+    if (result != PCRE2_ERROR_NOMATCH || end == len)
+      return result;
+    if (deadline == 0)
+      deadline = clock_mono_us() + MAX_TIME_US;
+    else if (clock_mono_us() > deadline)
+      return PCRE2_ERROR_MATCHLIMIT;
+    start = end + 1;
+  }
+}
+
 bool
 policy_pattern_matches(const PolicyPattern *pattern,
                        const char *text,
                        size_t len,
                        bool *limited)
 {
-  pcre2_match_context *context = pcre2_match_context_create(NULL);
-  pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-  pcre2_jit_stack *stack = NULL;
+  Search search = {
+      pcre2_match_context_create(NULL), pcre2_match_data_create(1, NULL), NULL};
   int result = PCRE2_ERROR_NOMEMORY;
 
   *limited = false;
-  if (context != NULL && data != NULL) {
-    pcre2_set_match_limit(context, MATCH_LIMIT);
-    pcre2_set_depth_limit(context, DEPTH_LIMIT);
-    pcre2_set_heap_limit(context, HEAP_LIMIT);
-    if (pattern->jit)
-      stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
-    if (stack != NULL)
-      pcre2_jit_stack_assign(context, NULL, stack);
-    result =
-        pcre2_match(pattern->code, (PCRE2_SPTR)text, len, 0, 0, data, context);
+  if (search.context != NULL && search.data != NULL) {
+    pcre2_set_match_limit(search.context, MATCH_LIMIT);
+    pcre2_set_depth_limit(search.context, DEPTH_LIMIT);
+    pcre2_set_heap_limit(search.context, HEAP_LIMIT);
+    result = search_text(&search, pattern, text, len);
   }
-  pcre2_match_data_free(data);
-  pcre2_match_context_free(context);
-  pcre2_jit_stack_free(stack);
+  pcre2_match_data_free(search.data);
+  pcre2_match_context_free(search.context);
+  pcre2_jit_stack_free(search.stack);
   if (result == PCRE2_ERROR_NOMATCH)
     return false;
   *limited = result < 0;

@@ -222,6 +222,33 @@ test_pattern_limits(void)
   g_assert_cmpint(g_get_monotonic_time() - start, <, 5 * G_USEC_PER_SEC);
 }
 
+/* Square time is cut short; and windows miss no match, wherever it is. */
+static void
+test_pattern_windows(void)
+{
+  gsize len = 3 * 1024 * 1024;
+  g_autofree char *text = g_strnfill(len, 'a');
+  gint64 start = g_get_monotonic_time();
+  bool limited = false;
+
+  g_assert_true(matches("a.*[bc]", text, len, &limited));
+  g_assert_true(limited);
+  g_assert_cmpint(g_get_monotonic_time() - start, <, 5 * G_USEC_PER_SEC);
+  limited = false;
+  for (gsize i = 0; i < 2000; i += 7) {
+    gsize at = i * 1500;
+
+    memcpy(text + at, "\xc3\xa9xy", 4);
+    g_assert_true(matches("(?<=a)éx(?=y)|^éx", text, len, &limited));
+    g_assert_false(limited);
+    memcpy(text + at, "aaaa", 4);
+  }
+  g_assert_false(matches("éx", text, len, &limited));
+  memcpy(text + len - 3, "\xc3\xa9x", 3);
+  g_assert_true(matches("éx$", text, len, &limited));
+  g_assert_false(matches("éx^", text, len, &limited));
+}
+
 static void
 test_pattern_errors(void)
 {
@@ -265,6 +292,7 @@ main(int argc, char **argv)
   g_test_add_func("/policy/units/clocks", test_clocks);
   g_test_add_func("/policy/pattern", test_pattern);
   g_test_add_func("/policy/pattern/limits", test_pattern_limits);
+  g_test_add_func("/policy/pattern/windows", test_pattern_windows);
   g_test_add_func("/policy/pattern/errors", test_pattern_errors);
   g_test_add_func("/policy/pattern/groups", test_pattern_groups);
   return g_test_run();
