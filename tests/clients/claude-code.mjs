@@ -10,7 +10,9 @@ import { clientEnv, clientsDir, jsonLines } from './common.mjs';
 const TIMEOUT_MS = 120000;
 
 function contents(events, role) {
-  return events.filter((e) => e.type === role).flatMap((e) => e.message?.content ?? []);
+  return events
+    .filter((e) => e.type === role)
+    .flatMap((e) => e.message?.content ?? []);
 }
 
 function summary(result) {
@@ -30,7 +32,8 @@ function summary(result) {
       .map((c) => ({
         id: c.tool_use_id,
         success: c.is_error !== true,
-        output: typeof c.content === 'string' ? c.content : JSON.stringify(c.content),
+        output:
+          typeof c.content === 'string' ? c.content : JSON.stringify(c.content),
       })),
     errors: last?.is_error ? [last.result ?? last.subtype] : [],
   };
@@ -48,18 +51,25 @@ export async function runClaudeCode(prompt, options) {
   const result = await run(
     path.join(modules, '@anthropic-ai/claude-code-linux-x64/claude'),
     [
-      '-p', prompt,
-      '--output-format', 'stream-json', '--verbose',
-      '--allowedTools', 'Bash',
+      '-p',
+      prompt,
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--allowedTools',
+      'Bash',
       ...(options.model ? ['--model', options.model] : []),
       ...(options.args ?? []),
     ],
     {
       env: clientEnv(options, {
         ANTHROPIC_API_KEY: options.token,
-        ANTHROPIC_BASE_URL: options.mode === 'proxy' ? undefined : options.baseUrl,
+        ANTHROPIC_BASE_URL:
+          options.mode === 'proxy' ? undefined : options.baseUrl,
         DISABLE_AUTOUPDATER: '1',
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: options.traffic ? undefined : '1',
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: options.traffic
+          ? undefined
+          : '1',
       }),
       cwd: work,
       t: options.t,

@@ -36,8 +36,12 @@ function writeConfig(dir, options) {
 
 function summary(result) {
   const events = jsonLines(result.stdout);
-  const items = events.filter((e) => e.type === 'item.completed').map((e) => e.item);
-  const messages = items.filter((i) => i.type === 'agent_message').map((i) => i.text);
+  const items = events
+    .filter((e) => e.type === 'item.completed')
+    .map((e) => e.item);
+  const messages = items
+    .filter((i) => i.type === 'agent_message')
+    .map((i) => i.text);
   return {
     code: result.code,
     timedOut: result.timedOut,
@@ -48,7 +52,11 @@ function summary(result) {
     text: messages.join('\n'),
     tools: items
       .filter((i) => i.type === 'command_execution')
-      .map((i) => ({ command: i.command, output: i.aggregated_output, code: i.exit_code })),
+      .map((i) => ({
+        command: i.command,
+        output: i.aggregated_output,
+        code: i.exit_code,
+      })),
     errors: events
       .filter((e) => e.type === 'error' || e.type === 'turn.failed')
       .map((e) => e.message ?? e.error?.message),
@@ -67,9 +75,16 @@ export async function runCodex(prompt, options) {
   const work = path.join(options.home, 'work');
   fs.mkdirSync(work, { recursive: true });
   const result = await run(
-    path.join(modules, '@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex'),
+    path.join(
+      modules,
+      '@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex',
+    ),
     [
-      'exec', '--json', '--skip-git-repo-check', '--color', 'never',
+      'exec',
+      '--json',
+      '--skip-git-repo-check',
+      '--color',
+      'never',
       ...(options.args ?? []),
       prompt,
     ],

@@ -20,6 +20,10 @@ const INSTALL_MS = 280000;
 const here = path.dirname(fileURLToPath(import.meta.url));
 let installed;
 
+/** Why tests of clients are skipped, or false: {skip: clientsOff}. */
+export const clientsOff =
+  process.env.HOOP_TEST_CLIENTS === 'none' && 'HOOP_TEST_CLIENTS=none';
+
 /** Installs the clients if need be; resolves to their node_modules. */
 export function clientsDir() {
   installed ??= promisify(execFile)(path.join(here, 'install.sh'), {

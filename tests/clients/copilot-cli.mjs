@@ -36,7 +36,8 @@ function environment(options) {
 
 function summary(result) {
   const events = jsonLines(result.stdout);
-  const data = (type) => events.filter((e) => e.type === type).map((e) => e.data);
+  const data = (type) =>
+    events.filter((e) => e.type === type).map((e) => e.data);
   return {
     code: result.code,
     timedOut: result.timedOut,
@@ -44,7 +45,9 @@ function summary(result) {
     stderr: result.stderr,
     events,
     messages: data('assistant.message').map((d) => d.content),
-    text: data('assistant.message').map((d) => d.content).join('\n'),
+    text: data('assistant.message')
+      .map((d) => d.content)
+      .join('\n'),
     tools: data('tool.execution_complete').map((d) => ({
       id: d.toolCallId,
       success: d.success,
@@ -68,7 +71,8 @@ export async function runCopilotCli(prompt, options) {
   const result = await run(
     path.join(modules, '@github/copilot-linux-x64/copilot'),
     [
-      '-p', prompt,
+      '-p',
+      prompt,
       '--allow-all-tools',
       '--no-color',
       '--disable-client-telemetry',
@@ -76,7 +80,12 @@ export async function runCopilotCli(prompt, options) {
       ...(options.model ? ['--model', options.model] : []),
       ...(options.args ?? []),
     ],
-    { env, cwd: work, t: options.t, timeoutMs: options.timeoutMs ?? TIMEOUT_MS },
+    {
+      env,
+      cwd: work,
+      t: options.t,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    },
   );
   return summary(result);
 }

@@ -21,7 +21,10 @@ function environment(options) {
   const base =
     options.mode === 'proxy'
       ? {}
-      : { GH_COPILOT_API_URL: options.baseUrl, GH_COPILOT_SERVER_URL: options.baseUrl };
+      : {
+          GH_COPILOT_API_URL: options.baseUrl,
+          GH_COPILOT_SERVER_URL: options.baseUrl,
+        };
   return clientEnv(options, { GH_COPILOT_TOKEN: options.token, ...base });
 }
 
@@ -30,7 +33,11 @@ function settings(options) {
     options.mode === 'proxy'
       ? { proxy: options.proxyUrl, proxyStrictSSL: true }
       : { proxyStrictSSL: true };
-  return { http, telemetry: { telemetryLevel: options.telemetry ?? 'off' }, ...options.settings };
+  return {
+    http,
+    telemetry: { telemetryLevel: options.telemetry ?? 'off' },
+    ...options.settings,
+  };
 }
 
 export class LanguageServer {
@@ -66,7 +73,9 @@ export class LanguageServer {
       START_MS,
     );
     this.lsp.notify('initialized', {});
-    this.lsp.notify('workspace/didChangeConfiguration', { settings: settings(this.options) });
+    this.lsp.notify('workspace/didChangeConfiguration', {
+      settings: settings(this.options),
+    });
     return this;
   }
 
@@ -78,8 +87,13 @@ export class LanguageServer {
   /** Signs in by device code; resolves to the status after it. */
   async signIn() {
     const start = await this.lsp.request('signIn', {}, START_MS);
-    if (start.status === 'OK' || start.status === 'AlreadySignedIn') return start;
-    return this.lsp.request('workspace/executeCommand', start.command, ANSWER_MS);
+    if (start.status === 'OK' || start.status === 'AlreadySignedIn')
+      return start;
+    return this.lsp.request(
+      'workspace/executeCommand',
+      start.command,
+      ANSWER_MS,
+    );
   }
 
   models() {
@@ -88,15 +102,26 @@ export class LanguageServer {
 
   /**
    * Completes text at its end (or at {line, character}): the list of inserted
-   * texts. Rejects when the server reports an error.
+   * texts. Rejects when the server reports an error. options: position,
+   * language, automatic (as if typed, not asked for), timeoutMs,
+   * cancelAfterMs (the person types on; rejects with code -32800).
    */
   async complete(text, options = {}) {
-    const uri = pathToFileURL(path.join(this.options.home, `file${this.documents++}.js`)).href;
+    const uri = pathToFileURL(
+      path.join(this.options.home, `file${this.documents++}.js`),
+    ).href;
     const lines = text.split('\n');
-    const position =
-      options.position ?? { line: lines.length - 1, character: lines.at(-1).length };
+    const position = options.position ?? {
+      line: lines.length - 1,
+      character: lines.at(-1).length,
+    };
     this.lsp.notify('textDocument/didOpen', {
-      textDocument: { uri, languageId: options.language ?? 'javascript', version: 1, text },
+      textDocument: {
+        uri,
+        languageId: options.language ?? 'javascript',
+        version: 1,
+        text,
+      },
     });
     const result = await this.lsp.request(
       'textDocument/inlineCompletion',
@@ -108,6 +133,7 @@ export class LanguageServer {
         formattingOptions: { tabSize: 2, insertSpaces: true },
       },
       options.timeoutMs ?? ANSWER_MS,
+      options.cancelAfterMs,
     );
     return (result?.items ?? []).map((item) => item.insertText);
   }
@@ -129,17 +155,26 @@ export class LanguageServer {
     };
     this.lsp.listeners.add(listener);
     const timeoutMs = options.timeoutMs ?? ANSWER_MS;
-    const timer = setTimeout(() => ended(null), timeoutMs);
+    const timers = [setTimeout(() => ended(null), timeoutMs)];
+    if (options.cancelAfterMs !== undefined)
+      timers.push(setTimeout(() => this.cancel(token), options.cancelAfterMs));
     try {
       const created = await this.startTurn(token, prompt, options, timeoutMs);
       const end = await finished;
       return { ...summary(reports), ...created, timedOut: end === null };
     } catch (error) {
-      return { ...summary(reports), error: { message: error.message, code: error.code } };
+      return {
+        ...summary(reports),
+        error: { message: error.message, code: error.code },
+      };
     } finally {
-      clearTimeout(timer);
+      timers.forEach(clearTimeout);
       this.lsp.listeners.delete(listener);
     }
+  }
+
+  cancel(token) {
+    this.lsp.notify('window/workDoneProgress/cancel', { token });
   }
 
   startTurn(token, prompt, options, timeoutMs) {
@@ -191,7 +226,8 @@ export class LanguageServer {
 function summary(reports) {
   const rounds = reports.flatMap((r) => r.editAgentRounds ?? []);
   const text =
-    reports.map((r) => r.reply ?? '').join('') + rounds.map((r) => r.reply ?? '').join('');
+    reports.map((r) => r.reply ?? '').join('') +
+    rounds.map((r) => r.reply ?? '').join('');
   const end = reports.find((r) => r.kind === 'end');
   return {
     text,

@@ -39,13 +39,16 @@ export class LspClient {
     for (;;) {
       const end = this.buffer.indexOf('\r\n\r\n');
       if (end < 0) {
-        if (this.buffer.length > MAX_HEADER) this.fail(new Error('no LSP header'));
+        if (this.buffer.length > MAX_HEADER)
+          this.fail(new Error('no LSP header'));
         return;
       }
       const header = this.buffer.subarray(0, end).toString('latin1');
       const length = Number(/content-length: *(\d+)/i.exec(header)?.[1]);
       if (this.buffer.length < end + 4 + length) return;
-      const body = this.buffer.subarray(end + 4, end + 4 + length).toString('utf8');
+      const body = this.buffer
+        .subarray(end + 4, end + 4 + length)
+        .toString('utf8');
       this.buffer = this.buffer.subarray(end + 4 + length);
       this.message(JSON.parse(body));
     }
@@ -86,20 +89,29 @@ export class LspClient {
     this.write({ method, params });
   }
 
-  /** Sends a request; rejects with LspError, or after timeoutMs. */
-  request(method, params, timeoutMs = 30000) {
+  /**
+   * Sends a request; rejects with LspError, or after timeoutMs. cancelAfterMs
+   * cancels it as an editor does when the person types on.
+   */
+  request(method, params, timeoutMs = 30000, cancelAfterMs = undefined) {
     const id = this.nextId++;
+    const cancel = () => this.notify('$/cancelRequest', { id });
+    if (cancelAfterMs !== undefined) setTimeout(cancel, cancelAfterMs);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
-        this.notify('$/cancelRequest', { id });
+        cancel();
         reject(new Error(`${method}: no answer within ${timeoutMs} ms`));
       }, timeoutMs);
       const settle = (fn) => (value) => {
         clearTimeout(timer);
         fn(value);
       };
-      this.waiting.set(id, { method, resolve: settle(resolve), reject: settle(reject) });
+      this.waiting.set(id, {
+        method,
+        resolve: settle(resolve),
+        reject: settle(reject),
+      });
       this.write({ id, method, params });
     });
   }

@@ -8,10 +8,15 @@ import { pathToFileURL } from 'node:url';
 
 const call = JSON.parse(process.argv[2]);
 const require = createRequire(path.join(call.modules, 'index.js'));
-const { default: OpenAI } = await import(pathToFileURL(require.resolve('openai')).href);
+const { default: OpenAI } = await import(
+  pathToFileURL(require.resolve('openai')).href
+);
 
 async function chat(client) {
-  const body = { model: call.model, messages: [{ role: 'user', content: call.prompt }] };
+  const body = {
+    model: call.model,
+    messages: [{ role: 'user', content: call.prompt }],
+  };
   if (!call.stream) {
     const answer = await client.chat.completions.create(body);
     const { message } = answer.choices[0];
@@ -19,7 +24,10 @@ async function chat(client) {
   }
   let text = '';
   const toolCalls = [];
-  for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
+  for await (const chunk of await client.chat.completions.create({
+    ...body,
+    stream: true,
+  })) {
     const delta = chunk.choices[0]?.delta ?? {};
     text += delta.content ?? '';
     for (const part of delta.tool_calls ?? []) {
@@ -45,7 +53,10 @@ async function responses(client) {
 }
 
 async function embeddings(client) {
-  const answer = await client.embeddings.create({ model: call.model, input: call.prompt });
+  const answer = await client.embeddings.create({
+    model: call.model,
+    input: call.prompt,
+  });
   return { text: '', dimensions: answer.data[0].embedding.length };
 }
 

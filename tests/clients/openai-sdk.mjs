@@ -13,7 +13,9 @@ const CHILD = fileURLToPath(new URL('./openai-sdk-child.mjs', import.meta.url));
 /** True when this node makes fetch() use HTTPS_PROXY (NODE_USE_ENV_PROXY). */
 export function sdkUsesProxy() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  return major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21);
+  return (
+    major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21)
+  );
 }
 
 /**

@@ -26,8 +26,16 @@ const KEEP_ALIVE_MS = 120000;
 const ALPN = { both: ['h2', 'http/1.1'], h1: ['http/1.1'], h2: ['h2'] };
 
 const CONFIG_KEYS = [
-  'auth', 'endpoints', 'models', 'tokens', 'tokenSeconds', 'refreshIn',
-  'deviceInterval', 'devicePolls', 'accept', 'record',
+  'auth',
+  'endpoints',
+  'models',
+  'tokens',
+  'tokenSeconds',
+  'refreshIn',
+  'deviceInterval',
+  'devicePolls',
+  'accept',
+  'record',
 ];
 
 export class Backend {
@@ -47,7 +55,12 @@ export class Backend {
   /** Back to the state after the start; open connections stay. */
   reset() {
     for (const key of Object.keys(this.config)) delete this.config[key];
-    this.configure({ models: 'all', endpoints: 'auto', accept: 'normal', ...this.initial });
+    this.configure({
+      models: 'all',
+      endpoints: 'auto',
+      accept: 'normal',
+      ...this.initial,
+    });
     this.script.clear();
     this.records.reset();
     this.github.reset();
@@ -55,14 +68,19 @@ export class Backend {
 
   configure(change) {
     for (const key of Object.keys(change))
-      if (!CONFIG_KEYS.includes(key)) throw new Error(`unknown configuration key "${key}"`);
+      if (!CONFIG_KEYS.includes(key))
+        throw new Error(`unknown configuration key "${key}"`);
     if (change.models !== undefined) modelList(change.models);
     Object.assign(this.config, change);
     if (change.record !== undefined) this.records.keep = change.record;
   }
 
   connectionCounts() {
-    return { accepted: this.accepted, open: this.sockets.size, ...this.handshakes };
+    return {
+      accepted: this.accepted,
+      open: this.sockets.size,
+      ...this.handshakes,
+    };
   }
 
   /** options: {port, host, cert, key, alpn, tlsMin, tlsMax, ciphers}. */
@@ -118,11 +136,15 @@ export class Backend {
       requestTimeout: 0,
       headersTimeout: 0,
     });
-    server.on('request', (req, res) => handle(this, req, res, about(req.socket), false));
+    server.on('request', (req, res) =>
+      handle(this, req, res, about(req.socket), false),
+    );
     server.on('checkContinue', (req, res) =>
-      handle(this, req, res, about(req.socket), true));
+      handle(this, req, res, about(req.socket), true),
+    );
     server.on('upgrade', (req, socket) =>
-      handleUpgrade(this, req, socket, about(socket)));
+      handleUpgrade(this, req, socket, about(socket)),
+    );
     return server;
   }
 
@@ -137,10 +159,16 @@ export class Backend {
         streamId: req.stream.id,
       };
     };
-    const server = http2.createSecureServer({ settings: { maxHeaderListSize: MAX_HEADER } });
+    const server = http2.createSecureServer({
+      settings: { maxHeaderListSize: MAX_HEADER },
+    });
     server.on('session', (session) => session.on('error', () => {}));
-    server.on('request', (req, res) => handle(this, req, res, about(req), false));
-    server.on('checkContinue', (req, res) => handle(this, req, res, about(req), true));
+    server.on('request', (req, res) =>
+      handle(this, req, res, about(req), false),
+    );
+    server.on('checkContinue', (req, res) =>
+      handle(this, req, res, about(req), true),
+    );
     return server;
   }
 
@@ -194,10 +222,14 @@ async function main() {
     console.log(`backend.mjs options: --${Object.keys(OPTIONS).join(' --')}`);
     return;
   }
-  const caDir = values['ca-dir'] ?? fs.mkdtempSync(path.join(os.tmpdir(), 'stand-in-'));
+  const caDir =
+    values['ca-dir'] ?? fs.mkdtempSync(path.join(os.tmpdir(), 'stand-in-'));
   const ca = ensureCa(caDir);
   const leaf = values.cert
-    ? { certPem: fs.readFileSync(values.cert), keyPem: fs.readFileSync(values.key) }
+    ? {
+        certPem: fs.readFileSync(values.cert),
+        keyPem: fs.readFileSync(values.key),
+      }
     : mintLeaf(ca);
   const backend = new Backend(configOf(values));
   const port = await backend.listen({
@@ -215,11 +247,20 @@ async function main() {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   endWithParent(stop);
-  const ready = { port, control: control.port, ca: ca.cert, pid: process.pid, token: DEVELOPER_TOKEN };
+  const ready = {
+    port,
+    control: control.port,
+    ca: ca.cert,
+    pid: process.pid,
+    token: DEVELOPER_TOKEN,
+  };
   console.log(JSON.stringify(ready));
 }
 
-if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+if (
+  process.argv[1] &&
+  fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+)
   main().catch((error) => {
     console.error(`backend: ${error.message}`);
     process.exit(1);

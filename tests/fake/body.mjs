@@ -36,7 +36,8 @@ function* generatedEvents(exchange, size) {
 export function bodyOf(exchange, answer) {
   const sse = { type: 'text/event-stream; charset=utf-8', streamed: true };
   const json = { type: 'application/json; charset=utf-8', streamed: false };
-  if (answer.rawBody !== undefined) return { ...json, pieces: [answer.rawBody] };
+  if (answer.rawBody !== undefined)
+    return { ...json, pieces: [answer.rawBody] };
   if (answer.rawBodyBase64 !== undefined)
     return { ...json, pieces: [Buffer.from(answer.rawBodyBase64, 'base64')] };
   if (answer.events) return { ...sse, pieces: answer.events };
@@ -54,7 +55,8 @@ export function bodyOf(exchange, answer) {
   }
   if (answer.json !== undefined)
     return { ...json, pieces: [JSON.stringify(answer.json)] };
-  if (!exchange.api || exchange.api === 'github') return { ...json, pieces: [] };
+  if (!exchange.api || exchange.api === 'github')
+    return { ...json, pieces: [] };
   if (exchange.wantsStream)
     return { ...sse, pieces: events(exchange.api, exchange.request, answer) };
   return {

@@ -14,7 +14,9 @@ async function readJson(req) {
     if (size > MAX_SCRIPT) throw new Error('script too large');
     chunks.push(chunk);
   }
-  return chunks.length ? JSON.parse(Buffer.concat(chunks).toString('utf8')) : {};
+  return chunks.length
+    ? JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    : {};
 }
 
 function selected(records, query) {
@@ -48,10 +50,12 @@ const ACTIONS = {
   'GET /connections': (backend) => backend.connectionCounts(),
   'POST /reset': (backend) => backend.reset(),
   'POST /revoke': (backend, { body }) => {
-    for (const token of [].concat(body.token)) backend.github.revoked.add(token);
+    for (const token of [].concat(body.token))
+      backend.github.revoked.add(token);
   },
   'POST /allow': (backend, { body }) => {
-    for (const token of [].concat(body.token)) backend.github.githubTokens.add(token);
+    for (const token of [].concat(body.token))
+      backend.github.githubTokens.add(token);
   },
 };
 

@@ -8,8 +8,18 @@ import { words } from './answer.mjs';
 export const LEAKED_KEY = 'AKIAQ3EGRIWKSLM5TZ2N';
 
 const LEAK_DELTAS = [
-  'Sure. The ', 'deploy', ' key is ', 'AKI', 'AQ3EG', 'RIWKSL', 'M5T', 'Z2N',
-  ', as', ' you', ' asked', '.',
+  'Sure. The ',
+  'deploy',
+  ' key is ',
+  'AKI',
+  'AQ3EG',
+  'RIWKSL',
+  'M5T',
+  'Z2N',
+  ', as',
+  ' you',
+  ' asked',
+  '.',
 ];
 const QUOTE_LIMIT = 400;
 const PROMPT_TAIL = 400;
@@ -27,7 +37,9 @@ function lastOf(list, wanted) {
 
 function toolResult(api, body) {
   const messages = api === 'responses' ? body.input : body.messages;
-  const last = Array.isArray(messages) ? messages[messages.length - 1] : undefined;
+  const last = Array.isArray(messages)
+    ? messages[messages.length - 1]
+    : undefined;
   if (!last) return null;
   if (last.role === 'tool') return partsText(last.content);
   if (last.type === 'function_call_output') return partsText(last.output);
@@ -36,7 +48,8 @@ function toolResult(api, body) {
 }
 
 // What the clients put around the words that the person typed.
-const WRAPPED = /<(userRequest|user_query|user_request)>\s*([\s\S]*?)\s*<\/\1>/g;
+const WRAPPED =
+  /<(userRequest|user_query|user_request)>\s*([\s\S]*?)\s*<\/\1>/g;
 const PREFIXED = /^<current_datetime>[^<]*<\/current_datetime>\s*/;
 
 function typed(text) {
@@ -85,7 +98,8 @@ export function defaultAnswer(api, body) {
   const prompt = promptText(api, body);
   if (api === 'engines') return completion(prompt);
   const result = toolResult(api, body);
-  if (result !== null) return { deltas: words(`The tool said: ${quoted(result)}`) };
+  if (result !== null)
+    return { deltas: words(`The tool said: ${quoted(result)}`) };
   if (/\bleak/i.test(prompt)) return { deltas: LEAK_DELTAS };
   return {
     deltas: words(

@@ -5,14 +5,27 @@
 const DOCS = 'https://docs.github.com/rest';
 
 export function githubError(status, message) {
-  return { status, json: { message, documentation_url: DOCS, status: String(status) } };
+  return {
+    status,
+    json: { message, documentation_url: DOCS, status: String(status) },
+  };
 }
 
-export function openaiError(status, message, code = null, type = 'invalid_request_error') {
+export function openaiError(
+  status,
+  message,
+  code = null,
+  type = 'invalid_request_error',
+) {
   return { status, json: { error: { message, type, param: null, code } } };
 }
 
-export function anthropicError(status, message, type = 'invalid_request_error', requestId) {
+export function anthropicError(
+  status,
+  message,
+  type = 'invalid_request_error',
+  requestId,
+) {
   return {
     status,
     json: { type: 'error', error: { type, message }, request_id: requestId },
@@ -32,6 +45,10 @@ const ANTHROPIC_TYPES = {
 export function apiError(api, status, message, code) {
   if (api === 'github') return githubError(status, message);
   if (api === 'messages')
-    return anthropicError(status, message, ANTHROPIC_TYPES[status] ?? 'api_error');
+    return anthropicError(
+      status,
+      message,
+      ANTHROPIC_TYPES[status] ?? 'api_error',
+    );
   return openaiError(status, message, code ?? null);
 }

@@ -7,14 +7,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeRequest } from './encode.mjs';
 import { apiError } from './errors.mjs';
 import {
-  checkCredential, commonHeaders, findRoute, missing, parseRequest, routeAnswer,
+  checkCredential,
+  commonHeaders,
+  findRoute,
+  missing,
+  parseRequest,
+  routeAnswer,
 } from './routes.mjs';
 import { Sender } from './send.mjs';
 
 // Scripted answers with one of these need nothing from the default answer.
 const CONTENT = [
-  'text', 'deltas', 'toolCalls', 'choices', 'json', 'events', 'rawBody',
-  'rawBodyBase64', 'rawResponse', 'size', 'drop',
+  'text',
+  'deltas',
+  'toolCalls',
+  'choices',
+  'json',
+  'events',
+  'rawBody',
+  'rawBodyBase64',
+  'rawResponse',
+  'size',
+  'drop',
 ];
 const FOREVER_MS = 2 ** 30;
 
@@ -60,13 +74,15 @@ class Exchange {
     this.left.abort();
     this.record.closedAt = Date.now();
     if (!this.record.finished || !this.res.writableFinished) {
-      this.record.clientGone = !this.record.fault || this.record.fault === 'stall';
+      this.record.clientGone =
+        !this.record.fault || this.record.fault === 'stall';
     }
   }
 
   async run(expectsContinue) {
     const early = this.backend.script.takeEarly(this.req);
-    if (expectsContinue && !early?.early && !early?.noContinue) this.res.writeContinue();
+    if (expectsContinue && !early?.early && !early?.noContinue)
+      this.res.writeContinue();
     if (early?.early) {
       const reading = this.read(early.reading).catch(() => {});
       await this.answer(early);
@@ -88,10 +104,13 @@ class Exchange {
     for await (const chunk of this.incoming) {
       record.addBody(chunk);
       total += chunk.length;
-      if (reading.delayMs) await sleep(reading.delayMs, null, { signal: left.signal });
+      if (reading.delayMs)
+        await sleep(reading.delayMs, null, { signal: left.signal });
       if (total >= stall) {
         stall = Infinity;
-        await sleep(reading.stallMs ?? FOREVER_MS, null, { signal: left.signal });
+        await sleep(reading.stallMs ?? FOREVER_MS, null, {
+          signal: left.signal,
+        });
       }
       if (total >= (reading.resetAfterBytes ?? Infinity)) {
         new Sender(this).drop('reset');
@@ -114,7 +133,8 @@ class Exchange {
     if (scripted) this.record.scripted = true;
     if (scripted && (hasContent(scripted) || scripted.status >= 400))
       return this.complete(scripted);
-    if (this.routeStatus) return { ...missing(this, this.routeStatus), ...scripted };
+    if (this.routeStatus)
+      return { ...missing(this, this.routeStatus), ...scripted };
     return { ...routeAnswer(this), ...scripted };
   }
 
@@ -130,7 +150,10 @@ class Exchange {
     if (hasContent(scripted)) return scripted;
     const api = this.route.kind === 'github' ? 'github' : (this.api ?? 'chat');
     const message = scripted.message ?? `scripted error ${scripted.status}`;
-    return { ...apiError(api, scripted.status, message, scripted.code), ...scripted };
+    return {
+      ...apiError(api, scripted.status, message, scripted.code),
+      ...scripted,
+    };
   }
 
   async answer(answer) {

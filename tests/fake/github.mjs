@@ -30,7 +30,10 @@ export class Github {
   }
 
   reset() {
-    this.githubTokens = new Set([DEVELOPER_TOKEN, ...(this.config.tokens ?? [])]);
+    this.githubTokens = new Set([
+      DEVELOPER_TOKEN,
+      ...(this.config.tokens ?? []),
+    ]);
     this.revoked = new Set();
     this.deviceCodes = new Map();
     this.issued = 0;
@@ -51,10 +54,20 @@ export class Github {
     const seconds = this.config.tokenSeconds ?? 1500;
     const exp = now() + seconds;
     const fields = [
-      `tid=${hex(16)}`, `exp=${exp}`, 'sku=copilot_for_business_seat',
+      `tid=${hex(16)}`,
+      `exp=${exp}`,
+      'sku=copilot_for_business_seat',
       `proxy-ep=${new URL(this.endpoints(host).proxy).host}`,
-      'st=dotcom', 'chat=1', 'cit=1', 'malfil=1', 'agent_mode=1', 'mcp=1',
-      'ccr=1', '8kp=1', `ip=127.0.0.1`, `asn=AS64500`,
+      'st=dotcom',
+      'chat=1',
+      'cit=1',
+      'malfil=1',
+      'agent_mode=1',
+      'mcp=1',
+      'ccr=1',
+      '8kp=1',
+      `ip=127.0.0.1`,
+      `asn=AS64500`,
     ].join(';');
     this.issued++;
     return {
@@ -65,7 +78,10 @@ export class Github {
   }
 
   sign(fields) {
-    return crypto.createHmac('sha256', this.secret).update(fields).digest('hex');
+    return crypto
+      .createHmac('sha256', this.secret)
+      .update(fields)
+      .digest('hex');
   }
 
   /** 'ok', 'expired' or 'wrong' for a Copilot token issued by us. */
@@ -73,7 +89,8 @@ export class Github {
     const colon = token.lastIndexOf(':');
     const fields = token.slice(0, Math.max(0, colon));
     if (this.revoked.has(token)) return 'expired';
-    if (colon < 0 || this.sign(fields) !== token.slice(colon + 1)) return 'wrong';
+    if (colon < 0 || this.sign(fields) !== token.slice(colon + 1))
+      return 'wrong';
     const exp = Number(/(?:^|;)exp=(\d+)/.exec(fields)?.[1]);
     return exp > now() ? 'ok' : 'expired';
   }
@@ -127,7 +144,11 @@ export class Github {
         organization_login_list: [],
         organization_list: [],
         endpoints: this.endpoints(req.host),
-        quota_snapshots: { chat: quota, completions: quota, premium_interactions: quota },
+        quota_snapshots: {
+          chat: quota,
+          completions: quota,
+          premium_interactions: quota,
+        },
       },
     };
   }
@@ -152,12 +173,17 @@ export class Github {
     if (!entry) return { json: { error: 'incorrect_device_code' } };
     if (entry.polls++ < (this.config.devicePolls ?? 1))
       return {
-        json: { error: 'authorization_pending', interval: this.config.deviceInterval ?? 1 },
+        json: {
+          error: 'authorization_pending',
+          interval: this.config.deviceInterval ?? 1,
+        },
       };
     const token = `gho_${hex(18)}`;
     this.githubTokens.add(token);
     this.deviceCodes.delete(form.device_code);
-    return { json: { access_token: token, token_type: 'bearer', scope: 'read:user' } };
+    return {
+      json: { access_token: token, token_type: 'bearer', scope: 'read:user' },
+    };
   }
 
   user() {

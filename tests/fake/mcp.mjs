@@ -30,7 +30,10 @@ function result(call) {
     case 'tools/call':
       return {
         content: [
-          { type: 'text', text: `Contents of ${call.params?.arguments?.path ?? '?'}` },
+          {
+            type: 'text',
+            text: `Contents of ${call.params?.arguments?.path ?? '?'}`,
+          },
         ],
         isError: false,
       };

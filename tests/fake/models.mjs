@@ -32,26 +32,56 @@ function model(id, name, vendor, family, api) {
         max_output_tokens: 16384,
         max_prompt_tokens: 128000,
       },
-      supports: { streaming: true, tool_calls: true, parallel_tool_calls: true },
+      supports: {
+        streaming: true,
+        tool_calls: true,
+        parallel_tool_calls: true,
+      },
     },
     supported_endpoints: ENDPOINTS[api],
   };
 }
 
-const chatModel = model('gpt-4.1', 'GPT-4.1', 'Azure OpenAI', 'gpt-4.1', 'chat');
+const chatModel = model(
+  'gpt-4.1',
+  'GPT-4.1',
+  'Azure OpenAI',
+  'gpt-4.1',
+  'chat',
+);
 const responsesModel = model(
-  'gpt-5-mini', 'GPT-5 mini', 'Azure OpenAI', 'gpt-5-mini', 'responses',
+  'gpt-5-mini',
+  'GPT-5 mini',
+  'Azure OpenAI',
+  'gpt-5-mini',
+  'responses',
 );
 // The Copilot CLI opens a WebSocket for this one, for gpt-5-mini never.
-const websocketModel = model('gpt-5.4', 'GPT-5.4', 'OpenAI', 'gpt-5.4', 'responses');
+const websocketModel = model(
+  'gpt-5.4',
+  'GPT-5.4',
+  'OpenAI',
+  'gpt-5.4',
+  'responses',
+);
 const messagesModel = model(
-  'claude-sonnet-4.5', 'Claude Sonnet 4.5', 'Anthropic', 'claude-sonnet-4.5', 'messages',
+  'claude-sonnet-4.5',
+  'Claude Sonnet 4.5',
+  'Anthropic',
+  'claude-sonnet-4.5',
+  'messages',
 );
 // The Copilot CLI refuses gpt-4.1, so chat has one that both clients take.
 const chatOnly = { ...responsesModel, supported_endpoints: ENDPOINTS.chat };
 
 const completionModel = {
-  ...model('gpt-41-copilot', 'GPT-4.1 Copilot', 'Azure OpenAI', 'gpt-4.1', 'chat'),
+  ...model(
+    'gpt-41-copilot',
+    'GPT-4.1 Copilot',
+    'Azure OpenAI',
+    'gpt-4.1',
+    'chat',
+  ),
   model_picker_enabled: false,
   supported_endpoints: undefined,
   capabilities: {
@@ -66,8 +96,11 @@ const completionModel = {
 
 const embeddingModel = {
   ...model(
-    'text-embedding-3-small', 'Embedding V3 small', 'Azure OpenAI',
-    'text-embedding-3-small', 'chat',
+    'text-embedding-3-small',
+    'Embedding V3 small',
+    'Azure OpenAI',
+    'text-embedding-3-small',
+    'chat',
   ),
   model_picker_enabled: false,
   supported_endpoints: undefined,

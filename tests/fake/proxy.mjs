@@ -26,7 +26,9 @@ export class CorporateProxy {
     this.connects = [];
     this.sockets = new Set();
     this.server = http.createServer((req, res) => this.plain(req, res));
-    this.server.on('connect', (req, socket, head) => this.connect(req, socket, head));
+    this.server.on('connect', (req, socket, head) =>
+      this.connect(req, socket, head),
+    );
     this.server.on('connection', (socket) => this.hold(socket));
     this.server.on('clientError', (error, socket) => socket.destroy());
   }
@@ -41,7 +43,9 @@ export class CorporateProxy {
   listen(port = 0) {
     return new Promise((resolve, reject) => {
       this.server.on('error', reject);
-      this.server.listen(port, '127.0.0.1', () => resolve(this.server.address().port));
+      this.server.listen(port, '127.0.0.1', () =>
+        resolve(this.server.address().port),
+      );
     });
   }
 
@@ -100,7 +104,9 @@ export class CorporateProxy {
     this.hold(target);
     target.setNoDelay(true);
     socket.setNoDelay(true);
-    target.on('error', () => (entry.status ? socket.destroy() : refuse(socket, entry, 502)));
+    target.on('error', () =>
+      entry.status ? socket.destroy() : refuse(socket, entry, 502),
+    );
     target.on('connect', () => {
       entry.status = 200;
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -132,7 +138,8 @@ export class CorporateProxy {
 
 function refuse(socket, entry, status) {
   entry.status = status;
-  const extra = status === 407 ? 'Proxy-Authenticate: Basic realm="corporate"\r\n' : '';
+  const extra =
+    status === 407 ? 'Proxy-Authenticate: Basic realm="corporate"\r\n' : '';
   const body = `the proxy says ${status}\n`;
   socket.end(
     `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${extra}` +
@@ -151,7 +158,8 @@ async function main() {
     },
   });
   if (!values.target) throw new Error('--target PORT is missing');
-  if (!FAULTS.includes(values.fault)) throw new Error(`--fault: ${FAULTS.join(', ')}`);
+  if (!FAULTS.includes(values.fault))
+    throw new Error(`--fault: ${FAULTS.join(', ')}`);
   const proxy = new CorporateProxy({
     target: Number(values.target),
     auth: values.auth,
@@ -163,7 +171,10 @@ async function main() {
   console.log(JSON.stringify({ port, pid: process.pid }));
 }
 
-if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+if (
+  process.argv[1] &&
+  fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+)
   main().catch((error) => {
     console.error(`proxy: ${error.message}`);
     process.exit(1);

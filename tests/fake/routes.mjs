@@ -12,40 +12,122 @@ const EMBEDDING_DIMENSIONS = 64;
 
 // kind: which credential; api: which shape; run: the default answer.
 const ROUTES = [
-  ['*', /^\/_ping$/, { run: () => ({ rawBody: 'pong', headers: { 'content-type': 'text/plain' } }) }],
+  [
+    '*',
+    /^\/_ping$/,
+    {
+      run: () => ({
+        rawBody: 'pong',
+        headers: { 'content-type': 'text/plain' },
+      }),
+    },
+  ],
   ['*', /^\/$/, { run: () => ({ json: {} }) }],
-  ['POST', /^\/login\/device\/code$/, { form: true, run: (x) => x.github.deviceCode(x.req) }],
-  ['POST', /^\/login\/oauth\/access_token$/, { form: true, run: (x) => x.github.accessToken(x.form) }],
-  ['GET', /^\/copilot_internal\/v2\/token$/, { kind: 'github', run: (x) => x.github.tokenReply(x.req) }],
-  ['GET', /^\/copilot_internal\/user$/, { kind: 'github', run: (x) => x.github.userReply(x.req) }],
-  ['GET', /^\/copilot_internal\/managed_settings$/, { kind: 'github', run: () => ({ json: {} }) }],
-  ['GET', /^\/copilot_internal\/team_customizations$/, { kind: 'github', run: () => ({ json: {} }) }],
-  ['GET', /^\/copilot\/mcp_registry$/, { kind: 'github', run: () => ({ json: { mcp_registries: [] } }) }],
+  [
+    'POST',
+    /^\/login\/device\/code$/,
+    { form: true, run: (x) => x.github.deviceCode(x.req) },
+  ],
+  [
+    'POST',
+    /^\/login\/oauth\/access_token$/,
+    { form: true, run: (x) => x.github.accessToken(x.form) },
+  ],
+  [
+    'GET',
+    /^\/copilot_internal\/v2\/token$/,
+    { kind: 'github', run: (x) => x.github.tokenReply(x.req) },
+  ],
+  [
+    'GET',
+    /^\/copilot_internal\/user$/,
+    { kind: 'github', run: (x) => x.github.userReply(x.req) },
+  ],
+  [
+    'GET',
+    /^\/copilot_internal\/managed_settings$/,
+    { kind: 'github', run: () => ({ json: {} }) },
+  ],
+  [
+    'GET',
+    /^\/copilot_internal\/team_customizations$/,
+    { kind: 'github', run: () => ({ json: {} }) },
+  ],
+  [
+    'GET',
+    /^\/copilot\/mcp_registry$/,
+    { kind: 'github', run: () => ({ json: { mcp_registries: [] } }) },
+  ],
   ['GET', /^\/user$/, { kind: 'github', run: (x) => x.github.user() }],
   ['GET', /^\/repos\/[^/]+\/[^/]+\/releases(\/latest)?$/, { run: releases }],
-  ['GET', /^\/embeddings\/models$/, { kind: 'model', run: () => ({ json: embeddingModels() }) }],
-  ['GET', /^(\/v1)?\/models$/, { kind: 'model', run: (x) => ({ json: modelList(x.config.models) }) }],
-  ['GET', /^\/agents$/, { kind: 'model', run: () => ({ json: { agents: [] } }) }],
-  ['POST', /^(\/v1)?\/embeddings$/, { kind: 'model', json: true, run: embeddings }],
-  ['POST', /^\/v1\/engines\/[^/]+\/completions$/, { kind: 'model', json: true, api: 'engines' }],
-  ['POST', /^(\/v1)?\/chat\/completions$/, { kind: 'model', json: true, api: 'chat' }],
-  ['POST', /^(\/v1)?\/responses$/, { kind: 'model', json: true, api: 'responses' }],
+  [
+    'GET',
+    /^\/embeddings\/models$/,
+    { kind: 'model', run: () => ({ json: embeddingModels() }) },
+  ],
+  [
+    'GET',
+    /^(\/v1)?\/models$/,
+    { kind: 'model', run: (x) => ({ json: modelList(x.config.models) }) },
+  ],
+  [
+    'GET',
+    /^\/agents$/,
+    { kind: 'model', run: () => ({ json: { agents: [] } }) },
+  ],
+  [
+    'POST',
+    /^(\/v1)?\/embeddings$/,
+    { kind: 'model', json: true, run: embeddings },
+  ],
+  [
+    'POST',
+    /^\/v1\/engines\/[^/]+\/completions$/,
+    { kind: 'model', json: true, api: 'engines' },
+  ],
+  [
+    'POST',
+    /^(\/v1)?\/chat\/completions$/,
+    { kind: 'model', json: true, api: 'chat' },
+  ],
+  [
+    'POST',
+    /^(\/v1)?\/responses$/,
+    { kind: 'model', json: true, api: 'responses' },
+  ],
   ['POST', /^\/v1\/messages$/, { kind: 'model', json: true, api: 'messages' }],
-  ['POST', /^\/v1\/messages\/count_tokens$/, { kind: 'model', json: true, run: () => ({ json: { input_tokens: 12 } }) }],
-  ['*', /^\/mcp(\/readonly)?$/, { kind: 'model', json: true, run: (x) => mcpAnswer(x.req, x.request) }],
+  [
+    'POST',
+    /^\/v1\/messages\/count_tokens$/,
+    { kind: 'model', json: true, run: () => ({ json: { input_tokens: 12 } }) },
+  ],
+  [
+    '*',
+    /^\/mcp(\/readonly)?$/,
+    { kind: 'model', json: true, run: (x) => mcpAnswer(x.req, x.request) },
+  ],
   ['POST', /^\/telemetry$/, { run: telemetry }],
   ['POST', /^\/v2\/track$/, { run: telemetry }],
 ];
 
 function releases({ req }) {
-  const release = { tag_name: 'v0.0.1', name: '0.0.1', draft: false, prerelease: false, assets: [] };
+  const release = {
+    tag_name: 'v0.0.1',
+    name: '0.0.1',
+    draft: false,
+    prerelease: false,
+    assets: [],
+  };
   return { json: req.path.endsWith('/latest') ? release : [release] };
 }
 
 function embeddings({ request }) {
   const input = [].concat(request.input ?? []);
   const vector = (index) =>
-    Float32Array.from({ length: EMBEDDING_DIMENSIONS }, (_, i) => ((i + index) % 7) / 7);
+    Float32Array.from(
+      { length: EMBEDDING_DIMENSIONS },
+      (_, i) => ((i + index) % 7) / 7,
+    );
   const form =
     request.encoding_format === 'base64'
       ? (v) => Buffer.from(v.buffer).toString('base64')
@@ -82,7 +164,9 @@ export function findRoute(method, path) {
 }
 
 function bearer(headers) {
-  return /^(?:bearer|token)\s+(.*)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+  return (
+    /^(?:bearer|token)\s+(.*)$/i.exec(headers.authorization ?? '')?.[1] ?? ''
+  );
 }
 
 /** An error answer when the credential does not do, else null. */
@@ -93,10 +177,13 @@ export function checkCredential(x) {
   if (kind === 'github')
     return x.github.isGithubToken(token) ? null : x.github.badCredentials();
   const vendor = /^api\.(anthropic|openai)\.com/.test(x.req.host);
-  const copilot = /\.githubcopilot\.com$|\.githubusercontent\.com$/.test(x.req.host);
+  const copilot = /\.githubcopilot\.com$|\.githubusercontent\.com$/.test(
+    x.req.host,
+  );
   const key = x.req.headers['x-api-key'] ?? token;
   if (!copilot && API_KEYS.includes(key)) return null;
-  if (vendor) return apiError(api ?? 'chat', 401, 'invalid x-api-key', 'invalid_api_key');
+  if (vendor)
+    return apiError(api ?? 'chat', 401, 'invalid x-api-key', 'invalid_api_key');
   if (x.github.isGithubToken(token)) return null;
   const state = x.github.checkCopilotToken(token);
   if (state === 'ok') return null;
@@ -153,7 +240,12 @@ export function parseRequest(x) {
   }
   if (x.request && typeof x.request === 'object') return null;
   x.request = {};
-  return apiError(x.route.api ?? 'chat', 400, 'could not parse the JSON request body', 'invalid_json');
+  return apiError(
+    x.route.api ?? 'chat',
+    400,
+    'could not parse the JSON request body',
+    'invalid_json',
+  );
 }
 
 function parseForm(text) {
@@ -167,6 +259,13 @@ function parseForm(text) {
 /** The error for a path or method that does not exist. */
 export function missing(x, status) {
   if (/^\/(copilot|user|repos|login)/.test(x.req.path))
-    return githubError(status, status === 404 ? 'Not Found' : 'Method Not Allowed');
-  return openaiError(status, status === 404 ? 'not found' : 'method not allowed', 'not_found');
+    return githubError(
+      status,
+      status === 404 ? 'Not Found' : 'Method Not Allowed',
+    );
+  return openaiError(
+    status,
+    status === 404 ? 'not found' : 'method not allowed',
+    'not_found',
+  );
 }

@@ -67,7 +67,9 @@ export class Script {
    * for it. A rule with times 0 never runs out.
    */
   take(req, body) {
-    const rule = this.rules.find((r) => live(r) && matches(r, req, body, false));
+    const rule = this.rules.find(
+      (r) => live(r) && matches(r, req, body, false),
+    );
     if (!rule) return null;
     rule.used++;
     return rule.answer;
@@ -164,7 +166,8 @@ export class Records {
   account(record) {
     if (!this.keep) return;
     this.keptBytes += record.kept;
-    while (this.keptBytes > MAX_BODIES_KEPT && this.list.length > 1) this.drop();
+    while (this.keptBytes > MAX_BODIES_KEPT && this.list.length > 1)
+      this.drop();
   }
 
   drop() {

@@ -21,7 +21,8 @@ async function* buffers(pieces) {
 
 async function* sliced(source, size) {
   for await (const piece of source)
-    for (let at = 0; at < piece.length; at += size) yield piece.subarray(at, at + size);
+    for (let at = 0; at < piece.length; at += size)
+      yield piece.subarray(at, at + size);
 }
 
 async function* paced(source, delayMs, signal) {
@@ -79,7 +80,8 @@ export class Sender {
   async sendBody(answer) {
     const body = bodyOf(this.exchange, answer);
     let source = buffers(body.pieces);
-    if (answer.delayMs) source = paced(source, answer.delayMs, this.gone.signal);
+    if (answer.delayMs)
+      source = paced(source, answer.delayMs, this.gone.signal);
     const encoding =
       answer.encoding === 'negotiate'
         ? negotiate(this.exchange.req.headers['accept-encoding'])
@@ -88,12 +90,15 @@ export class Sender {
     const streamed = body.streamed || answer.chunked || answer.trailers;
     const whole = streamed ? null : await collect(source);
     this.head(answer, body, encoding, whole);
-    if (bodiless(this.exchange.req.method, answer.status)) return this.finish(answer);
+    if (bodiless(this.exchange.req.method, answer.status))
+      return this.finish(answer);
     if (answer.firstByteDelayMs) await this.wait(answer.firstByteDelayMs);
     source = whole ?? source;
     if (answer.writeSize) source = sliced(source, answer.writeSize);
     await this.write(source, faultOf(answer), {
-      alone: Boolean(answer.writeSize) || (body.streamed && !body.big && !answer.burst),
+      alone:
+        Boolean(answer.writeSize) ||
+        (body.streamed && !body.big && !answer.burst),
       pauseMs: answer.writeDelayMs ?? 0,
     });
     this.finish(answer);
@@ -104,8 +109,10 @@ export class Sender {
     const headers = { ...this.exchange.headers };
     const empty = status === 204 || status === 304;
     if (!answer.noContentType && !empty) headers['content-type'] = body.type;
-    if (encodingHeader(encoding)) headers['content-encoding'] = encodingHeader(encoding);
-    if (body.type.startsWith('text/event-stream')) headers['cache-control'] = 'no-cache';
+    if (encodingHeader(encoding))
+      headers['content-encoding'] = encodingHeader(encoding);
+    if (body.type.startsWith('text/event-stream'))
+      headers['cache-control'] = 'no-cache';
     if (whole && !empty)
       headers['content-length'] = whole.reduce((n, p) => n + p.length, 0);
     if (answer.trailers && this.record.http === '1.1')
@@ -169,7 +176,8 @@ export class Sender {
   drop(how) {
     this.record.fault ??= how;
     const { stream } = this.res;
-    if (stream) return stream.close(how === 'reset' ? INTERNAL_ERROR : NO_ERROR);
+    if (stream)
+      return stream.close(how === 'reset' ? INTERNAL_ERROR : NO_ERROR);
     const socket = this.res.socket;
     if (!socket) return;
     const raw = socket._parent ?? socket;
@@ -180,7 +188,8 @@ export class Sender {
 
   informational({ status, headers = {} }) {
     const { stream } = this.res;
-    if (stream) return stream.additionalHeaders({ ':status': status, ...headers });
+    if (stream)
+      return stream.additionalHeaders({ ':status': status, ...headers });
     const lines = Object.entries(headers).map(([k, v]) => `${k}: ${v}\r\n`);
     this.res.socket.write(`HTTP/1.1 ${status} Early\r\n${lines.join('')}\r\n`);
   }

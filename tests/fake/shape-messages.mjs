@@ -34,7 +34,8 @@ function head(request) {
 
 function* blockObjects(index, block, deltas) {
   yield { type: 'content_block_start', index, content_block: block };
-  for (const delta of deltas) yield { type: 'content_block_delta', index, delta };
+  for (const delta of deltas)
+    yield { type: 'content_block_delta', index, delta };
   yield { type: 'content_block_stop', index };
 }
 
@@ -61,7 +62,10 @@ function* messagesObjects(request, answer) {
     yield* blockObjects(
       index++,
       { type: 'tool_use', id: toolId(call), name: call.name, input: {} },
-      ['', ...call.deltas].map((d) => ({ type: 'input_json_delta', partial_json: d })),
+      ['', ...call.deltas].map((d) => ({
+        type: 'input_json_delta',
+        partial_json: d,
+      })),
     );
   yield {
     type: 'message_delta',
@@ -72,11 +76,13 @@ function* messagesObjects(request, answer) {
 }
 
 export function* messagesEvents(request, answer) {
-  for (const event of messagesObjects(request, answer)) yield frame(event, event.type);
+  for (const event of messagesObjects(request, answer))
+    yield frame(event, event.type);
 }
 
 export function messagesJson(request, answer) {
-  const content = answer.text !== '' ? [{ type: 'text', text: answer.text }] : [];
+  const content =
+    answer.text !== '' ? [{ type: 'text', text: answer.text }] : [];
   for (const call of answer.toolCalls)
     content.push({
       type: 'tool_use',

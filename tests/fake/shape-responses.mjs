@@ -6,7 +6,9 @@ import { argumentOrder, frame, hex, now } from './answer.mjs';
 
 function messageItem(id, text, status) {
   const content =
-    status === 'completed' ? [{ type: 'output_text', text, annotations: [] }] : [];
+    status === 'completed'
+      ? [{ type: 'output_text', text, annotations: [] }]
+      : [];
   return { id, type: 'message', status, role: 'assistant', content };
 }
 
@@ -51,9 +53,13 @@ function responseObject(request, answer, id, status, output) {
 function* textEvents(answer, id, index) {
   const at = { item_id: id, output_index: index, content_index: 0 };
   const part = (text) => ({ type: 'output_text', text, annotations: [] });
-  yield ['response.output_item.added', { output_index: index, item: messageItem(id, '', 'in_progress') }];
+  yield [
+    'response.output_item.added',
+    { output_index: index, item: messageItem(id, '', 'in_progress') },
+  ];
   yield ['response.content_part.added', { ...at, part: part('') }];
-  for (const delta of answer.deltas) yield ['response.output_text.delta', { ...at, delta }];
+  for (const delta of answer.deltas)
+    yield ['response.output_text.delta', { ...at, delta }];
   yield ['response.output_text.done', { ...at, text: answer.text }];
   yield ['response.content_part.done', { ...at, part: part(answer.text) }];
   yield [
@@ -114,7 +120,8 @@ export function* responsesObjects(request, answer) {
 }
 
 export function* responsesEvents(request, answer) {
-  for (const event of responsesObjects(request, answer)) yield frame(event, event.type);
+  for (const event of responsesObjects(request, answer))
+    yield frame(event, event.type);
 }
 
 export function responsesJson(request, answer) {

@@ -24,8 +24,13 @@ function* chatEvents(request, answer) {
   const chunk = (index, delta, finish = null) =>
     frame({ ...head, choices: [{ index, delta, finish_reason: finish }] });
   const count = request.n ?? 1;
-  yield frame({ ...head, choices: [], prompt_filter_results: [{ prompt_index: 0 }] });
-  for (let i = 0; i < count; i++) yield chunk(i, { role: 'assistant', content: '' });
+  yield frame({
+    ...head,
+    choices: [],
+    prompt_filter_results: [{ prompt_index: 0 }],
+  });
+  for (let i = 0; i < count; i++)
+    yield chunk(i, { role: 'assistant', content: '' });
   for (const delta of answer.deltas)
     for (let i = 0; i < count; i++) yield chunk(i, { content: delta });
   yield* chatToolEvents(answer, chunk);
@@ -40,12 +45,16 @@ function* chatToolEvents(answer, chunk) {
     const { id, name } = answer.toolCalls[i];
     started.add(i);
     return chunk(0, {
-      tool_calls: [{ index: i, id, type: 'function', function: { name, arguments: '' } }],
+      tool_calls: [
+        { index: i, id, type: 'function', function: { name, arguments: '' } },
+      ],
     });
   };
   for (const [i, delta] of argumentOrder(answer)) {
     if (!started.has(i)) yield start(i);
-    yield chunk(0, { tool_calls: [{ index: i, function: { arguments: delta } }] });
+    yield chunk(0, {
+      tool_calls: [{ index: i, function: { arguments: delta } }],
+    });
   }
   for (const i of answer.toolCalls.keys()) if (!started.has(i)) yield start(i);
 }
@@ -81,7 +90,11 @@ function choiceDeltas(answer, raw, count) {
 }
 
 function* engineEvents(request, answer, raw) {
-  const head = { id: `cmpl-${hex(12)}`, object: 'text_completion', created: now() };
+  const head = {
+    id: `cmpl-${hex(12)}`,
+    object: 'text_completion',
+    created: now(),
+  };
   const event = (index, text, finish = null) =>
     frame({
       ...head,

@@ -15,7 +15,9 @@ import { acceptHeader, WebSocketSide } from './websocket.mjs';
 function refuse(socket, record, status, body) {
   record.status = status;
   record.finished = true;
-  const json = JSON.stringify(body ?? { error: { message: 'upgrade refused' } });
+  const json = JSON.stringify(
+    body ?? { error: { message: 'upgrade refused' } },
+  );
   const reason = http.STATUS_CODES[status] ?? 'Refused';
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\n` +
@@ -59,7 +61,8 @@ export function handleUpgrade(backend, req, socket, connection) {
   const scripted = backend.script.take(request, '');
   if (scripted?.status >= 300)
     return refuse(socket, record, scripted.status, scripted.json);
-  if (!/^(\/v1)?\/responses$/.test(request.path)) return refuse(socket, record, 404);
+  if (!/^(\/v1)?\/responses$/.test(request.path))
+    return refuse(socket, record, 404);
   const key = req.headers['sec-websocket-key'];
   if (!key || !/^websocket$/i.test(req.headers.upgrade ?? ''))
     return refuse(socket, record, 400);
@@ -67,6 +70,8 @@ export function handleUpgrade(backend, req, socket, connection) {
   record.finished = true;
   socket.write(acceptHeader(key));
   const side = new WebSocketSide(socket, (text) => {
-    answerMessage(backend, side, record, request, text).catch(() => side.close(1011));
+    answerMessage(backend, side, record, request, text).catch(() =>
+      side.close(1011),
+    );
   });
 }

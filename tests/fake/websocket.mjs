@@ -48,7 +48,12 @@ function parseFrame(buffer) {
   const mask = buffer.subarray(at, at + 4);
   const payload = Buffer.from(buffer.subarray(at + 4, at + 4 + n));
   for (let i = 0; i < n; i++) payload[i] ^= mask[i & 3];
-  return { fin: (buffer[0] & 0x80) !== 0, opcode: buffer[0] & 15, payload, size: at + 4 + n };
+  return {
+    fin: (buffer[0] & 0x80) !== 0,
+    opcode: buffer[0] & 15,
+    payload,
+    size: at + 4 + n,
+  };
 }
 
 export class WebSocketSide {
@@ -63,9 +68,11 @@ export class WebSocketSide {
   }
 
   feed(chunk) {
-    this.buffer = this.buffer.length ? Buffer.concat([this.buffer, chunk]) : chunk;
+    this.buffer = this.buffer.length
+      ? Buffer.concat([this.buffer, chunk])
+      : chunk;
     try {
-      for (let f; (f = parseFrame(this.buffer)); ) {
+      for (let f; (f = parseFrame(this.buffer));) {
         this.buffer = this.buffer.subarray(f.size);
         this.frame(f);
       }
@@ -105,7 +112,10 @@ export class WebSocketSide {
 
 /** The 101 answer's header block for a request's key. */
 export function acceptHeader(key) {
-  const accept = crypto.createHash('sha1').update(key + GUID).digest('base64');
+  const accept = crypto
+    .createHash('sha1')
+    .update(key + GUID)
+    .digest('base64');
   return [
     'HTTP/1.1 101 Switching Protocols',
     'upgrade: websocket',

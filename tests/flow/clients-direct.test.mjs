@@ -3,35 +3,47 @@
 // that the stand-in behaves as the clients expect of the real backend.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, before, beforeEach, test as nodeTest } from 'node:test';
 
 import { runClaudeCode } from '../clients/claude-code.mjs';
 import { runCodex } from '../clients/codex.mjs';
-import { clientsDir } from '../clients/common.mjs';
+import { clientsDir, clientsOff } from '../clients/common.mjs';
 import { runCopilotCli } from '../clients/copilot-cli.mjs';
 import { startLanguageServer } from '../clients/language-server.mjs';
 import { runOpenaiSdk, sdkUsesProxy } from '../clients/openai-sdk.mjs';
 import { LEAKED_KEY } from '../fake/defaults.mjs';
 import { API_KEYS } from '../fake/github.mjs';
-import { Fixture, startBackend, startProxy, tempDir } from './lib/harness.mjs';
+import {
+  Fixture,
+  startBackend,
+  startProxy,
+  tempDir,
+  until,
+} from './lib/harness.mjs';
 
 const [ANTHROPIC_KEY, OPENAI_KEY] = API_KEYS;
 const LEAK = 'please leak the key';
 const SAID = new RegExp(LEAKED_KEY);
-const BLOCKED = 'Blocked by policy: rule aws-key. Remove the key and try again.';
+const BLOCKED =
+  'Blocked by policy: rule aws-key. Remove the key and try again.';
 const blocked = {
   status: 400,
   json: {
-    error: { message: BLOCKED, type: 'invalid_request_error', code: 'policy_denied' },
+    error: {
+      message: BLOCKED,
+      type: 'invalid_request_error',
+      code: 'policy_denied',
+    },
   },
 };
 
+const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
 const fixture = new Fixture();
 let backend;
 let proxy;
 
 before(async () => {
-  await clientsDir();
+  if (!clientsOff) await clientsDir();
   backend = await startBackend(fixture);
   proxy = await startProxy(fixture, { target: backend.port });
 });
@@ -90,16 +102,27 @@ for (const mode of MODES) {
       assert.ok((await backend.modelCalls({ path })).length > 0, path);
     }
     const first = await server.chat('my name is Ada', { model: 'gpt-4.1' });
-    const second = await server.chat('and mine?', { model: 'gpt-4.1', conversation: first });
+    const second = await server.chat('and mine?', {
+      model: 'gpt-4.1',
+      conversation: first,
+    });
     assert.match(second.text, /You wrote: and mine\?/);
-    const last = (await backend.modelCalls()).filter((r) => r.body.includes('and mine?'))[0];
-    assert.ok(last.body.includes('my name is Ada'), 'the history is sent again');
+    const last = (await backend.modelCalls()).filter((r) =>
+      r.body.includes('and mine?'),
+    )[0];
+    assert.ok(
+      last.body.includes('my name is Ada'),
+      'the history is sent again',
+    );
     await server.stop();
   });
 
   test(`copilot CLI, ${mode}: answers over the three APIs`, async (t) => {
     const ask = async (model) => {
-      const result = await runCopilotCli(LEAK, { ...reach(t, mode, backend.token), model });
+      const result = await runCopilotCli(LEAK, {
+        ...reach(t, mode, backend.token),
+        model,
+      });
       assert.equal(result.code, 0, result.stderr);
       assert.match(result.text, SAID);
     };
@@ -115,7 +138,10 @@ for (const mode of MODES) {
     await backend.answer('/responses', {
       text: 'Running it.',
       toolCalls: [
-        { name: 'bash', arguments: { command: 'echo ran-$((40+2))', description: 'test' } },
+        {
+          name: 'bash',
+          arguments: { command: 'echo ran-$((40+2))', description: 'test' },
+        },
       ],
     });
     const result = await runCopilotCli('run it', {
@@ -133,7 +159,9 @@ for (const mode of MODES) {
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.text, SAID);
     await backend.answer('/v1/responses', {
-      toolCalls: [{ name: 'exec_command', arguments: { cmd: 'echo ran-$((40+2))' } }],
+      toolCalls: [
+        { name: 'exec_command', arguments: { cmd: 'echo ran-$((40+2))' } },
+      ],
     });
     const tool = await runCodex('run it', reach(t, mode, OPENAI_KEY));
     assert.match(tool.tools[0].output, /ran-42/);
@@ -146,7 +174,10 @@ for (const mode of MODES) {
     assert.match(result.text, SAID);
     await backend.answer('/v1/messages', {
       toolCalls: [
-        { name: 'Bash', arguments: { command: 'echo ran-$((40+2))', description: 'test' } },
+        {
+          name: 'Bash',
+          arguments: { command: 'echo ran-$((40+2))', description: 'test' },
+        },
       ],
     });
     const tool = await runClaudeCode('run it', reach(t, mode, ANTHROPIC_KEY));
@@ -159,12 +190,26 @@ for (const mode of MODES) {
       return t.skip(`node ${process.version} ignores HTTPS_PROXY`);
     for (const api of ['chat', 'responses'])
       for (const stream of [false, true]) {
-        const result = await runOpenaiSdk(LEAK, { ...reach(t, mode, OPENAI_KEY), api, stream });
-        assert.match(result.text ?? '', SAID, `${api} ${JSON.stringify(result)}`);
+        const result = await runOpenaiSdk(LEAK, {
+          ...reach(t, mode, OPENAI_KEY),
+          api,
+          stream,
+        });
+        assert.match(
+          result.text ?? '',
+          SAID,
+          `${api} ${JSON.stringify(result)}`,
+        );
       }
-    const one = await runOpenaiSdk('x', { ...reach(t, mode, OPENAI_KEY), api: 'embeddings' });
+    const one = await runOpenaiSdk('x', {
+      ...reach(t, mode, OPENAI_KEY),
+      api: 'embeddings',
+    });
     assert.equal(one.dimensions, 64);
-    const list = await runOpenaiSdk('x', { ...reach(t, mode, OPENAI_KEY), api: 'models' });
+    const list = await runOpenaiSdk('x', {
+      ...reach(t, mode, OPENAI_KEY),
+      api: 'models',
+    });
     assert.ok(list.list.includes('gpt-5-mini'));
   });
 }
@@ -184,27 +229,103 @@ test('WebSocket: the CLI and codex use it when it is offered', async (t) => {
     model: 'gpt-5.4',
   });
   assert.match(cli.text, SAID);
-  const codex = await runCodex(LEAK, { ...reach(t, 'direct', OPENAI_KEY), websocket: true });
+  const codex = await runCodex(LEAK, {
+    ...reach(t, 'direct', OPENAI_KEY),
+    websocket: true,
+  });
   assert.match(codex.text, SAID);
   const sockets = (await backend.requests()).filter((r) => r.websocket);
-  assert.deepEqual(sockets.map((r) => r.path), ['/responses', '/v1/responses']);
+  assert.deepEqual(
+    sockets.map((r) => r.path),
+    ['/responses', '/v1/responses'],
+  );
   for (const r of sockets) assert.match(r.messages[0], /"response\.create"/);
 });
 
 test('WebSocket: 426 makes both fall back to HTTP at once', async (t) => {
-  await backend.script({ match: { method: 'GET', header: { upgrade: 'websocket' } }, answer: { status: 426 }, times: 0 });
+  await backend.script({
+    match: { method: 'GET', header: { upgrade: 'websocket' } },
+    answer: { status: 426 },
+    times: 0,
+  });
   const cli = await runCopilotCli(LEAK, {
     ...reach(t, 'direct', backend.token),
     model: 'gpt-5.4',
   });
   assert.match(cli.text, SAID);
-  const codex = await runCodex(LEAK, { ...reach(t, 'direct', OPENAI_KEY), websocket: true });
+  const codex = await runCodex(LEAK, {
+    ...reach(t, 'direct', OPENAI_KEY),
+    websocket: true,
+  });
   assert.match(codex.text, SAID);
   assert.deepEqual(await asked(), ['/responses 200', '/v1/responses 200']);
 });
 
+test('encoded answers in 7-byte writes are understood', async (t) => {
+  const slow = (path, encoding) =>
+    backend.answer(path, {
+      encoding,
+      writeSize: 7,
+      deltas: ['enc', 'oded ', encoding],
+    });
+  await slow('/chat/completions', 'br');
+  await slow('/responses', 'zstd-blocks');
+  await slow('/v1/messages', 'gzip');
+  const server = await startLanguageServer(reach(t, 'direct', backend.token));
+  const turn = await server.chat('hello', { model: 'gpt-4.1' });
+  assert.match(turn.text, /encoded br/);
+  await server.stop();
+  const cli = await runCopilotCli('hello', {
+    ...reach(t, 'direct', backend.token),
+    model: 'gpt-5-mini',
+  });
+  assert.match(cli.text, /encoded zstd-blocks/);
+  const claude = await runClaudeCode(
+    'hello',
+    reach(t, 'direct', ANTHROPIC_KEY),
+  );
+  assert.match(claude.text, /encoded gzip/);
+});
+
+test('language server: leaving a completion or a chat cancels the call', async (t) => {
+  await backend.script({
+    match: { method: 'POST', path: { regex: 'completions$' } },
+    answer: { delayMs: 100, deltas: Array(300).fill('w ') },
+    times: 0,
+  });
+  const server = await startLanguageServer(reach(t, 'direct', backend.token));
+  await server.models();
+  const left = server.complete('function add(a, b) {\n  ', {
+    cancelAfterMs: 400,
+  });
+  await left.catch(() => {});
+  const [call] = await backend.modelCalls();
+  await until(async () => (await backend.modelCalls())[0].clientGone, 'left');
+  assert.ok(call.path.endsWith('/completions'));
+  await server.chat('hello', {
+    model: 'gpt-4.1',
+    cancelAfterMs: 400,
+    timeoutMs: 5000,
+  });
+  await until(
+    async () =>
+      (await backend.modelCalls({ path: '/chat/completions' })).some(
+        (r) => r.clientGone,
+      ),
+    'left',
+  );
+  await server.stop();
+});
+
 test('a 400 with a policy message reaches the user of each client, once', async (t) => {
-  await backend.script({ match: { method: 'POST', path: { regex: '/(responses|messages|completions)$' } }, answer: blocked, times: 0 });
+  await backend.script({
+    match: {
+      method: 'POST',
+      path: { regex: '/(responses|messages|completions)$' },
+    },
+    answer: blocked,
+    times: 0,
+  });
   const once = async (result, name) => {
     const shown = JSON.stringify([result.errors, result.error, result.text]);
     assert.ok(shown.includes(BLOCKED), `${name}: ${shown} ${result.stderr}`);
@@ -212,10 +333,19 @@ test('a 400 with a policy message reaches the user of each client, once', async 
     await backend.forget();
   };
   const copilot = () => reach(t, 'direct', backend.token);
-  await once(await runCopilotCli('run', { ...copilot(), model: 'gpt-5-mini' }), 'copilot CLI');
+  await once(
+    await runCopilotCli('run', { ...copilot(), model: 'gpt-5-mini' }),
+    'copilot CLI',
+  );
   await once(await runCodex('run', reach(t, 'direct', OPENAI_KEY)), 'codex');
-  await once(await runClaudeCode('run', reach(t, 'direct', ANTHROPIC_KEY)), 'claude code');
-  await once(await runOpenaiSdk('run', reach(t, 'direct', OPENAI_KEY)), 'openai SDK');
+  await once(
+    await runClaudeCode('run', reach(t, 'direct', ANTHROPIC_KEY)),
+    'claude code',
+  );
+  await once(
+    await runOpenaiSdk('run', reach(t, 'direct', OPENAI_KEY)),
+    'openai SDK',
+  );
   const server = await startLanguageServer(copilot());
   await once(await server.chat('run', { model: 'gpt-4.1' }), 'language server');
   await server.stop();

@@ -10,8 +10,21 @@ import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
 import {
-  assertAbsent, assertNowhere, Child, Client, configText, connectTunnel, exchangeRaw,
-  Fixture, processTree, run, SseReader, startBackend, startProxy, tempDir, until,
+  assertAbsent,
+  assertNowhere,
+  Child,
+  Client,
+  configText,
+  connectTunnel,
+  exchangeRaw,
+  Fixture,
+  processTree,
+  run,
+  SseReader,
+  startBackend,
+  startProxy,
+  tempDir,
+  until,
 } from './lib/harness.mjs';
 
 const fixture = new Fixture();
@@ -20,17 +33,25 @@ let proxy;
 
 before(async () => {
   backend = await startBackend(fixture);
-  proxy = await startProxy(fixture, { target: backend.port, auth: 'user:pass word' });
+  proxy = await startProxy(fixture, {
+    target: backend.port,
+    auth: 'user:pass word',
+  });
 });
 after(() => fixture.close());
 beforeEach(() => proxy.reset());
 
-const BASIC = { 'Proxy-Authorization': `Basic ${Buffer.from('user:pass word').toString('base64')}` };
+const BASIC = {
+  'Proxy-Authorization': `Basic ${Buffer.from('user:pass word').toString('base64')}`,
+};
 
 test('proxy: leads every host to the backend, with credentials', async () => {
   const client = new Client({
-    port: proxy.port, host: 'api.individual.githubcopilot.com', ca: backend.ca,
-    token: backend.token, connectHeaders: BASIC,
+    port: proxy.port,
+    host: 'api.individual.githubcopilot.com',
+    ca: backend.ca,
+    token: backend.token,
+    connectHeaders: BASIC,
   });
   assert.equal((await client.get('/models')).status, 200);
   const [seen] = proxy.connects;
@@ -44,13 +65,22 @@ test('proxy: 407 without credentials, and each fault', async () => {
   const none = await connectTunnel(proxy.port, 'api.github.com:443');
   assert.equal(none.status, 407);
   assert.match(none.head, /Proxy-Authenticate: Basic/);
-  for (const [fault, status] of [['407', 407], ['502', 502]]) {
+  for (const [fault, status] of [
+    ['407', 407],
+    ['502', 502],
+  ]) {
     proxy.fault = fault;
-    assert.equal((await connectTunnel(proxy.port, 'a:443', BASIC)).status, status);
+    assert.equal(
+      (await connectTunnel(proxy.port, 'a:443', BASIC)).status,
+      status,
+    );
   }
   for (const fault of ['reset', 'close']) {
     proxy.fault = fault;
-    await assert.rejects(connectTunnel(proxy.port, 'a:443', BASIC), /closed|ECONNRESET/);
+    await assert.rejects(
+      connectTunnel(proxy.port, 'a:443', BASIC),
+      /closed|ECONNRESET/,
+    );
   }
   proxy.fault = '502';
   proxy.only = '^other';
@@ -61,7 +91,11 @@ test('proxy: 407 without credentials, and each fault', async () => {
 test('proxy: a plain request is recorded and refused', async () => {
   const { socket } = await connectTunnel(proxy.port, 'a:443', BASIC);
   socket.destroy();
-  const client = new Client({ mode: 'plain', port: proxy.port, host: '127.0.0.1' });
+  const client = new Client({
+    mode: 'plain',
+    port: proxy.port,
+    host: '127.0.0.1',
+  });
   const answer = await client.get('http://example.org/');
   assert.equal(answer.status, 403);
   assert.equal(proxy.connects.at(-1).kind, 'plain');
@@ -78,13 +112,20 @@ const HIDDEN = {
   percent: () => encodeURIComponent(SECRET),
   hex: () => Buffer.from(SECRET).toString('hex'),
   'UTF-16': () => Buffer.from(SECRET, 'utf16le'),
-  zstd: () => execFileSync('zstd', ['-qc'], { input: `${'filler '.repeat(50)}${SECRET}` }),
+  zstd: () =>
+    execFileSync('zstd', ['-qc'], {
+      input: `${'filler '.repeat(50)}${SECRET}`,
+    }),
 };
 for (const [form, make] of Object.entries(HIDDEN))
   test(`assertNowhere finds a secret as ${form}`, (t) => {
     const dir = tempDir(t);
     fs.mkdirSync(path.join(dir, 'deep', 'er'), { recursive: true });
-    write(dir, 'deep/er/file', Buffer.concat([Buffer.from('before '), Buffer.from(make())]));
+    write(
+      dir,
+      'deep/er/file',
+      Buffer.concat([Buffer.from('before '), Buffer.from(make())]),
+    );
     assert.throws(() => assertNowhere(dir, SECRET), /was written/);
     assertNowhere(dir, 'another secret');
   });
@@ -98,7 +139,8 @@ test('assertNowhere looks into an open SQLite database, WAL and zstd blobs', asy
   const shell = new Child('sqlite3', [file], { t, input: 'pipe' });
   shell.process.stdin.write(
     'PRAGMA page_size=512; PRAGMA journal_mode=WAL; CREATE TABLE t(b BLOB);\n' +
-      `INSERT INTO t VALUES (X'${packed.toString('hex')}');\nSELECT 'ready';\n`);
+      `INSERT INTO t VALUES (X'${packed.toString('hex')}');\nSELECT 'ready';\n`,
+  );
   await until(() => shell.stdout.includes('ready'), 'the row');
   assert.ok(fs.statSync(`${file}-wal`).size > 0);
   assert.throws(() => assertNowhere(dir, SECRET), /was written/);
@@ -107,16 +149,26 @@ test('assertNowhere looks into an open SQLite database, WAL and zstd blobs', asy
 
 test('assertNowhere fails when there is nothing to look at', (t) => {
   assert.throws(() => assertNowhere(tempDir(t), SECRET), /holds no file/);
-  assert.throws(() => assertAbsent(`see ${SECRET}`, SECRET), /holds the secret/);
+  assert.throws(
+    () => assertAbsent(`see ${SECRET}`, SECRET),
+    /holds the secret/,
+  );
 });
 
 test('a stopped child takes its own children with it', async () => {
-  const child = new Child('sh', ['-c', 'sleep 300 & sleep 300 & echo up; wait']);
+  const child = new Child('sh', [
+    '-c',
+    'sleep 300 & sleep 300 & echo up; wait',
+  ]);
   await until(() => child.stdout.includes('up'), 'start');
   const tree = processTree(child.pid);
   assert.equal(tree.length, 3);
   await child.stop();
-  await until(() => tree.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'all gone', 3000);
+  await until(
+    () => tree.every((pid) => !fs.existsSync(`/proc/${pid}`)),
+    'all gone',
+    3000,
+  );
 });
 
 test('run() bounds time', async () => {
@@ -136,23 +188,44 @@ test('the backend ends when its standard input closes, and on SIGTERM', async ()
 
 test('the SSE reader keeps events, comments and characters across chunks', () => {
   const reader = new SseReader();
-  const bytes = Buffer.from(': hold\n\nevent: a\ndata: {"x":"\u00e4"}\n\ndata: [DONE]\r\n\r\n');
+  const bytes = Buffer.from(
+    ': hold\n\nevent: a\ndata: {"x":"\u00e4"}\n\ndata: [DONE]\r\n\r\n',
+  );
   for (const byte of bytes) reader.feed(Buffer.from([byte]));
   reader.end();
   assert.equal(reader.comments[0].text, 'hold');
-  assert.deepEqual(reader.events.map((e) => [e.event, e.data]), [['a', '{"x":"\u00e4"}'], [null, '[DONE]']]);
+  assert.deepEqual(
+    reader.events.map((e) => [e.event, e.data]),
+    [
+      ['a', '{"x":"\u00e4"}'],
+      [null, '[DONE]'],
+    ],
+  );
 });
 
 test('agent.conf is written as the agent reads it', () => {
   const text = configText({
-    listen: { port: 0, address: undefined }, 'connection "copilot"': { upstream: 'https://localhost:1' },
+    listen: { port: 0, address: undefined },
+    'connection "copilot"': { upstream: 'https://localhost:1' },
   });
-  assert.equal(text, '[listen]\nport=0\n\n[connection "copilot"]\nupstream=https://localhost:1\n');
+  assert.equal(
+    text,
+    '[listen]\nport=0\n\n[connection "copilot"]\nupstream=https://localhost:1\n',
+  );
 });
 
 test('raw bytes reach the backend and come back', async () => {
-  const client = new Client({ mode: 'direct', port: backend.port, ca: backend.ca });
+  const client = new Client({
+    mode: 'direct',
+    port: backend.port,
+    ca: backend.ca,
+  });
   const socket = await client.open();
-  const text = (await exchangeRaw(socket, 'GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toString();
+  const text = (
+    await exchangeRaw(
+      socket,
+      'GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    )
+  ).toString();
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*pong/);
 });

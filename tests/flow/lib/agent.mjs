@@ -5,7 +5,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { Client } from './http.mjs';
-import { Child, checkEnv, privateEnv, run, tempDir, until } from './process.mjs';
+import {
+  Child,
+  checkEnv,
+  privateEnv,
+  run,
+  tempDir,
+  until,
+} from './process.mjs';
 
 const READY_MS = 30000;
 
@@ -30,7 +37,8 @@ export function configText(sections) {
 
 function merge(base, more = {}) {
   const out = { ...base };
-  for (const [section, keys] of Object.entries(more)) out[section] = { ...out[section], ...keys };
+  for (const [section, keys] of Object.entries(more))
+    out[section] = { ...out[section], ...keys };
   return out;
 }
 
@@ -49,15 +57,22 @@ export class Agent {
   /** Writes agent.conf and policy.yaml from the options. */
   configure() {
     const { backend, proxy, config, configText: text, policy } = this.options;
-    if (policy !== undefined) fs.writeFileSync(path.join(this.dir, 'policy.yaml'), policy);
+    if (policy !== undefined)
+      fs.writeFileSync(path.join(this.dir, 'policy.yaml'), policy);
     const base = {
       // Any free one; after a restart the same, which clients were told.
       listen: { port: this.port ?? 0 },
       upstream: { 'ca-file': backend?.ca, proxy: proxy?.url },
-      policy: { file: policy !== undefined ? path.join(this.dir, 'policy.yaml') : undefined },
+      policy: {
+        file:
+          policy !== undefined ? path.join(this.dir, 'policy.yaml') : undefined,
+      },
     };
-    if (backend && !proxy) base['connection "copilot"'] = { upstream: backend.url };
-    fs.writeFileSync(this.configFile, text ?? configText(merge(base, config)), { mode: 0o600 });
+    if (backend && !proxy)
+      base['connection "copilot"'] = { upstream: backend.url };
+    fs.writeFileSync(this.configFile, text ?? configText(merge(base, config)), {
+      mode: 0o600,
+    });
   }
 
   /** Starts the daemon and waits until `status --json` names its address. */
@@ -65,9 +80,17 @@ export class Agent {
     this.configure();
     const { wrapper = [], args = [] } = this.options;
     const command = [
-      ...wrapper, agentProgram(), 'serve', '--config', this.configFile, ...args,
+      ...wrapper,
+      agentProgram(),
+      'serve',
+      '--config',
+      this.configFile,
+      ...args,
     ];
-    this.child = new Child(command[0], command.slice(1), { env: this.env, t: this.t });
+    this.child = new Child(command[0], command.slice(1), {
+      env: this.env,
+      t: this.t,
+    });
     await this.ready();
     return this;
   }
@@ -86,7 +109,9 @@ export class Agent {
       throw new Error(`${error.message}\n${this.log()}`);
     });
     if (!this.child.running)
-      throw new Error(`hoop-agent ended: ${JSON.stringify(this.child.end)}\n${this.log()}`);
+      throw new Error(
+        `hoop-agent ended: ${JSON.stringify(this.child.end)}\n${this.log()}`,
+      );
   }
 
   log() {
@@ -107,7 +132,9 @@ export class Agent {
   async json(...args) {
     const result = await this.cli([...args, '--json']);
     if (result.code !== 0)
-      throw new Error(`hoop-agent ${args.join(' ')}: ${result.code} ${result.stderr}`);
+      throw new Error(
+        `hoop-agent ${args.join(' ')}: ${result.code} ${result.stderr}`,
+      );
     return JSON.parse(result.stdout);
   }
 

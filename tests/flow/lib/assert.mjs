@@ -28,7 +28,11 @@ export function secretForms(secret) {
   const bytes = Buffer.from(secret);
   const json = JSON.stringify(secret).slice(1, -1);
   const unicode = [...secret]
-    .map((c) => (/[\w ]/.test(c) ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`))
+    .map((c) =>
+      /[\w ]/.test(c)
+        ? c
+        : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
     .join('');
   const forms = [
     ['plain', bytes],
@@ -44,7 +48,10 @@ export function secretForms(secret) {
   ];
   for (const [i, text] of base64Forms(bytes).entries()) {
     forms.push([`base64+${i}`, Buffer.from(text)]);
-    forms.push([`base64url+${i}`, Buffer.from(text.replaceAll('+', '-').replaceAll('/', '_'))]);
+    forms.push([
+      `base64url+${i}`,
+      Buffer.from(text.replaceAll('+', '-').replaceAll('/', '_')),
+    ]);
   }
   return forms;
 }
@@ -59,7 +66,11 @@ function unzstd(bytes) {
 
 /** What lies zstd-compressed in bytes, wherever a frame begins. */
 function* unpacked(bytes) {
-  for (let at = bytes.indexOf(ZSTD_MAGIC); at >= 0; at = bytes.indexOf(ZSTD_MAGIC, at + 4))
+  for (
+    let at = bytes.indexOf(ZSTD_MAGIC);
+    at >= 0;
+    at = bytes.indexOf(ZSTD_MAGIC, at + 4)
+  )
     yield unzstd(bytes.subarray(at, at + MAX_PACKED));
 }
 
@@ -68,12 +79,15 @@ function* databaseValues(file) {
   const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-db-'));
   try {
     for (const suffix of ['', '-wal'])
-      if (fs.existsSync(file + suffix)) fs.copyFileSync(file + suffix, path.join(copy, `db${suffix}`));
+      if (fs.existsSync(file + suffix))
+        fs.copyFileSync(file + suffix, path.join(copy, `db${suffix}`));
     const dump = execFileSync('sqlite3', [path.join(copy, 'db'), '.dump'], {
       maxBuffer: 1 << 30,
     });
     yield dump;
-    for (const [, hex] of dump.toString('latin1').matchAll(/X'([0-9a-fA-F]+)'/g)) {
+    for (const [, hex] of dump
+      .toString('latin1')
+      .matchAll(/X'([0-9a-fA-F]+)'/g)) {
       const blob = Buffer.from(hex, 'hex');
       yield blob;
       yield* unpacked(blob);
@@ -97,7 +111,9 @@ export function* filesBelow(dir) {
 
 /** Where the forms occur in bytes: a list of names. */
 export function formsIn(bytes, forms) {
-  return forms.filter(([, form]) => form.length && bytes.includes(form)).map(([n]) => n);
+  return forms
+    .filter(([, form]) => form.length && bytes.includes(form))
+    .map(([n]) => n);
 }
 
 /**
@@ -115,11 +131,13 @@ export function assertNowhere(dir, secret, { skip = [] } = {}) {
     files++;
     const bytes = fs.readFileSync(file);
     const look = (part, where) => {
-      for (const form of formsIn(part, forms)) found.push(`${name}${where}: ${form}`);
+      for (const form of formsIn(part, forms))
+        found.push(`${name}${where}: ${form}`);
     };
     look(bytes, '');
     for (const part of unpacked(bytes)) look(part, ' (zstd)');
-    if (isDatabase(bytes)) for (const part of databaseValues(file)) look(part, ' (SQL)');
+    if (isDatabase(bytes))
+      for (const part of databaseValues(file)) look(part, ' (SQL)');
   }
   assert.ok(files > 0, `${dir} holds no file: nothing was looked at`);
   assert.deepEqual([...new Set(found)], [], 'the secret was written');
@@ -128,5 +146,9 @@ export function assertNowhere(dir, secret, { skip = [] } = {}) {
 /** Fails when any form of secret is in text (a string or Buffer). */
 export function assertAbsent(text, secret, what = 'text') {
   const bytes = Buffer.isBuffer(text) ? text : Buffer.from(String(text));
-  assert.deepEqual(formsIn(bytes, secretForms(secret)), [], `${what} holds the secret`);
+  assert.deepEqual(
+    formsIn(bytes, secretForms(secret)),
+    [],
+    `${what} holds the secret`,
+  );
 }

@@ -8,19 +8,30 @@ import { fileURLToPath } from 'node:url';
 import { CorporateProxy } from '../../fake/proxy.mjs';
 import { Child, tempDir, until } from './process.mjs';
 
-const TESTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const TESTS = path.resolve(
+  path.dirname(fileURLToPath(import.meta.url)),
+  '../..',
+);
 
 function control(port, method, target, body) {
   return new Promise((resolve, reject) => {
-    const req = http.request({ port, host: '127.0.0.1', method, path: target }, (res) => {
-      const chunks = [];
-      res.on('data', (chunk) => chunks.push(chunk));
-      res.on('end', () => {
-        const bytes = Buffer.concat(chunks);
-        if (res.statusCode === 200) resolve(bytes);
-        else reject(new Error(`control ${method} ${target}: ${res.statusCode} ${bytes}`));
-      });
-    });
+    const req = http.request(
+      { port, host: '127.0.0.1', method, path: target },
+      (res) => {
+        const chunks = [];
+        res.on('data', (chunk) => chunks.push(chunk));
+        res.on('end', () => {
+          const bytes = Buffer.concat(chunks);
+          if (res.statusCode === 200) resolve(bytes);
+          else
+            reject(
+              new Error(
+                `control ${method} ${target}: ${res.statusCode} ${bytes}`,
+              ),
+            );
+        });
+      },
+    );
     req.on('error', reject);
     req.end(body === undefined ? undefined : JSON.stringify(body));
   });
@@ -59,7 +70,9 @@ export class BackendHandle {
   /** The same without what clients ask at start and by telemetry. */
   async modelCalls(filter = {}) {
     const paths = /\/(completions|responses|messages)$/;
-    return (await this.requests(filter)).filter((r) => r.method === 'POST' && paths.test(r.path));
+    return (await this.requests(filter)).filter(
+      (r) => r.method === 'POST' && paths.test(r.path),
+    );
   }
 
   /** Forgets what was received; scripts stay. */
@@ -119,8 +132,10 @@ export async function startBackend(t, options = {}) {
     process.execPath,
     [
       path.join(TESTS, 'fake', 'backend.mjs'),
-      '--port', String(options.port ?? 0),
-      '--ca-dir', caDir,
+      '--port',
+      String(options.port ?? 0),
+      '--ca-dir',
+      caDir,
       ...(options.args ?? []),
     ],
     { t, input: 'pipe' },

@@ -4,6 +4,7 @@
 export * from './agent.mjs';
 export * from './assert.mjs';
 export * from './backend.mjs';
+export * from './calls.mjs';
 export * from './http.mjs';
 export * from './process.mjs';
 export * from './sse.mjs';

@@ -15,7 +15,10 @@ const TIMEOUT_MS = 20000;
 function timeout(promise, what, ms = TIMEOUT_MS) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
+    timer = setTimeout(
+      () => reject(new Error(`${what}: not within ${ms} ms`)),
+      ms,
+    );
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -48,14 +51,19 @@ export function readHead(socket, ms = TIMEOUT_MS) {
         if (error) reject(error);
       };
       const onClose = () =>
-        done(new Error(`closed before a whole header: ${text.toString('latin1')}`));
+        done(
+          new Error(`closed before a whole header: ${text.toString('latin1')}`),
+        );
       const onData = (chunk) => {
         text = Buffer.concat([text, chunk]);
         const end = text.indexOf('\r\n\r\n');
         if (end < 0) return;
         done();
         socket.pause();
-        resolve({ head: text.subarray(0, end).toString('latin1'), rest: text.subarray(end + 4) });
+        resolve({
+          head: text.subarray(0, end).toString('latin1'),
+          rest: text.subarray(end + 4),
+        });
       };
       socket.on('data', onData);
       socket.on('close', onClose);
@@ -94,7 +102,9 @@ export function startTls(socket, { servername, ca, alpn, ...more }) {
   return timeout(
     new Promise((resolve, reject) => {
       secure.once('error', reject);
-      secure.once('close', () => reject(new Error('closed during the TLS handshake')));
+      secure.once('close', () =>
+        reject(new Error('closed during the TLS handshake')),
+      );
       secure.once('secureConnect', () => {
         secure.removeListener('error', reject);
         secure.on('error', () => {});
@@ -131,14 +141,17 @@ export class Client {
   constructor(options) {
     this.mode = options.mode ?? 'connect';
     this.host =
-      options.host ?? (this.mode === 'connect' ? 'api.githubcopilot.com' : 'localhost');
+      options.host ??
+      (this.mode === 'connect' ? 'api.githubcopilot.com' : 'localhost');
     this.options = options;
     this.sockets = new Set();
   }
 
   /** The Host header's value. */
   get authority() {
-    return this.mode === 'connect' ? this.host : `${this.host}:${this.options.port}`;
+    return this.mode === 'connect'
+      ? this.host
+      : `${this.host}:${this.options.port}`;
   }
 
   /** An open connection, ready for HTTP (or for raw bytes). */
@@ -147,7 +160,10 @@ export class Client {
     let socket;
     if (this.mode === 'connect') {
       const tunnel = await connectTunnel(
-        port, `${this.host}:443`, this.options.connectHeaders);
+        port,
+        `${this.host}:443`,
+        this.options.connectHeaders,
+      );
       if (tunnel.status !== 200) throw new Error(`CONNECT: ${tunnel.head}`);
       socket = tunnel.socket;
     } else socket = await openTcp({ port, host: address ?? '127.0.0.1' });
@@ -160,8 +176,10 @@ export class Client {
 
   headersFor(options) {
     const headers = { host: this.authority, ...this.options.headers };
-    if (this.options.token) headers.authorization = `Bearer ${this.options.token}`;
-    if (options.json !== undefined) headers['content-type'] = 'application/json';
+    if (this.options.token)
+      headers.authorization = `Bearer ${this.options.token}`;
+    if (options.json !== undefined)
+      headers['content-type'] = 'application/json';
     for (const [k, v] of Object.entries(options.headers ?? {}))
       if (v === null) delete headers[k];
       else headers[k] = v;
@@ -174,7 +192,8 @@ export class Client {
    */
   async start(method, path, options = {}) {
     const socket = options.socket ?? (await this.open());
-    const body = options.json !== undefined ? JSON.stringify(options.json) : options.body;
+    const body =
+      options.json !== undefined ? JSON.stringify(options.json) : options.body;
     const headers = this.headersFor(options);
     if (body !== undefined && !options.chunked)
       headers['content-length'] = Buffer.byteLength(body);
@@ -202,7 +221,11 @@ export class Client {
    * complete, informational}. complete is false when it was cut short.
    */
   async request(method, path, options = {}) {
-    const { res, socket, informational } = await this.start(method, path, options);
+    const { res, socket, informational } = await this.start(
+      method,
+      path,
+      options,
+    );
     const chunks = [];
     res.on('data', (chunk) => chunks.push(chunk));
     await timeout(
@@ -239,11 +262,15 @@ export class Client {
    * complete}; each event is {event, data, json, at (ms), chunk}.
    */
   async stream(path, json, options = {}) {
-    const { req, res, socket } = await this.start('POST', path, { json, ...options });
+    const { req, res, socket } = await this.start('POST', path, {
+      json,
+      ...options,
+    });
     const reader = new SseReader();
     res.on('data', (chunk) => {
       reader.feed(chunk);
-      if (options.onEvent) for (const e of reader.fresh()) options.onEvent(e, req);
+      if (options.onEvent)
+        for (const e of reader.fresh()) options.onEvent(e, req);
     });
     await timeout(
       new Promise((resolve) => res.on('close', resolve)),
@@ -305,7 +332,8 @@ export async function requestH2(options, headers, body) {
             status: result.headers?.[':status'],
             text: Buffer.concat(result.chunks).toString('utf8'),
             code: stream.rstCode,
-          }));
+          }),
+        );
         stream.end(body);
       }),
       'h2 request',

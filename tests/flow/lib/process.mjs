@@ -34,7 +34,8 @@ export class Fixture {
 export function tempDir(t, name = 'hoop-') {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), name));
   t?.after(() => {
-    if (!process.env.HOOP_KEEP) fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+    if (!process.env.HOOP_KEEP)
+      fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
   });
   return dir;
 }
@@ -61,14 +62,18 @@ export function privateEnv(dir, extra = {}) {
     XDG_CACHE_HOME: path.join(dir, '.cache'),
     ...extra,
   };
-  for (const key of Object.keys(env)) if (env[key] === undefined) delete env[key];
+  for (const key of Object.keys(env))
+    if (env[key] === undefined) delete env[key];
   return env;
 }
 
 /** Sanitizer and GLib settings of the test environment, for the agent. */
 export function checkEnv() {
-  const names = /^(ASAN|UBSAN|TSAN|LSAN)_OPTIONS$|^G_DEBUG$|^G_ENABLE_|^MALLOC_PERTURB_$/;
-  return Object.fromEntries(Object.entries(process.env).filter(([k]) => names.test(k)));
+  const names =
+    /^(ASAN|UBSAN|TSAN|LSAN)_OPTIONS$|^G_DEBUG$|^G_ENABLE_|^MALLOC_PERTURB_$/;
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([k]) => names.test(k)),
+  );
 }
 
 /** Polls fn until it is truthy; throws with what after timeoutMs. */
@@ -83,7 +88,9 @@ export async function until(fn, what, timeoutMs = 10000, stepMs = 20) {
       last = error;
     }
     if (Date.now() > end)
-      throw new Error(`${what}: not within ${timeoutMs} ms${last ? ` (${last.message})` : ''}`);
+      throw new Error(
+        `${what}: not within ${timeoutMs} ms${last ? ` (${last.message})` : ''}`,
+      );
     await sleep(stepMs);
   }
 }
@@ -120,7 +127,8 @@ export function processTree(pid) {
   const parents = parentsOf();
   const tree = [pid];
   for (let i = 0; i < tree.length; i++)
-    for (const [child, parent] of parents) if (parent === tree[i]) tree.push(child);
+    for (const [child, parent] of parents)
+      if (parent === tree[i]) tree.push(child);
   return tree;
 }
 
@@ -147,7 +155,9 @@ export class Child {
     });
     this.pid = this.process.pid;
     this.ended = new Promise((resolve) => {
-      this.process.on('error', (error) => resolve({ error, code: null, signal: null }));
+      this.process.on('error', (error) =>
+        resolve({ error, code: null, signal: null }),
+      );
       this.process.on('close', (code, signal) => resolve({ code, signal }));
     });
     this.running = true;
@@ -193,7 +203,10 @@ export class Child {
     const tree = this.running ? processTree(this.pid) : [];
     if (this.running) {
       signalAll(tree, signal);
-      const timer = setTimeout(() => signalAll(processTree(this.pid), 'SIGKILL'), LEAVE_MS);
+      const timer = setTimeout(
+        () => signalAll(processTree(this.pid), 'SIGKILL'),
+        LEAVE_MS,
+      );
       await this.ended;
       clearTimeout(timer);
     }

@@ -34,7 +34,7 @@ export class SseReader {
   take(text) {
     this.raw += text;
     this.pending += text;
-    for (let m; (m = /\r?\n\r?\n/.exec(this.pending)); ) {
+    for (let m; (m = /\r?\n\r?\n/.exec(this.pending));) {
       const block = this.pending.slice(0, m.index);
       this.pending = this.pending.slice(m.index + m[0].length);
       this.block(block);
@@ -46,13 +46,21 @@ export class SseReader {
     const data = [];
     let event = null;
     for (const line of block.split(/\r?\n/)) {
-      if (line.startsWith(':')) this.comments.push({ text: line.slice(1).trim(), at });
-      else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+      if (line.startsWith(':'))
+        this.comments.push({ text: line.slice(1).trim(), at });
+      else if (line.startsWith('data:'))
+        data.push(line.slice(5).replace(/^ /, ''));
       else if (line.startsWith('event:')) event = line.slice(6).trim();
     }
     if (!data.length && event === null) return;
     const text = data.join('\n');
-    this.events.push({ event, data: text, json: parsed(text), at, chunk: this.chunks });
+    this.events.push({
+      event,
+      data: text,
+      json: parsed(text),
+      at,
+      chunk: this.chunks,
+    });
   }
 }
 
@@ -67,7 +75,8 @@ function parsed(text) {
 /** How many events came in a chunk of their own, of how many. */
 export function aloneCount(events) {
   const perChunk = new Map();
-  for (const e of events) perChunk.set(e.chunk, (perChunk.get(e.chunk) ?? 0) + 1);
+  for (const e of events)
+    perChunk.set(e.chunk, (perChunk.get(e.chunk) ?? 0) + 1);
   const alone = events.filter((e) => perChunk.get(e.chunk) === 1).length;
   return { alone, total: events.length };
 }
@@ -95,7 +104,8 @@ function enginesMessage(events) {
   let ended = false;
   for (const { data, json } of events) {
     if (data === '[DONE]') ended = true;
-    for (const c of json?.choices ?? []) choices[c.index] = (choices[c.index] ?? '') + c.text;
+    for (const c of json?.choices ?? [])
+      choices[c.index] = (choices[c.index] ?? '') + c.text;
   }
   return { text: choices[0] ?? '', choices, tools: [], ended };
 }
@@ -107,15 +117,20 @@ function responsesMessage(events) {
     if (!json) continue;
     if (json.type === 'response.output_text.delta') out.text += json.delta;
     if (json.type === 'response.output_text.done') out.copies.push(json.text);
-    if (json.type === 'response.content_part.done') out.copies.push(json.part.text);
-    if (json.type === 'response.output_item.added' && json.item.type === 'function_call') {
+    if (json.type === 'response.content_part.done')
+      out.copies.push(json.part.text);
+    if (
+      json.type === 'response.output_item.added' &&
+      json.item.type === 'function_call'
+    ) {
       const tool = { name: json.item.name, arguments: '' };
       byItem.set(json.item.id, tool);
       out.tools.push(tool);
     }
     if (json.type === 'response.function_call_arguments.delta')
       byItem.get(json.item_id).arguments += json.delta;
-    if (json.type === 'response.output_item.done') out.copies.push(JSON.stringify(json.item));
+    if (json.type === 'response.output_item.done')
+      out.copies.push(JSON.stringify(json.item));
     if (json.type === 'response.completed') {
       out.copies.push(JSON.stringify(json.response));
       out.finish = json.response.status;
@@ -129,12 +144,16 @@ function anthropicMessage(events) {
   const out = { text: '', tools: [], finish: null, ended: false };
   let tool = null;
   for (const { json } of events) {
-    if (json?.type === 'content_block_start' && json.content_block.type === 'tool_use') {
+    if (
+      json?.type === 'content_block_start' &&
+      json.content_block.type === 'tool_use'
+    ) {
       tool = { name: json.content_block.name, arguments: '' };
       out.tools.push(tool);
     }
     if (json?.delta?.type === 'text_delta') out.text += json.delta.text;
-    if (json?.delta?.type === 'input_json_delta') tool.arguments += json.delta.partial_json;
+    if (json?.delta?.type === 'input_json_delta')
+      tool.arguments += json.delta.partial_json;
     if (json?.type === 'message_delta') out.finish = json.delta.stop_reason;
     if (json?.type === 'message_stop') out.ended = true;
   }
