@@ -18,8 +18,8 @@
  * which most front ends close, so that a request seldom meets a closed one. */
 #define MAX_IDLE 55L
 /* Lines that this room adds to the caller's fields: Host, and the blanks that
- * keep curl from adding Accept and Content-Type. */
-#define EXTRA_LINES 3
+ * keep curl from adding Accept, Content-Type and (over 1 MiB) Expect. */
+#define EXTRA_LINES 4
 
 /* Framing and connection belong to this hop; the caller has no say in them. */
 static const char *const OURS[] = {
@@ -216,7 +216,9 @@ load_lines(Handle *handle, const UpstreamSpec *spec)
   if (!accept)
     at = put_line(handle, at, "Accept", NULL);
   if (!type)
-    put_line(handle, at, "Content-Type", NULL);
+    at = put_line(handle, at, "Content-Type", NULL);
+  if (spec->body != NULL)
+    put_line(handle, at, "Expect", NULL);
   curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, handle->lines);
 }
 
