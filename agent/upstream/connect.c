@@ -163,7 +163,7 @@ upstream_connect(Upstream *upstream,
   g_autofree char *name = NULL;
   bool ip = false;
 
-  connect->job = (Job){.upstream = upstream, .is_connect = true};
+  connect->job = (Job){.upstream = upstream, .fd = -1, .is_connect = true};
   connect->done = done;
   connect->data = data;
   connect->link.data = connect;

@@ -81,7 +81,7 @@ handle_new(Upstream *upstream)
   Handle *handle = g_new0(Handle, 1);
   CURL *easy = curl_easy_init();
 
-  handle->job.upstream = upstream;
+  handle->job = (Job){.upstream = upstream, .fd = -1};
   handle->easy = easy;
   upstream_set_common(upstream, easy, &handle->job, handle->error);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
@@ -143,6 +143,7 @@ handle_give_back(Handle *handle)
 
   handle->request = NULL;
   handle->job.no_watch = false;
+  handle->job.fd = -1;
   if (handle->text != NULL)
     secret_wipe(handle->text, handle->text_size);
   if (upstream->handles->len < KEEP_HANDLES)

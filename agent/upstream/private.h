@@ -46,6 +46,7 @@ struct upstream {
 /* What CURLINFO_PRIVATE of a handle points to. */
 typedef struct {
   Upstream *upstream;
+  int fd;          /* the connection it last waited for, or -1 */
   bool is_connect; /* an UpstreamConnect, otherwise a Handle */
   bool no_watch;   /* the kernel refused to watch its socket */
 } Job;
@@ -78,12 +79,13 @@ struct upstream_request {
   GBytes *body;
   Head head;
   GList link_all, link_queue;
-  GQueue *queue;     /* waiting, active, or NULL: paused */
-  SSL_CTX *tls;      /* of a close-delimited answer: was it cut? */
-  const char *fault; /* why this room ended it: PROTOCOL, or NULL */
-  int64_t last_us;   /* of the last byte */
-  curl_off_t uploaded;
-  bool idempotent; /* RFC 9110 section 9.2.2: may be sent twice */
+  GQueue *queue;       /* waiting, active, or NULL: paused */
+  SSL_CTX *tls;        /* of a close-delimited answer: was it cut? */
+  const char *fault;   /* why this room ended it: PROTOCOL, or NULL */
+  int64_t last_us;     /* of the last byte */
+  curl_off_t uploaded; /* to the kernel */
+  int unacked;         /* of that, not yet at the server */
+  bool idempotent;     /* RFC 9110 section 9.2.2: may be sent twice */
   bool head_request;
   bool via_proxy;
   bool added;      /* curl has the handle */
@@ -98,6 +100,8 @@ struct upstream_request {
 };
 
 /* upstream.c */
+/* What a curl handle belongs to; NULL for curl's own. */
+Job *job_of(CURL *easy);
 /* Runs what curl finished; called after every curl action. */
 void upstream_reap(Upstream *upstream);
 /* request_work() follows, outside of curl. */

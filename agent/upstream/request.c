@@ -6,7 +6,9 @@
 
 #include "upstream/tls.h"
 
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* RFC 9110 section 5.6.2: a token. */
 #define METHOD_BYTES                                                           \
@@ -14,6 +16,9 @@
   "!#$%&'*+-.^_`|~"
 /* The longest registered method has 17 bytes. */
 #define MAX_METHOD 32
+/* Bodies up to this size leave together with the head, so that seeing them
+ * gone later is no sign of life. */
+#define LEAVES_AT_ONCE (48 * 1024)
 
 static bool
 is_idempotent(const char *method)
@@ -254,17 +259,22 @@ request_work(UpstreamRequest *request)
     let_go(request);
 }
 
-/* A long upload is no silence. */
+/* A long upload is no silence, nor is what the kernel still holds of it. */
 static bool
 upload_went_on(UpstreamRequest *request)
 {
+  Handle *handle = request->handle;
   curl_off_t sent = 0;
+  int unacked = 0;
+  bool went_on;
 
-  curl_easy_getinfo(request->handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-  if (sent == request->uploaded)
-    return false;
+  curl_easy_getinfo(handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  if (handle->job.fd >= 0)
+    ioctl(handle->job.fd, SIOCOUTQ, &unacked);
+  went_on = sent != request->uploaded || unacked != request->unacked;
   request->uploaded = sent;
-  return true;
+  request->unacked = unacked;
+  return went_on;
 }
 
 /* Ends what was silent for `limit` s. Returns the milliseconds until the next
@@ -356,6 +366,8 @@ upstream_send(Upstream *upstream,
       .idempotent = is_idempotent(spec->method),
       .via_proxy = upstream_uses_proxy(upstream, target.host, target.ip)};
   target = (Target){0};
+  if (spec->body != NULL && g_bytes_get_size(spec->body) <= LEAVES_AT_ONCE)
+    request->uploaded = (curl_off_t)g_bytes_get_size(spec->body);
   request->handle = handle_take(upstream);
   request->handle->request = request;
   handle_load(request->handle, request, spec);

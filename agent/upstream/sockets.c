@@ -113,13 +113,8 @@ on_event(uint32_t events, void *data)
 /* The loop has no memory or no room for this socket: its request fails, the
  * others go on (-1 from curl's callback would end them all). */
 static void
-refuse_watch(CURL *easy)
+refuse_watch(Job *job)
 {
-  Job *job = NULL;
-
-  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&job);
-  if (job == NULL)
-    return;
   job->no_watch = true;
   job->upstream->unwatched = true;
   loop_timer_set(job->upstream->kick, 0);
@@ -146,6 +141,7 @@ sockets_on_change(CURL *easy,
 {
   Sockets *sockets = ((Upstream *)data)->sockets;
   Socket *entry = get_socket(sockets, fd);
+  Job *job = job_of(easy);
   uint32_t events = 0;
 
   (void)unused;
@@ -154,6 +150,8 @@ sockets_on_change(CURL *easy,
     on_remove(entry);
     return 0;
   }
+  if (job != NULL && entry->connection)
+    job->fd = fd;
   if (what & CURL_POLL_IN)
     events |= EPOLLIN;
   if (what & CURL_POLL_OUT)
@@ -163,8 +161,8 @@ sockets_on_change(CURL *easy,
   else
     entry->watch =
         loop_watch_new(sockets->upstream->loop, fd, events, on_event, entry);
-  if (entry->watch == NULL)
-    refuse_watch(easy);
+  if (entry->watch == NULL && job != NULL)
+    refuse_watch(job);
   return 0;
 }
 

@@ -36,7 +36,7 @@ on_timer(CURLM *multi, long ms, void *data)
   return 0;
 }
 
-static Job *
+Job *
 job_of(CURL *easy)
 {
   Job *job = NULL;

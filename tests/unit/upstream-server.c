@@ -179,6 +179,17 @@ session_reset(Session *session)
   close_socket(session);
 }
 
+bool
+session_stopping(Session *session)
+{
+  bool stopping;
+
+  pthread_mutex_lock(&session->server->lock);
+  stopping = session->server->stopping;
+  pthread_mutex_unlock(&session->server->lock);
+  return stopping;
+}
+
 int
 session_fd(const Session *session)
 {

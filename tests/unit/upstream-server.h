@@ -52,6 +52,8 @@ void session_wait_closed(Session *session);
 void session_close(Session *session);
 void session_cut(Session *session);
 void session_reset(Session *session);
+/* True once server_free() was called. */
+bool session_stopping(Session *session);
 /* The socket, for what the calls above cannot do. */
 int session_fd(const Session *session);
 /* Which connection of the server this is, from 1. */
