@@ -21,7 +21,7 @@ for script in "$HOOP_SRCDIR"/tests/full/[0-9]*.sh; do
   start=$SECONDS
   printf -- '--- %s\n' "$name"
   bash "$script" 2>&1 </dev/null | tee "$HOOP_FULL_DIR/log" |
-    grep --line-buffered -vE '^(make|PASS|libtool|  (CC|CCLD|GEN))'
+    grep --line-buffered -vE '^(make|PASS|libtool|ok |# |TAP |1\.\.|  (CC|CCLD|GEN))'
   if [ "${PIPESTATUS[0]}" -eq 0 ]; then
     passed=$((passed + 1))
     printf -- '--- %s: passed, %d s\n' "$name" $((SECONDS - start))
