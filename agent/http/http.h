@@ -69,7 +69,7 @@ typedef struct {
   bool http10;     /* HTTP/1.0, otherwise 1.1 */
   bool keep_alive; /* the client lets the connection go on */
   bool chunked;
-  bool expect_continue; /* a body follows when it was asked for */
+  bool expect_continue;   /* a body follows when it was asked for */
   int64_t content_length; /* -1: none given or chunked; 0 and up */
   HttpHeaders *headers;   /* all fields, framing's too */
 } HttpRequest;
