@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A body taken apart: its fields, where each stands in the bytes, and what the
+ * API says beside them. Private to the room. */
+#ifndef HOOP_INSPECT_BODY_H
+#define HOOP_INSPECT_BODY_H
+
+#include "inspect/detector.h"
+#include "kit/json.h"
+
+/* Names of members that are shorter hold no secret of any exact format (a card
+ * number has 13 digits), so they do not become fields. */
+#define KEY_FIELD_MIN 13
+/* No field: the body itself. */
+#define NO_FIELD UINT_MAX
+/* Objects further down say nothing about roles. */
+#define NODE_DEPTH 8
+
+typedef enum { ENCODED_NOT, ENCODED_JSON, ENCODED_FORM } Encoding;
+
+/* Where a field's text stands: raw bytes [start, end) of its parent's text. */
+typedef struct {
+  unsigned parent; /* field, or NO_FIELD */
+  size_t start, end;
+  Encoding encoding;
+  bool verbatim; /* raw bytes and text are the same */
+  size_t text;   /* offset of the text in the arena */
+  size_t key;    /* offset of the last key's text, or 0 */
+  size_t key_len;
+  unsigned context; /* see roles.h */
+  unsigned node;    /* object that it belongs to, or 0 */
+  unsigned depth;   /* decodings around it */
+} FieldPlace;
+
+/* Decoded texts behind one another, each followed by a newline and a byte that
+ * separate it from the next; freed wiped. Offset 0 is an empty text. */
+typedef struct {
+  char *bytes;
+  size_t len, capacity;
+} Arena;
+
+struct inspection {
+  Api api;
+  Direction direction;
+  GBytes *body;
+  InspectLimits limits;
+  Arena arena;
+  GArray *fields; /* InspectField */
+  GArray *places; /* FieldPlace */
+  GArray *nodes;  /* BodyNode; [0] stands for none */
+  GStringChunk *paths;
+  GString *scratch;
+  GArray *findings; /* Finding */
+  GArray *calls;    /* ToolCall */
+  char *model;
+  char *conversation;
+  unsigned conversation_rank;
+  bool stream;
+  int64_t input_tokens, output_tokens;
+};
+
+/* arena.c */
+/* Makes room for `len` more bytes: until then texts do not move. */
+void arena_reserve(Arena *arena, size_t len);
+void arena_clear(Arena *arena);
+/* Room for one text of at most `len` bytes, which the caller fills. */
+char *arena_open(Arena *arena, size_t len);
+/* The text that was opened has `len` bytes; returns its offset. */
+size_t arena_close(Arena *arena, size_t len);
+
+/* inspection.c: adds a field whose text was put into the arena. `path` and the
+ * key are copied or kept by offset. False on the limit. */
+bool inspection_add(Inspection *inspection,
+                    const FieldPlace *place,
+                    size_t len,
+                    const char *path,
+                    size_t path_len,
+                    bool is_key,
+                    GError **error);
+
+/* The API's own members are read, so that a second one of the same name could
+ * mean something else to the API than to us. */
+bool body_is_interpreted(const Inspection *inspection);
+
+/* json-fields.c: all string leaves and longer names of one JSON text, which is
+ * the body (parent NO_FIELD) or a field's text. */
+bool json_fields_read(Inspection *inspection,
+                      unsigned parent,
+                      const char *text,
+                      size_t len,
+                      GError **error);
+/* form-fields.c: application/x-www-form-urlencoded (URL standard, 5.1). */
+bool form_fields_read(Inspection *inspection,
+                      const char *text,
+                      size_t len,
+                      GError **error);
+/* Decodes one part; map (len + 1 offsets) may be NULL. Returns the length. */
+size_t form_decode(const char *raw, size_t len, char *out, guint32 *map);
+
+/* calls.c: the tool calls of a whole JSON answer. */
+bool calls_read(Inspection *inspection, GError **error);
+void tool_call_clear(ToolCall *call);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a rule's regex to what libhs looks for and what PCRE2 confirms, and the
+ * two databases. */
+#include "inspect/detector.h"
+
+#include <string.h>
+
+/* libhs in multi-line mode finds a superset, whatever stands beside a field. */
+#define HS_FLAGS (HS_FLAG_MULTILINE)
+
+static bool
+fail_rule(const DetectorRule *rule, GError **error, const char *what)
+{
+  g_set_error(error,
+              INSPECT_ERROR,
+              INSPECT_ERROR_ENGINE,
+              "%s: rule \"%s\": %s",
+              rule->origin ? rule->origin : "rule pack",
+              rule->id,
+              what);
+  return false;
+}
+
+/* Where the class that opens at `p` closes: one past its bracket. */
+static const char *
+skip_class(const char *p)
+{
+  p++;
+  if (*p == '^')
+    p++;
+  if (*p == ']')
+    p++;
+  while (*p != '\0' && *p != ']') {
+    if (*p == '\\' && p[1] != '\0')
+      p++;
+    else if (*p == '[' && p[1] == ':' && strstr(p, ":]") != NULL)
+      p = strstr(p, ":]") + 1;
+    p++;
+  }
+  return *p == ']' ? p + 1 : p;
+}
+
+typedef struct {
+  const char *secret; /* "(?<secret>" outside every group, or NULL */
+  bool alternation;   /* a "|" outside every group */
+  bool anchored;      /* \A, \z, \Z or \G: no stream has them */
+} Shape;
+
+static Shape
+shape_of(const char *regex)
+{
+  Shape shape = {0};
+  unsigned depth = 0;
+
+  for (const char *p = regex; *p != '\0';) {
+    if (*p == '\\' && p[1] != '\0') {
+      shape.anchored = shape.anchored || strchr("AzZG", p[1]) != NULL;
+      p += 2;
+      continue;
+    }
+    if (*p == '[') {
+      p = skip_class(p);
+      continue;
+    }
+    if (*p == '(') {
+      if (depth == 0 && shape.secret == NULL &&
+          (g_str_has_prefix(p, "(?<secret>") ||
+           g_str_has_prefix(p, "(?P<secret>")))
+        shape.secret = p;
+      depth++;
+    } else if (*p == ')' && depth > 0) {
+      depth--;
+    } else if (*p == '|' && depth == 0) {
+      shape.alternation = true;
+    }
+    p++;
+  }
+  return shape;
+}
+
+/* The length of leading option settings such as "(?i)". */
+static size_t
+leading_options(const char *regex)
+{
+  size_t len = 0;
+
+  while (regex[len] == '(' && regex[len + 1] == '?') {
+    const size_t letters = strspn(regex + len + 2, "imsx-");
+
+    if (letters == 0 || regex[len + 2 + letters] != ')')
+      break;
+    len += letters + 3;
+  }
+  return len;
+}
+
+static bool
+split_rule(CompiledRule *compiled, GError **error)
+{
+  const DetectorRule *rule = compiled->rule;
+  const Shape shape = shape_of(rule->regex);
+  const size_t options = leading_options(rule->regex);
+  g_autofree char *prefix = NULL;
+
+  if (shape.anchored)
+    return fail_rule(rule, error, "\\A, \\z, \\Z and \\G have no place here");
+  compiled->opened = rule->kind != DETECT_TOKEN;
+  if (!compiled->opened) {
+    compiled->expression = g_strdup(rule->regex);
+    compiled->confirm = g_strdup(rule->regex);
+    return true;
+  }
+  if (shape.secret == NULL || shape.alternation ||
+      shape.secret == rule->regex + options)
+    return fail_rule(rule,
+                     error,
+                     "a quoted or block rule is an opener, then the group "
+                     "\"secret\" outside other groups and alternatives");
+  compiled->expression =
+      g_strndup(rule->regex, (gsize)(shape.secret - rule->regex));
+  prefix = g_strndup(rule->regex, options);
+  compiled->confirm = g_strconcat(prefix, shape.secret, NULL);
+  return true;
+}
+
+bool
+compiled_rules_init(CompiledRules *rules, const RulePack *pack, GError **error)
+{
+  unsigned n;
+  const DetectorRule *const *all = rule_pack_rules(pack, &n);
+
+  rules->rules = g_new0(CompiledRule, MAX(n, 1));
+  rules->n = 0;
+  for (unsigned i = 0; i < n; i++) {
+    if (!all[i]->enabled)
+      continue;
+    rules->rules[rules->n].rule = all[i];
+    if (!split_rule(&rules->rules[rules->n++], error))
+      return false;
+  }
+  return true;
+}
+
+void
+compiled_rules_clear(CompiledRules *rules)
+{
+  for (unsigned i = 0; i < rules->n; i++) {
+    g_free(rules->rules[i].expression);
+    g_free(rules->rules[i].confirm);
+    confirm_free(rules->rules[i].code);
+  }
+  g_free(rules->rules);
+  *rules = (CompiledRules){0};
+}
+
+/* Asks libhs about an expression; look-arounds and back references need
+ * prefilter mode, in which it finds a superset. */
+static bool
+expression_info(const DetectorRule *rule,
+                const char *expression,
+                unsigned *flags,
+                unsigned *min,
+                unsigned *max,
+                GError **error)
+{
+  hs_expr_info_t *info = NULL;
+  hs_compile_error_t *cause = NULL;
+
+  *flags = HS_FLAGS;
+  if (hs_expression_info(expression, *flags, &info, &cause) != HS_SUCCESS) {
+    hs_free_compile_error(cause);
+    cause = NULL;
+    *flags |= HS_FLAG_PREFILTER;
+    if (hs_expression_info(expression, *flags, &info, &cause) != HS_SUCCESS) {
+      fail_rule(rule, error, cause->message);
+      hs_free_compile_error(cause);
+      return false;
+    }
+  }
+  *min = info->min_width;
+  *max = info->max_width;
+  free(info);
+  return true;
+}
+
+static bool
+measure_rule(CompiledRule *compiled, GError **error)
+{
+  const DetectorRule *rule = compiled->rule;
+  unsigned min, max;
+
+  if (!expression_info(
+          rule, compiled->expression, &compiled->flags, &min, &max, error))
+    return false;
+  if (min == 0)
+    return fail_rule(rule, error, "matches the empty text");
+  if (max > (compiled->opened ? CONTEXT_MAX : TOKEN_WIDTH_MAX))
+    return fail_rule(rule,
+                     error,
+                     compiled->opened ? "the opener may be longer than 1 KiB"
+                                      : "may match more than 8 KiB");
+  if (compiled->opened)
+    max = VALUE_WIDTH_MAX;
+  compiled->min_width = min;
+  compiled->max_width = max;
+  return true;
+}
+
+static bool
+compile_database(const CompiledRules *rules,
+                 unsigned mode,
+                 hs_database_t **out,
+                 GError **error)
+{
+  g_autofree const char **expressions = g_new(const char *, rules->n);
+  g_autofree unsigned *flags = g_new(unsigned, rules->n);
+  g_autofree unsigned *ids = g_new(unsigned, rules->n);
+  hs_compile_error_t *cause = NULL;
+
+  for (unsigned i = 0; i < rules->n; i++) {
+    expressions[i] = rules->rules[i].expression;
+    flags[i] = rules->rules[i].flags;
+    ids[i] = i;
+  }
+  if (hs_compile_multi(
+          expressions, flags, ids, rules->n, mode, NULL, out, &cause) ==
+      HS_SUCCESS)
+    return true;
+  if (cause->expression >= 0 && (unsigned)cause->expression < rules->n)
+    fail_rule(rules->rules[cause->expression].rule, error, cause->message);
+  else
+    g_set_error(error,
+                INSPECT_ERROR,
+                INSPECT_ERROR_ENGINE,
+                "the rules do not compile: %s",
+                cause->message);
+  hs_free_compile_error(cause);
+  return false;
+}
+
+bool
+compiled_rules_build(CompiledRules *rules,
+                     hs_database_t **block,
+                     hs_database_t **stream,
+                     GError **error)
+{
+  for (unsigned i = 0; i < rules->n; i++)
+    if (!measure_rule(&rules->rules[i], error) ||
+        !confirm_compile(&rules->rules[i], error))
+      return false;
+  if (rules->n == 0)
+    return true;
+  if (!compile_database(rules, HS_MODE_BLOCK, block, error))
+    return false;
+  return compile_database(rules, HS_MODE_STREAM, stream, error);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The detector: a rule pack compiled once, or loaded from the cache, and the
+ * working memory that a thread scans with. */
+#include "inspect/detector.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+/* Steps of one confirmation: some 20 ms in the interpreter at worst. */
+#define MATCH_LIMIT 400000
+#define DEPTH_LIMIT 10000
+/* KiB of heap of one confirmation in the interpreter. */
+#define HEAP_LIMIT 4096
+#define JIT_STACK_MIN ((size_t)32 * 1024)
+#define JIT_STACK_MAX ((size_t)512 * 1024)
+
+G_DEFINE_QUARK(inspect - error - quark, inspect_error)
+
+static bool
+load_or_build(Detector *detector, const char *cache_dir, GError **error)
+{
+  uint8_t key[32];
+
+  if (cache_dir != NULL) {
+    cache_key(&detector->rules, key);
+    if (cache_load(cache_dir,
+                   key,
+                   &detector->rules,
+                   &detector->block,
+                   &detector->stream))
+      return true;
+  }
+  if (!compiled_rules_build(
+          &detector->rules, &detector->block, &detector->stream, error))
+    return false;
+  if (cache_dir != NULL)
+    cache_store(
+        cache_dir, key, &detector->rules, detector->block, detector->stream);
+  return true;
+}
+
+static bool
+allocate_prototype(Detector *detector, GError **error)
+{
+  if (detector->rules.n == 0 ||
+      (hs_alloc_scratch(detector->block, &detector->prototype) == HS_SUCCESS &&
+       hs_alloc_scratch(detector->stream, &detector->prototype) == HS_SUCCESS))
+    return true;
+  g_set_error_literal(error,
+                      INSPECT_ERROR,
+                      INSPECT_ERROR_ENGINE,
+                      "the detector's database does not fit this machine");
+  return false;
+}
+
+Detector *
+detector_new(RulePack *pack, const char *cache_dir, GError **error)
+{
+  g_autoptr(Detector) detector = g_new0(Detector, 1);
+
+  detector->refs = 1;
+  detector->pack = rule_pack_ref(pack);
+  if (!compiled_rules_init(&detector->rules, pack, error) ||
+      !load_or_build(detector, cache_dir, error) ||
+      !allocate_prototype(detector, error))
+    return NULL;
+  for (unsigned i = 0; i < detector->rules.n; i++)
+    if (!detector->rules.rules[i].opened)
+      detector->token_width =
+          MAX(detector->token_width, detector->rules.rules[i].max_width);
+  return g_steal_pointer(&detector);
+}
+
+Detector *
+detector_ref(Detector *detector)
+{
+  g_atomic_int_inc(&detector->refs);
+  return detector;
+}
+
+void
+detector_unref(Detector *detector)
+{
+  if (detector == NULL || !g_atomic_int_dec_and_test(&detector->refs))
+    return;
+  hs_free_scratch(detector->prototype);
+  hs_free_database(detector->block);
+  hs_free_database(detector->stream);
+  compiled_rules_clear(&detector->rules);
+  rule_pack_unref(detector->pack);
+  g_free(detector);
+}
+
+RulePack *
+detector_pack(const Detector *detector)
+{
+  return detector->pack;
+}
+
+DetectorScratch *
+detector_scratch_new(Detector *detector, GError **error)
+{
+  g_autoptr(DetectorScratch) scratch = g_new0(DetectorScratch, 1);
+
+  scratch->detector = detector_ref(detector);
+  if (detector->prototype != NULL &&
+      hs_clone_scratch(detector->prototype, &scratch->hs) != HS_SUCCESS) {
+    g_set_error_literal(error,
+                        INSPECT_ERROR,
+                        INSPECT_ERROR_ENGINE,
+                        "no memory for the detector");
+    return NULL;
+  }
+  /* Two pairs: the whole match and the group "secret" are all we ask. */
+  scratch->data = pcre2_match_data_create(16, NULL);
+  scratch->context = pcre2_match_context_create(NULL);
+  scratch->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
+  if (scratch->data == NULL || scratch->context == NULL) {
+    g_set_error_literal(error,
+                        INSPECT_ERROR,
+                        INSPECT_ERROR_ENGINE,
+                        "no memory for the detector");
+    return NULL;
+  }
+  pcre2_set_match_limit(scratch->context, MATCH_LIMIT);
+  pcre2_set_depth_limit(scratch->context, DEPTH_LIMIT);
+  pcre2_set_heap_limit(scratch->context, HEAP_LIMIT);
+  if (scratch->stack != NULL)
+    pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
+  scratch->candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
+  scratch->slots = g_new0(unsigned, MAX(detector->rules.n, 1));
+  scratch->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
+  scratch->text = g_string_new(NULL);
+  return g_steal_pointer(&scratch);
+}
+
+void
+detector_scratch_free(DetectorScratch *scratch)
+{
+  if (scratch == NULL)
+    return;
+  hs_free_scratch(scratch->hs);
+  pcre2_match_data_free(scratch->data);
+  pcre2_match_context_free(scratch->context);
+  pcre2_jit_stack_free(scratch->stack);
+  g_clear_pointer(&scratch->candidates, g_array_unref);
+  g_free(scratch->slots);
+  g_free(scratch->last);
+  if (scratch->text != NULL) {
+    secret_wipe(scratch->text->str, scratch->text->allocated_len);
+    g_string_free(scratch->text, TRUE);
+  }
+  detector_unref(scratch->detector);
+  g_free(scratch);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What detector, confirmation and stream masker share: compiled rules, views
+ * of a text, candidates. Private to the room. */
+#ifndef HOOP_INSPECT_DETECTOR_H
+#define HOOP_INSPECT_DETECTOR_H
+
+#include "inspect/inspect.h"
+
+#include <hs/hs.h>
+
+/* Widest match of a token rule: what a stream must hold of a long run. A JWT
+ * that a header can carry fits. */
+#define TOKEN_WIDTH_MAX 8192
+/* Widest value after an opener (quoted and block rules): an RSA key of 16384
+ * bits in PEM fits. */
+#define VALUE_WIDTH_MAX 16384
+/* How far before a run of text a token's context (its keyword) may begin. */
+#define CONTEXT_MAX 1024
+/* Bytes before a window that a look-behind or \b may read. */
+#define LOOK_BEHIND 16
+/* A rule's keyword must stand at most so far before its match. */
+#define KEYWORD_NEAR 256
+/* What must be kept before the place where a window may begin. */
+#define WINDOW_MARGIN (KEYWORD_NEAR + LOOK_BEHIND)
+
+/* A rule as the engine uses it. Token rules: libhs looks for the whole regex,
+ * PCRE2 confirms it on a window before each end. Quoted and block rules begin
+ * with an opener: libhs looks for what stands before the group "secret" only,
+ * PCRE2 matches the rest at the opener's end, partially while text may
+ * follow. */
+typedef struct {
+  const DetectorRule *rule;
+  bool opened;
+  char *expression;              /* for libhs */
+  char *confirm;                 /* for PCRE2 */
+  unsigned flags;                /* for libhs */
+  unsigned min_width, max_width; /* bytes; opened: of what follows */
+  struct confirm *code;          /* compiled on first use; atomic */
+} CompiledRule;
+
+typedef struct {
+  CompiledRule *rules; /* the enabled ones; libhs ids index them */
+  unsigned n;
+} CompiledRules;
+
+/* compile.c: splits the rules; widths and flags are not known yet. */
+bool compiled_rules_init(CompiledRules *rules,
+                         const RulePack *pack,
+                         GError **error);
+void compiled_rules_clear(CompiledRules *rules);
+/* Fills flags and widths, compiles both databases and every confirmation, so
+ * that a rule that is wrong is named now. */
+bool compiled_rules_build(CompiledRules *rules,
+                          hs_database_t **block,
+                          hs_database_t **stream,
+                          GError **error);
+
+/* cache.c: SHA-256 over all that decides what is compiled. */
+void cache_key(const CompiledRules *rules, uint8_t key[32]);
+/* Loads databases, flags and widths; false when there is nothing valid under
+ * this key (the reason does not matter: it is compiled then). */
+bool cache_load(const char *dir,
+                const uint8_t key[32],
+                CompiledRules *rules,
+                hs_database_t **block,
+                hs_database_t **stream);
+/* Best effort: a cache that cannot be written costs time only. */
+void cache_store(const char *dir,
+                 const uint8_t key[32],
+                 const CompiledRules *rules,
+                 const hs_database_t *block,
+                 const hs_database_t *stream);
+
+struct detector {
+  int refs; /* atomic */
+  RulePack *pack;
+  CompiledRules rules;
+  hs_database_t *block, *stream; /* NULL when no rule is enabled */
+  hs_scratch_t *prototype;
+  size_t token_width; /* widest token rule */
+};
+
+/* ---- Texts ------------------------------------------------------------- */
+
+/* The part of a text that is at hand: bytes[0] is at position `start`. */
+typedef struct {
+  const char *bytes;
+  size_t start, end;
+  bool final; /* the text ends at `end` */
+} TextView;
+
+static inline char
+view_at(const TextView *view, size_t pos)
+{
+  return view->bytes[pos - view->start];
+}
+
+/* runs.c: a run is text that a token cannot reach over. It ends at white
+ * space, NUL and characters outside ASCII, but not at the single spaces inside
+ * numbers in groups (cards, IBANs), nor at characters that are invisible or
+ * only wide forms of ASCII.
+ *
+ * Does the byte at pos end one? -1: what follows the view decides. */
+int run_breaks(const TextView *view, size_t pos);
+/* The first breaker at or after pos; view->end when there is none before it or
+ * what follows decides (*open). Looks no further than `limit`. */
+size_t run_end(const TextView *view, size_t pos, size_t limit, bool *open);
+/* Where the run that ends at `pos` begins; looks back no further than floor. */
+size_t run_start(const TextView *view, size_t pos, size_t floor);
+
+/* ---- Candidates -------------------------------------------------------- */
+
+/* Ends that libhs reported for one rule inside one run; or one opener. */
+typedef struct {
+  unsigned rule;
+  unsigned field;
+  size_t first, last; /* first and last end */
+  size_t limit;       /* where the window ends, when !open */
+  bool open;          /* the run may go on behind the view */
+} Candidate;
+
+/* Takes an end for a rule: true when it belongs to `candidate` (that rule's
+ * newest in this text, or NULL), else *fresh is a new candidate. */
+bool candidate_take(const CompiledRule *compiled,
+                    const TextView *view,
+                    size_t end,
+                    Candidate *candidate,
+                    Candidate *fresh);
+/* Looks where an open candidate's window ends by now. */
+void candidate_update(const CompiledRule *compiled,
+                      const TextView *view,
+                      Candidate *candidate);
+/* Where its window begins at the earliest. */
+size_t candidate_floor(const CompiledRule *compiled,
+                       const TextView *view,
+                       const Candidate *candidate);
+
+/* The last finding of one rule in one text. */
+typedef struct {
+  size_t start, end;
+  unsigned generation; /* of the text that it belongs to */
+} LastFinding;
+
+typedef enum {
+  CONFIRM_DONE,    /* decided; findings appended, if any */
+  CONFIRM_PENDING, /* more text may change the outcome */
+  CONFIRM_FAILED   /* a limit was met, or the engine failed */
+} ConfirmResult;
+
+struct detector_scratch {
+  Detector *detector;
+  hs_scratch_t *hs;
+  struct pcre2_real_match_data_8 *data;
+  struct pcre2_real_match_context_8 *context;
+  struct pcre2_real_jit_stack_8 *stack;
+  GArray *candidates; /* Candidate */
+  unsigned *slots;    /* by rule: index + 1 of its newest candidate */
+  LastFinding *last;  /* by rule */
+  unsigned generation;
+  GString *text; /* for texts that are joined before the scan */
+};
+
+/* confirm.c: decides a candidate. Appends Finding (with the candidate's field)
+ * in order; `last` has one entry per rule, `generation` names the text. */
+ConfirmResult confirm_candidate(DetectorScratch *scratch,
+                                const TextView *view,
+                                Candidate *candidate,
+                                LastFinding *last,
+                                unsigned generation,
+                                GArray *findings,
+                                GError **error);
+/* Compiles a rule's confirmation now, to find what is wrong with it. */
+bool confirm_compile(CompiledRule *rule, GError **error);
+void confirm_free(struct confirm *confirm);
+
+/* validate.c: what a regex cannot say. False: harmless or not of that kind.
+ * *len may become less where the check knows that the secret is shorter. */
+bool validate_secret(const DetectorRule *rule,
+                     const char *secret,
+                     size_t *len,
+                     double *confidence);
+double shannon_entropy(const char *text, size_t len);
+
+/* scan.c: the same as detector_scan() for texts that stand one behind the
+ * other: field i is text[starts[i] .. starts[i] + lens[i]), and a newline and
+ * any byte stand between two of them. Findings get field i. */
+bool scan_fields(DetectorScratch *scratch,
+                 const char *text,
+                 size_t len,
+                 const size_t *starts,
+                 const size_t *lens,
+                 unsigned n,
+                 size_t max_findings,
+                 GArray *findings,
+                 GError **error);
+/* Orders by field, start, longer first; drops exact doubles. */
+void findings_sort(GArray *findings);
+
+#endif

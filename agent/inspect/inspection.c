@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole bodies: read by content type and API, every text scanned in one pass,
+ * texts that are JSON themselves decoded again. */
+#include "inspect/roles.h"
+#include "inspect/spans.h"
+
+#include <string.h>
+
+const InspectLimits inspect_default_limits = {
+    .max_fields = 500000,   /* a 32 MiB body of short strings has more */
+    .max_findings = 100000, /* nobody reads more than these */
+    .max_depth = 3,         /* JSON in JSON in JSON, as tool results have */
+};
+
+typedef enum { TYPE_JSON, TYPE_LINES, TYPE_FORM, TYPE_TEXT, TYPE_OTHER } Type;
+
+static bool
+type_is(const char *type, size_t len, const char *name)
+{
+  return strlen(name) == len && g_ascii_strncasecmp(type, name, len) == 0;
+}
+
+static bool
+type_ends(const char *type, size_t len, const char *end)
+{
+  const size_t n = strlen(end);
+
+  return len >= n && g_ascii_strncasecmp(type + len - n, end, n) == 0;
+}
+
+static Type
+read_type(const char *type, size_t len)
+{
+  static const char *const lines[] = {"application/x-ndjson",
+                                      "application/x-json-stream",
+                                      "application/jsonl",
+                                      "application/json-seq"};
+  static const char *const texts[] = {"application/xml",
+                                      "application/javascript",
+                                      "application/graphql",
+                                      "application/yaml",
+                                      "application/x-yaml"};
+
+  if (type_is(type, len, "application/json") ||
+      type_is(type, len, "text/json") || type_ends(type, len, "+json"))
+    return TYPE_JSON;
+  for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++)
+    if (type_is(type, len, lines[i]))
+      return TYPE_LINES;
+  if (type_is(type, len, "application/x-www-form-urlencoded"))
+    return TYPE_FORM;
+  if (type_is(type, len, "text/event-stream"))
+    return TYPE_OTHER;
+  if (len > 5 && g_ascii_strncasecmp(type, "text/", 5) == 0)
+    return TYPE_TEXT;
+  for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
+    if (type_is(type, len, texts[i]))
+      return TYPE_TEXT;
+  return TYPE_OTHER;
+}
+
+/* The charset parameter, if any, is UTF-8 or a subset. RFC 9110, 8.3.2. */
+static bool
+charset_is_utf8(const char *parameters)
+{
+  g_autofree char *lower = g_ascii_strdown(parameters, -1);
+  const char *at = strstr(lower, "charset=");
+  size_t len;
+
+  if (at == NULL)
+    return true;
+  at += strlen("charset=");
+  if (*at == '"')
+    at++;
+  len = strcspn(at, "\"; \t");
+  return type_is(at, len, "utf-8") || type_is(at, len, "utf8") ||
+         type_is(at, len, "us-ascii");
+}
+
+/* Without a type: known APIs speak JSON, others are looked at. */
+static Type
+guess_type(const Inspection *inspection, const char *text, size_t len)
+{
+  size_t i = 0;
+
+  if (inspection->api != API_OTHER && inspection->api != API_TELEMETRY)
+    return TYPE_JSON;
+  while (i < len && g_ascii_isspace(text[i]))
+    i++;
+  return i < len && (text[i] == '{' || text[i] == '[') ? TYPE_JSON : TYPE_TEXT;
+}
+
+static bool
+fail(GError **error, InspectErrorCode code, const char *what)
+{
+  g_set_error_literal(error, INSPECT_ERROR, (gint)code, what);
+  return false;
+}
+
+bool
+body_is_interpreted(const Inspection *inspection)
+{
+  return api_is_generation(inspection->api) ||
+         inspection->api == API_EMBEDDINGS || inspection->api == API_MCP;
+}
+
+bool
+inspection_add(Inspection *inspection,
+               const FieldPlace *place,
+               size_t len,
+               const char *path,
+               size_t path_len,
+               bool is_key,
+               GError **error)
+{
+  InspectField field = {.len = len, .is_key = is_key};
+
+  if (inspection->fields->len >= inspection->limits.max_fields)
+    return fail(
+        error, INSPECT_ERROR_LIMIT, "the body has more texts than max-fields");
+  field.path =
+      g_string_chunk_insert_len(inspection->paths, path, (gssize)path_len);
+  g_array_append_val(inspection->fields, field);
+  g_array_append_val(inspection->places, *place);
+  return true;
+}
+
+/* One JSON text a line (a record separator may lead, RFC 7464). */
+static bool
+read_lines(Inspection *inspection, const char *text, size_t len, GError **error)
+{
+  size_t start = 0;
+
+  while (start < len) {
+    const char *newline = memchr(text + start, '\n', len - start);
+    const size_t end = newline != NULL ? (size_t)(newline - text) : len;
+    const guint first = inspection->places->len;
+    size_t from = start;
+
+    while (from < end && (g_ascii_isspace(text[from]) || text[from] == '\x1e'))
+      from++;
+    if (from < end &&
+        !json_fields_read(inspection, NO_FIELD, text + from, end - from, error))
+      return false;
+    for (guint i = first; i < inspection->places->len; i++) {
+      FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
+
+      place->start += from;
+      place->end += from;
+    }
+    start = end + 1;
+  }
+  return true;
+}
+
+static bool
+read_text(Inspection *inspection, const char *text, size_t len, GError **error)
+{
+  FieldPlace place = {.parent = NO_FIELD,
+                      .end = len,
+                      .encoding = ENCODED_NOT,
+                      .verbatim = true};
+  char *out;
+
+  if (!g_utf8_validate_len(text, len, NULL) && memchr(text, '\0', len) == NULL)
+    return fail(error, INSPECT_ERROR_UNREADABLE, "the text is not UTF-8");
+  out = arena_open(&inspection->arena, len);
+  memcpy(out, text, len);
+  place.text = arena_close(&inspection->arena, len);
+  return inspection_add(inspection, &place, len, "", 0, false, error);
+}
+
+static bool
+read_body(Inspection *inspection, const char *content_type, GError **error)
+{
+  gsize len;
+  const char *text = g_bytes_get_data(inspection->body, &len);
+  Type type;
+
+  if (len == 0)
+    return true;
+  if (content_type == NULL || *content_type == '\0') {
+    type = guess_type(inspection, text, len);
+  } else {
+    type = read_type(content_type, strcspn(content_type, "; \t"));
+    if (!charset_is_utf8(content_type))
+      type = TYPE_OTHER;
+    /* An API that expects JSON may read it whatever the type says. */
+    if (type == TYPE_TEXT && inspection->direction == DIRECTION_REQUEST &&
+        body_is_interpreted(inspection))
+      type = TYPE_JSON;
+  }
+  switch (type) {
+  case TYPE_JSON:
+    return json_fields_read(inspection, NO_FIELD, text, len, error);
+  case TYPE_LINES:
+    return read_lines(inspection, text, len, error);
+  case TYPE_FORM:
+    return form_fields_read(inspection, text, len, error);
+  case TYPE_TEXT:
+    return read_text(inspection, text, len, error);
+  case TYPE_OTHER:
+    break;
+  }
+  return fail(error,
+              INSPECT_ERROR_TYPE,
+              "a content type or character set that is not inspected");
+}
+
+static bool
+looks_like_json(const char *text, size_t len)
+{
+  while (len > 0 && g_ascii_isspace(text[0])) {
+    text++;
+    len--;
+  }
+  while (len > 0 && g_ascii_isspace(text[len - 1]))
+    len--;
+  return len >= 2 && ((text[0] == '{' && text[len - 1] == '}') ||
+                      (text[0] == '[' && text[len - 1] == ']'));
+}
+
+/* Texts that are JSON give fields of their own; fields that this adds are
+ * looked at in turn. What only looks like JSON stays text. */
+static bool
+read_nested(Inspection *inspection, GError **error)
+{
+  for (guint i = 0; i < inspection->fields->len; i++) {
+    const InspectField *field =
+        &g_array_index(inspection->fields, InspectField, i);
+    const FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
+    g_autoptr(GError) cause = NULL;
+
+    if (place->depth >= inspection->limits.max_depth || field->is_key ||
+        !looks_like_json(inspection->arena.bytes + place->text, field->len))
+      continue;
+    if (!json_fields_read(inspection, i, NULL, field->len, &cause) &&
+        g_error_matches(cause, INSPECT_ERROR, INSPECT_ERROR_LIMIT)) {
+      g_propagate_error(error, g_steal_pointer(&cause));
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Texts do not move any more: pointers and roles. */
+static void
+settle_fields(Inspection *inspection)
+{
+  for (guint i = 0; i < inspection->fields->len; i++) {
+    InspectField *field = &g_array_index(inspection->fields, InspectField, i);
+    const FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
+
+    field->text = inspection->arena.bytes + place->text;
+    field->key = place->key != 0 ? inspection->arena.bytes + place->key : "";
+    field->role = field->is_key ? FIELD_OTHER : role_of(inspection, place);
+  }
+}
+
+/* While libhs reads, newlines stand between texts; then each gets its NUL. */
+static void
+terminate_texts(Inspection *inspection)
+{
+  for (guint i = 0; i < inspection->fields->len; i++) {
+    const InspectField *field =
+        &g_array_index(inspection->fields, InspectField, i);
+    const FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
+
+    field->text[field->len] = '\0';
+    if (place->key != 0)
+      inspection->arena.bytes[place->key + place->key_len] = '\0';
+  }
+}
+
+static bool
+scan_body(DetectorScratch *scratch, Inspection *inspection, GError **error)
+{
+  const guint n = inspection->fields->len;
+  g_autofree size_t *starts = g_new(size_t, MAX(n, 1));
+  g_autofree size_t *lens = g_new(size_t, MAX(n, 1));
+
+  for (guint i = 0; i < n; i++) {
+    starts[i] = g_array_index(inspection->places, FieldPlace, i).text;
+    lens[i] = g_array_index(inspection->fields, InspectField, i).len;
+  }
+  if (!scan_fields(scratch,
+                   inspection->arena.bytes,
+                   inspection->arena.len,
+                   starts,
+                   lens,
+                   n,
+                   inspection->limits.max_findings,
+                   inspection->findings,
+                   error))
+    return false;
+  findings_sort(inspection->findings);
+  findings_drop_outer(inspection);
+  return true;
+}
+
+Inspection *
+inspection_new(DetectorScratch *scratch,
+               Api api,
+               Direction direction,
+               const char *content_type,
+               GBytes *body,
+               const InspectLimits *limits,
+               GError **error)
+{
+  g_autoptr(Inspection) inspection = g_new0(Inspection, 1);
+  const BodyNode none = {0};
+
+  inspection->api = api;
+  inspection->direction = direction;
+  inspection->body = g_bytes_ref(body);
+  inspection->limits = limits != NULL ? *limits : inspect_default_limits;
+  inspection->fields = g_array_new(FALSE, FALSE, sizeof(InspectField));
+  inspection->places = g_array_new(FALSE, FALSE, sizeof(FieldPlace));
+  inspection->nodes = g_array_new(FALSE, FALSE, sizeof(BodyNode));
+  inspection->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  inspection->calls = g_array_new(FALSE, TRUE, sizeof(ToolCall));
+  inspection->paths = g_string_chunk_new(4096);
+  inspection->scratch = g_string_new(NULL);
+  inspection->input_tokens = -1;
+  inspection->output_tokens = -1;
+  g_array_append_val(inspection->nodes, none);
+  arena_reserve(&inspection->arena, 0);
+  if (!read_body(inspection, content_type, error) ||
+      !read_nested(inspection, error))
+    return NULL;
+  settle_fields(inspection);
+  if (scratch != NULL && !scan_body(scratch, inspection, error))
+    return NULL;
+  terminate_texts(inspection);
+  if (direction == DIRECTION_RESPONSE && !calls_read(inspection, error))
+    return NULL;
+  return g_steal_pointer(&inspection);
+}
+
+void
+inspection_free(Inspection *inspection)
+{
+  if (inspection == NULL)
+    return;
+  for (guint i = 0; i < inspection->calls->len; i++)
+    tool_call_clear(&g_array_index(inspection->calls, ToolCall, i));
+  g_array_unref(inspection->calls);
+  g_array_unref(inspection->fields);
+  g_array_unref(inspection->places);
+  g_array_unref(inspection->nodes);
+  g_array_unref(inspection->findings);
+  g_string_chunk_free(inspection->paths);
+  secret_wipe(inspection->scratch->str, inspection->scratch->allocated_len);
+  g_string_free(inspection->scratch, TRUE);
+  arena_clear(&inspection->arena);
+  g_bytes_unref(inspection->body);
+  g_free(inspection->model);
+  g_free(inspection->conversation);
+  g_free(inspection);
+}
+
+Api
+inspection_api(const Inspection *inspection)
+{
+  return inspection->api;
+}
+
+Direction
+inspection_direction(const Inspection *inspection)
+{
+  return inspection->direction;
+}
+
+size_t
+inspection_size(const Inspection *inspection)
+{
+  return g_bytes_get_size(inspection->body);
+}
+
+const InspectField *
+inspection_fields(const Inspection *inspection, unsigned *n)
+{
+  *n = inspection->fields->len;
+  return (const InspectField *)(void *)inspection->fields->data;
+}
+
+const Finding *
+inspection_findings(const Inspection *inspection, unsigned *n)
+{
+  *n = inspection->findings->len;
+  return (const Finding *)(void *)inspection->findings->data;
+}
+
+const ToolCall *
+inspection_tool_calls(const Inspection *inspection, unsigned *n)
+{
+  *n = inspection->calls->len;
+  return (const ToolCall *)(void *)inspection->calls->data;
+}
+
+const char *
+inspection_model(const Inspection *inspection)
+{
+  return inspection->model;
+}
+
+bool
+inspection_wants_stream(const Inspection *inspection)
+{
+  return inspection->stream;
+}
+
+const char *
+inspection_conversation(const Inspection *inspection)
+{
+  return inspection->conversation;
+}
+
+void
+inspection_usage(const Inspection *inspection, int64_t *input, int64_t *output)
+{
+  *input = inspection->input_tokens;
+  *output = inspection->output_tokens;
+}

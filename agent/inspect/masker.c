@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Masks: deterministic tags per user key, and the bounded map in memory that
+ * leads from a mask back to its value. */
+#include "inspect/inspect.h"
+
+#include "kit/digest.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* 12 characters of base32 are 60 bits. */
+#define TAG_MIN 12
+#define TAG_STEP 4
+#define TAG_MAX 48
+/* The map's bounds; beyond either the entry that was used least recently is
+ * forgotten: its mask is not restored any more. */
+#define MAX_ENTRIES 4096
+#define MAX_VALUE_BYTES ((size_t)8 * 1024 * 1024)
+/* Conversations that one mask may be restored in; the oldest is forgotten. */
+#define MAX_SCOPES 32
+#define SCOPE_LEN 16
+
+typedef struct {
+  char *mask;
+  char *value;
+  size_t len;
+  uint8_t scopes[MAX_SCOPES][SCOPE_LEN]; /* digests, newest last */
+  unsigned n_scopes;
+  GList link; /* in order of use */
+} Entry;
+
+struct masker {
+  Secret *mask_key;
+  Secret *fingerprint_key;
+  pthread_mutex_t lock;
+  GHashTable *entries; /* mask → Entry */
+  GQueue order;        /* of use, least recent first */
+  size_t bytes;        /* of values */
+};
+
+static void
+entry_free(gpointer data)
+{
+  Entry *entry = data;
+
+  secret_wipe(entry->value, entry->len);
+  g_free(entry->value);
+  g_free(entry->mask);
+  g_free(entry);
+}
+
+Masker *
+masker_new(Secret *mask_key, Secret *fingerprint_key)
+{
+  Masker *masker = g_new0(Masker, 1);
+
+  masker->mask_key = secret_ref(mask_key);
+  masker->fingerprint_key = secret_ref(fingerprint_key);
+  pthread_mutex_init(&masker->lock, NULL);
+  masker->entries =
+      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_free);
+  g_queue_init(&masker->order);
+  return masker;
+}
+
+void
+masker_free(Masker *masker)
+{
+  if (masker == NULL)
+    return;
+  g_hash_table_destroy(masker->entries);
+  pthread_mutex_destroy(&masker->lock);
+  secret_unref(masker->mask_key);
+  secret_unref(masker->fingerprint_key);
+  g_free(masker);
+}
+
+static void
+forget(Masker *masker, Entry *entry)
+{
+  masker->bytes -= entry->len;
+  g_queue_unlink(&masker->order, &entry->link);
+  g_hash_table_remove(masker->entries, entry->mask);
+}
+
+static void
+touch(Masker *masker, Entry *entry)
+{
+  g_queue_unlink(&masker->order, &entry->link);
+  g_queue_push_tail_link(&masker->order, &entry->link);
+}
+
+static void
+scope_digest(const Masker *masker, const char *scope, uint8_t out[SCOPE_LEN])
+{
+  uint8_t digest[SHA256_LEN];
+
+  hmac_sha256(secret_bytes(masker->mask_key),
+              secret_len(masker->mask_key),
+              scope,
+              strlen(scope),
+              digest);
+  memcpy(out, digest, SCOPE_LEN);
+}
+
+static bool
+has_scope(const Entry *entry, const uint8_t scope[SCOPE_LEN])
+{
+  for (unsigned i = entry->n_scopes; i-- > 0;)
+    if (memcmp(entry->scopes[i], scope, SCOPE_LEN) == 0)
+      return true;
+  return false;
+}
+
+static void
+add_scope(Entry *entry, const uint8_t scope[SCOPE_LEN])
+{
+  if (has_scope(entry, scope))
+    return;
+  if (entry->n_scopes == MAX_SCOPES) {
+    memmove(entry->scopes[0],
+            entry->scopes[1],
+            (size_t)(MAX_SCOPES - 1) * SCOPE_LEN);
+    entry->n_scopes--;
+  }
+  memcpy(entry->scopes[entry->n_scopes++], scope, SCOPE_LEN);
+}
+
+static Entry *
+remember(Masker *masker, const char *mask, const char *value, size_t len)
+{
+  Entry *entry = g_new0(Entry, 1);
+
+  entry->mask = g_strdup(mask);
+  entry->value = g_malloc(len + 1);
+  memcpy(entry->value, value, len);
+  entry->value[len] = '\0';
+  entry->len = len;
+  entry->link.data = entry;
+  g_hash_table_insert(masker->entries, entry->mask, entry);
+  g_queue_push_tail_link(&masker->order, &entry->link);
+  masker->bytes += len;
+  while (
+      masker->order.head->data != entry &&
+      (masker->order.length > MAX_ENTRIES || masker->bytes > MAX_VALUE_BYTES))
+    forget(masker, masker->order.head->data);
+  return entry;
+}
+
+/* HMAC-SHA-256 over the rule and the value: what a tag is cut from. */
+static void
+tag_of(const Masker *masker,
+       const char *rule_id,
+       const char *value,
+       size_t len,
+       char tag[TAG_MAX + 1])
+{
+  const size_t id_len = strlen(rule_id) + 1;
+  uint8_t digest[SHA256_LEN];
+  g_autofree char *joined = g_malloc(id_len + len);
+
+  memcpy(joined, rule_id, id_len);
+  if (len > 0)
+    memcpy(joined + id_len, value, len);
+  hmac_sha256(secret_bytes(masker->mask_key),
+              secret_len(masker->mask_key),
+              joined,
+              id_len + len,
+              digest);
+  secret_wipe(joined, id_len + len);
+  base32_encode(digest, sizeof(digest), tag, TAG_MAX);
+}
+
+void
+masker_mask(Masker *masker,
+            const char *scope,
+            const char *rule_id,
+            const char *value,
+            size_t len,
+            GString *out)
+{
+  char tag[TAG_MAX + 1];
+  uint8_t digest[SCOPE_LEN];
+  g_autofree char *mask = NULL;
+  Entry *entry = NULL;
+  int size = TAG_MIN;
+
+  tag_of(masker, rule_id, value, len, tag);
+  if (scope != NULL)
+    scope_digest(masker, scope, digest);
+  pthread_mutex_lock(&masker->lock);
+  for (;; size += TAG_STEP) {
+    g_free(mask);
+    mask = g_strdup_printf("[%s:%.*s]", rule_id, size, tag);
+    entry = g_hash_table_lookup(masker->entries, mask);
+    if (entry == NULL || size + TAG_STEP > TAG_MAX ||
+        (entry->len == len && memcmp(entry->value, value, len) == 0))
+      break;
+  }
+  if (entry == NULL)
+    entry = remember(masker, mask, value, len);
+  else
+    touch(masker, entry);
+  if (scope != NULL)
+    add_scope(entry, digest);
+  pthread_mutex_unlock(&masker->lock);
+  g_string_append(out, mask);
+}
+
+void
+masker_fingerprint(const Masker *masker,
+                   const char *value,
+                   size_t len,
+                   char out[FINGERPRINT_SIZE])
+{
+  uint8_t digest[SHA256_LEN];
+
+  hmac_sha256(secret_bytes(masker->fingerprint_key),
+              secret_len(masker->fingerprint_key),
+              value,
+              len,
+              digest);
+  hex_encode(digest, (FINGERPRINT_SIZE - 1) / 2, out);
+}
+
+bool
+masker_restore(Masker *masker,
+               const char *scope,
+               const char *mask,
+               size_t len,
+               GString *out)
+{
+  g_autofree char *key = g_strndup(mask, len);
+  uint8_t digest[SCOPE_LEN];
+  bool found = false;
+  Entry *entry;
+
+  if (scope == NULL)
+    return false;
+  scope_digest(masker, scope, digest);
+  pthread_mutex_lock(&masker->lock);
+  entry = g_hash_table_lookup(masker->entries, key);
+  if (entry != NULL && has_scope(entry, digest)) {
+    g_string_append_len(out, entry->value, (gssize)entry->len);
+    touch(masker, entry);
+    found = true;
+  }
+  pthread_mutex_unlock(&masker->lock);
+  return found;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a run of text begins and ends. Both functions look at a few bytes
+ * around a place only, so that a stream that is cut anywhere and a whole text
+ * have the same runs. */
+#include "inspect/detector.h"
+
+/* Digits before a space that make it part of a number in groups: "000M UR" of
+ * an IBAN. */
+#define GROUP_LEN 4
+
+static bool
+is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
+static bool
+is_group(char c)
+{
+  return is_digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+/* UTF-8 of U+00AD, U+200B…U+200D, U+2060, U+FEFF and U+FF01…U+FF5E: invisible
+ * or wide forms of ASCII. 1: yes, 0: no, -1: the view ends inside. */
+static int
+is_invisible(const TextView *view, size_t pos)
+{
+  const uint8_t c = (uint8_t)view_at(view, pos);
+  uint8_t d, e;
+
+  if (c != 0xc2 && c != 0xe2 && c != 0xef)
+    return 0;
+  if (pos + 1 >= view->end)
+    return -1;
+  d = (uint8_t)view_at(view, pos + 1);
+  if (c == 0xc2)
+    return d == 0xad;
+  if (pos + 2 >= view->end)
+    return -1;
+  e = (uint8_t)view_at(view, pos + 2);
+  if (c == 0xe2)
+    return (d == 0x80 && e >= 0x8b && e <= 0x8d) || (d == 0x81 && e == 0xa0);
+  return (d == 0xbb && e == 0xbf) || (d == 0xbc && e >= 0x81) ||
+         (d == 0xbd && e <= 0x9e);
+}
+
+/* A single space between groups of digits and capitals. -1: not known yet. */
+static int
+joins_groups(const TextView *view, size_t pos)
+{
+  char next;
+
+  if (pos == view->start || !is_group(view_at(view, pos - 1)))
+    return 0;
+  if (pos + 1 >= view->end)
+    return -1;
+  next = view_at(view, pos + 1);
+  if (!is_group(next))
+    return 0;
+  if (is_digit(next))
+    return 1;
+  for (size_t i = 1; i <= GROUP_LEN && pos >= view->start + i; i++) {
+    const char c = view_at(view, pos - i);
+
+    if (is_digit(c))
+      return 1;
+    if (!is_group(c))
+      return 0;
+  }
+  return 0;
+}
+
+int
+run_breaks(const TextView *view, size_t pos)
+{
+  const uint8_t c = (uint8_t)view_at(view, pos);
+  size_t lead = pos;
+  int known;
+
+  if (c > ' ' && c < 0x7f)
+    return 0;
+  if (c == ' ') {
+    known = joins_groups(view, pos);
+    return known < 0 ? -1 : !known;
+  }
+  if (c < 0x80)
+    return c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r' ||
+           c == '\0';
+  while (lead > view->start && pos - lead < 3 &&
+         ((uint8_t)view_at(view, lead) & 0xc0) == 0x80)
+    lead--;
+  known = is_invisible(view, lead);
+  return known < 0 ? -1 : !known;
+}
+
+size_t
+run_end(const TextView *view, size_t pos, size_t limit, bool *open)
+{
+  const size_t stop = MIN(limit, view->end);
+
+  *open = false;
+  for (; pos < stop; pos++) {
+    const uint8_t c = (uint8_t)view_at(view, pos);
+    int breaks;
+
+    if (c > ' ' && c < 0x7f)
+      continue;
+    breaks = run_breaks(view, pos);
+    if (breaks > 0)
+      return pos;
+    if (breaks < 0) {
+      *open = !view->final;
+      return view->final ? pos : view->end;
+    }
+  }
+  *open = limit > view->end && !view->final;
+  return stop;
+}
+
+size_t
+run_start(const TextView *view, size_t pos, size_t floor)
+{
+  while (pos > floor) {
+    const int breaks = run_breaks(view, pos - 1);
+
+    if (breaks > 0 || (breaks < 0 && view->final))
+      break;
+    pos--;
+  }
+  return pos;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scans whole texts: one pass of libhs over all of them, then each suspicion
+ * is decided inside its own text. */
+#include "inspect/detector.h"
+
+#include <string.h>
+
+/* Suspicions of one body; honest ones have a few hundred. */
+#define MAX_CANDIDATES 1000000
+/* libhs counts in 32 bits. */
+#define MAX_SCAN ((size_t)1 << 31)
+
+typedef struct {
+  DetectorScratch *scratch;
+  const char *text;
+  const size_t *starts;
+  const size_t *lens;
+  unsigned n;
+  unsigned field; /* the last one that had an end */
+} Pass;
+
+/* The field that holds the end, which may be one past it: the byte between two
+ * fields is not part of either. */
+static bool
+find_field(Pass *pass, size_t *end)
+{
+  unsigned low = 0, high = pass->n;
+
+  if (*end <= pass->starts[pass->field] ||
+      (pass->field + 1 < pass->n && *end > pass->starts[pass->field + 1])) {
+    while (high - low > 1) {
+      const unsigned middle = low + (high - low) / 2;
+
+      if (pass->starts[middle] < *end)
+        low = middle;
+      else
+        high = middle;
+    }
+    pass->field = low;
+  }
+  if (*end <= pass->starts[pass->field])
+    return false;
+  *end = MIN(*end - pass->starts[pass->field], pass->lens[pass->field]);
+  return *end > 0;
+}
+
+static TextView
+field_view(const Pass *pass, unsigned field)
+{
+  return (TextView){.bytes = pass->text + pass->starts[field],
+                    .start = 0,
+                    .end = pass->lens[field],
+                    .final = true};
+}
+
+static int
+on_end(unsigned id,
+       unsigned long long from,
+       unsigned long long to,
+       unsigned flags,
+       void *data)
+{
+  Pass *pass = data;
+  DetectorScratch *scratch = pass->scratch;
+  unsigned *slot = &scratch->slots[id];
+  Candidate *newest = NULL;
+  Candidate fresh;
+  TextView view;
+  size_t end = to;
+
+  (void)from;
+  (void)flags;
+  if (!find_field(pass, &end))
+    return 0;
+  if (*slot != 0)
+    newest = &g_array_index(scratch->candidates, Candidate, *slot - 1);
+  if (newest != NULL && newest->field != pass->field)
+    newest = NULL;
+  view = field_view(pass, pass->field);
+  if (candidate_take(
+          &scratch->detector->rules.rules[id], &view, end, newest, &fresh))
+    return 0;
+  if (scratch->candidates->len == MAX_CANDIDATES)
+    return 1;
+  fresh.rule = id;
+  fresh.field = pass->field;
+  g_array_append_val(scratch->candidates, fresh);
+  *slot = scratch->candidates->len;
+  return 0;
+}
+
+static int
+compare_findings(const void *a, const void *b)
+{
+  const Finding *x = a, *y = b;
+
+  if (x->field != y->field)
+    return x->field < y->field ? -1 : 1;
+  if (x->start != y->start)
+    return x->start < y->start ? -1 : 1;
+  if (x->end != y->end)
+    return x->end > y->end ? -1 : 1;
+  if (x->confidence != y->confidence)
+    return x->confidence > y->confidence ? -1 : 1;
+  if (x->rule->index != y->rule->index)
+    return x->rule->index < y->rule->index ? -1 : 1;
+  return 0;
+}
+
+/* The same span in the same class: the more certain rule speaks for both. */
+static bool
+is_double(const Finding *kept, const Finding *other)
+{
+  return kept->field == other->field && kept->start == other->start &&
+         kept->end == other->end &&
+         strcmp(kept->rule->class_name, other->rule->class_name) == 0;
+}
+
+void
+findings_sort(GArray *findings)
+{
+  Finding *all = (Finding *)(void *)findings->data;
+  unsigned n = 0;
+
+  if (findings->len < 2)
+    return;
+  qsort(all, findings->len, sizeof(Finding), compare_findings);
+  for (unsigned i = 0; i < findings->len; i++) {
+    bool drop = false;
+
+    for (unsigned k = n; k-- > 0 && !drop && all[k].start == all[i].start;)
+      drop = is_double(&all[k], &all[i]);
+    if (!drop)
+      all[n++] = all[i];
+  }
+  g_array_set_size(findings, n);
+}
+
+static bool
+fail_limit(GError **error, const char *what)
+{
+  g_set_error_literal(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT, what);
+  return false;
+}
+
+static bool
+decide(Pass *pass, size_t max_findings, GArray *findings, GError **error)
+{
+  DetectorScratch *scratch = pass->scratch;
+  unsigned field = 0;
+
+  for (unsigned i = 0; i < scratch->candidates->len; i++) {
+    Candidate *candidate = &g_array_index(scratch->candidates, Candidate, i);
+    const TextView view = field_view(pass, candidate->field);
+
+    if (i == 0 || candidate->field != field)
+      scratch->generation++;
+    field = candidate->field;
+    if (confirm_candidate(scratch,
+                          &view,
+                          candidate,
+                          scratch->last,
+                          scratch->generation,
+                          findings,
+                          error) == CONFIRM_FAILED)
+      return false;
+    if (findings->len > max_findings)
+      return fail_limit(error, "more findings than the limit allows");
+  }
+  return true;
+}
+
+bool
+scan_fields(DetectorScratch *scratch,
+            const char *text,
+            size_t len,
+            const size_t *starts,
+            const size_t *lens,
+            unsigned n,
+            size_t max_findings,
+            GArray *findings,
+            GError **error)
+{
+  Pass pass = {scratch, text, starts, lens, n, 0};
+  const size_t before = findings->len;
+  hs_error_t result;
+
+  if (scratch->hs == NULL || n == 0 || len == 0)
+    return true;
+  if (len > MAX_SCAN)
+    return fail_limit(error, "a text is too long to be scanned");
+  g_array_set_size(scratch->candidates, 0);
+  memset(scratch->slots, 0, scratch->detector->rules.n * sizeof(unsigned));
+  result = hs_scan(scratch->detector->block,
+                   text,
+                   (unsigned)len,
+                   0,
+                   scratch->hs,
+                   on_end,
+                   &pass);
+  if (result == HS_SCAN_TERMINATED)
+    return fail_limit(error, "more suspicious places than can be looked at");
+  if (result != HS_SUCCESS) {
+    g_set_error(error,
+                INSPECT_ERROR,
+                INSPECT_ERROR_ENGINE,
+                "the detector failed (%d)",
+                result);
+    return false;
+  }
+  if (!decide(&pass, before + max_findings, findings, error)) {
+    g_array_set_size(findings, (guint)before);
+    return false;
+  }
+  return true;
+}
+
+bool
+detector_scan(DetectorScratch *scratch,
+              const char *text,
+              size_t len,
+              GArray *findings,
+              GError **error)
+{
+  g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Finding));
+  const size_t start = 0;
+
+  if (!scan_fields(scratch,
+                   text,
+                   len,
+                   &start,
+                   &len,
+                   1,
+                   inspect_default_limits.max_findings,
+                   found,
+                   error))
+    return false;
+  findings_sort(found);
+  g_array_append_vals(findings, found->data, found->len);
+  return true;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The detector: its cache, overlaps, limits and windows; and the masker. */
+
+#define _GNU_SOURCE
+#include "inspect-kit.h"
+
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+
+static RulePack *
+parse_pack(const char *rules)
+{
+  g_autofree char *yaml = g_strconcat("version: 1\nrules:\n", rules, NULL);
+  g_autoptr(GError) error = NULL;
+  RulePack *pack = rule_pack_parse("test", yaml, strlen(yaml), &error);
+
+  g_assert_no_error(error);
+  return pack;
+}
+
+static GArray *
+scan(DetectorScratch *scratch, const char *text)
+{
+  GArray *findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  g_autoptr(GError) error = NULL;
+
+  detector_scan(scratch, text, strlen(text), findings, &error);
+  g_assert_no_error(error);
+  return findings;
+}
+
+static DetectorScratch *
+scratch_of(const char *rules)
+{
+  g_autoptr(RulePack) pack = parse_pack(rules);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) detector = detector_new(pack, NULL, &error);
+
+  g_assert_no_error(error);
+  return kit_scratch(detector);
+}
+
+static void
+assert_finding(const GArray *findings, guint i, size_t start, size_t end)
+{
+  const Finding *at = &g_array_index(findings, Finding, i);
+
+  g_assert_cmpuint(at->start, ==, start);
+  g_assert_cmpuint(at->end, ==, end);
+}
+
+static char *
+read_all(const char *path, gsize *len)
+{
+  char *bytes = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_file_get_contents(path, &bytes, len, &error);
+  g_assert_no_error(error);
+  return bytes;
+}
+
+/* The detector works, whatever the cache was; true when the file stayed. */
+static bool
+survives(const char *dir, const char *path)
+{
+  g_autoptr(RulePack) pack = parse_pack(
+      "  - {id: a, class: s, regex: 'AKIA[A-Z0-9]{16}'}\n"
+      "  - {id: b, class: s, kind: block, regex: 'BEGIN(?<secret>.*)END'}\n");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) detector = detector_new(pack, dir, &error);
+  g_autoptr(DetectorScratch) scratch = NULL;
+  g_autoptr(GArray) findings = NULL;
+  struct stat st;
+
+  g_assert_no_error(error);
+  scratch = kit_scratch(detector);
+  findings = scan(scratch, "x " AWS_KEY " y");
+  g_assert_cmpuint(findings->len, ==, 1);
+  g_assert_cmpint(stat(path, &st), ==, 0);
+  g_assert_cmpint(st.st_mode & 0777, ==, 0600);
+  return true;
+}
+
+static void
+test_cache(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("inspect-XXXXXX", NULL);
+  g_autofree char *sub = g_build_filename(dir, "cache", NULL);
+  g_autofree char *path = g_build_filename(sub, "detector.hsdb", NULL);
+  g_autofree char *good = NULL;
+  gsize len;
+
+  survives(sub, path);
+  good = read_all(path, &len);
+  survives(sub, path);
+  for (unsigned i = 0; i < 5; i++) {
+    g_autofree char *bad = g_memdup2(good, len);
+    g_autofree char *after = NULL;
+    const gsize places[] = {0, 10, 80, len / 2, len - 1};
+    gsize now;
+
+    bad[places[i]] ^= 0x40;
+    g_assert_true(g_file_set_contents(path, bad, (gssize)len, NULL));
+    g_chmod(path, 0600);
+    survives(sub, path);
+    after = read_all(path, &now);
+    g_assert_cmpmem(after, now, good, len);
+  }
+  g_assert_true(g_file_set_contents(path, good, (gssize)len / 3, NULL));
+  survives(sub, path);
+  /* Writable by others: not trusted, so replaced. */
+  g_chmod(path, 0666);
+  survives(sub, path);
+  g_unlink(path);
+  g_rmdir(sub);
+  g_rmdir(dir);
+}
+
+static void
+test_cache_of_other_rules(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("inspect-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(dir, "detector.hsdb", NULL);
+  const char *const rules[] = {"  - {id: a, class: s, regex: 'foo[0-9]{4}'}\n",
+                               "  - {id: a, class: s, regex: 'bar[0-9]{4}'}\n"};
+
+  for (unsigned i = 0; i < 4; i++) {
+    g_autoptr(RulePack) pack = parse_pack(rules[i % 2]);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Detector) detector = detector_new(pack, dir, &error);
+    g_autoptr(DetectorScratch) scratch = NULL;
+    g_autoptr(GArray) findings = NULL;
+
+    g_assert_no_error(error);
+    scratch = kit_scratch(detector);
+    findings = scan(scratch, "foo1234 bar12345");
+    g_assert_cmpuint(findings->len, ==, 1);
+    assert_finding(findings, 0, i % 2 ? 8 : 0, i % 2 ? 15 : 7);
+  }
+  g_unlink(path);
+  g_rmdir(dir);
+}
+
+static void
+test_bad_rules(void)
+{
+  static const char *const bad[] = {
+      "  - {id: a, class: s, regex: 'foo\\A[0-9]'}\n",
+      "  - {id: a, class: s, regex: 'a[0-9]{2,9000}'}\n",
+      "  - {id: a, class: s, regex: 'a[0-9]+'}\n",
+      "  - {id: a, class: s, kind: block, regex: 'abc'}\n",
+      "  - {id: a, class: s, kind: block, regex: '(?i)(?<secret>abc)'}\n",
+      "  - {id: a, class: s, kind: quoted, regex: 'x|y(?<secret>abc)'}\n",
+      "  - {id: a, class: s, kind: quoted, regex: 'x+(?<secret>abc)'}\n"};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+    g_autoptr(RulePack) pack = parse_pack(bad[i]);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(detector_new(pack, NULL, &error));
+    g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_ENGINE);
+    g_assert_nonnull(strstr(error->message, "\"a\""));
+  }
+}
+
+static void
+test_no_rules(void)
+{
+  g_autoptr(DetectorScratch) scratch =
+      scratch_of("  - {id: a, class: s, enabled: false, regex: 'foo'}\n");
+  g_autoptr(GArray) findings = scan(scratch, "foo");
+
+  g_assert_cmpuint(findings->len, ==, 0);
+}
+
+/* An end that no match covers restarts the search. */
+static void
+test_overlaps(void)
+{
+  g_autoptr(DetectorScratch) scratch =
+      scratch_of("  - {id: a, class: s, regex: 'ab[0-9a]{4}'}\n"
+                 "  - {id: b, class: s, regex: '[0-9]{3}xyz'}\n"
+                 "  - {id: c, class: t, regex: 'b[0-9]{3}x'}\n");
+  g_autoptr(GArray) first = scan(scratch, "ab12ab1234 ab1234");
+  g_autoptr(GArray) second = scan(scratch, "ab0123xyz");
+
+  g_assert_cmpuint(first->len, ==, 2);
+  assert_finding(first, 0, 4, 10);
+  assert_finding(first, 1, 11, 17);
+  g_assert_cmpuint(second->len, ==, 2);
+  assert_finding(second, 0, 0, 6);
+  assert_finding(second, 1, 3, 9);
+}
+
+static void
+test_doubles(void)
+{
+  g_autoptr(DetectorScratch) scratch =
+      scratch_of("  - {id: a, class: s, regex: 'ab[0-9]{4}', entropy: 1}\n"
+                 "  - {id: b, class: s, regex: 'ab[0-9]{4}'}\n"
+                 "  - {id: c, class: t, regex: 'ab[0-9]{4}'}\n");
+  g_autoptr(GArray) found = scan(scratch, "ab1234");
+
+  g_assert_cmpuint(found->len, ==, 2);
+  g_assert_cmpstr(g_array_index(found, Finding, 0).rule->id, ==, "b");
+  g_assert_cmpstr(g_array_index(found, Finding, 1).rule->id, ==, "c");
+}
+
+static void
+test_keywords_and_allow(void)
+{
+  g_autoptr(DetectorScratch) scratch =
+      scratch_of("  - {id: a, class: s, regex: '[0-9]{6}', keywords: [pin],"
+                 " allow: ['^0+$']}\n");
+  g_autoptr(GArray) with = scan(scratch, "My PIN is 123456");
+  g_autoptr(GArray) without = scan(scratch, "My number is 123456");
+  g_autoptr(GArray) allowed = scan(scratch, "My PIN is 000000");
+  g_autofree char *gap = g_strnfill(300, '.');
+  g_autofree char *far_text = g_strconcat("pin ", gap, " 123456", NULL);
+  g_autoptr(GArray) far = scan(scratch, far_text);
+
+  g_assert_cmpuint(with->len, ==, 1);
+  g_assert_cmpuint(without->len, ==, 0);
+  g_assert_cmpuint(allowed->len, ==, 0);
+  g_assert_cmpuint(far->len, ==, 0);
+}
+
+/* A regex that explodes is an error, not a pass. */
+static void
+test_match_limit(void)
+{
+  g_autoptr(DetectorScratch) scratch = scratch_of(
+      "  - {id: a, class: s, kind: quoted,"
+      " regex: 'key=(?<secret>(?:[a-z]+)*(?:[a-z]+)*(?:[a-z]+)*!)'}\n");
+  g_autofree char *run = g_strnfill(4000, 'a');
+  g_autofree char *text = g_strconcat("key=", run, " ", NULL);
+  g_autoptr(GArray) findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false(detector_scan(scratch, text, strlen(text), findings, &error));
+  g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT);
+  g_assert_cmpuint(findings->len, ==, 0);
+}
+
+static void
+test_unterminated(void)
+{
+  g_autoptr(DetectorScratch) scratch =
+      scratch_of("  - {id: a, class: s, kind: quoted,"
+                 " regex: 'key=\"(?<secret>[^\"\\n]{4,20})\"'}\n");
+  g_autoptr(GArray) whole = scan(scratch, "key=\"a b c d\" x");
+  g_autoptr(GArray) open = scan(scratch, "key=\"a b c d");
+  g_autoptr(GArray) dead = scan(scratch, "key=\"a b c d\nx");
+  g_autoptr(GArray) empty = scan(scratch, "key=\"");
+
+  g_assert_cmpuint(whole->len, ==, 1);
+  assert_finding(whole, 0, 5, 12);
+  g_assert_cmpuint(open->len, ==, 1);
+  assert_finding(open, 0, 5, 12);
+  g_assert_cmpuint(dead->len, ==, 0);
+  g_assert_cmpuint(empty->len, ==, 0);
+}
+
+static void
+test_long_texts(void)
+{
+  g_autoptr(Detector) detector = kit_detector();
+  g_autoptr(DetectorScratch) scratch = kit_scratch(detector);
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GArray) findings = NULL;
+
+  /* One line of 10 MB without white space, a key in its middle. */
+  while (text->len < 5000000)
+    g_string_append(text, "abcdefgh.ijklmnop,");
+  g_string_append(text, AWS_KEY);
+  while (text->len < 10000000)
+    g_string_append(text, ".abcdefghijklmnop,");
+  findings = scan(scratch, text->str);
+  g_assert_cmpuint(findings->len, ==, 1);
+}
+
+static void
+test_masks(void)
+{
+  g_autoptr(Masker) masker = kit_masker();
+  g_autoptr(Masker) other = NULL;
+  g_autoptr(Secret) key = secret_new("another", 7);
+  g_autoptr(GString) a = g_string_new(NULL);
+  g_autoptr(GString) b = g_string_new(NULL);
+  g_autoptr(GString) c = g_string_new(NULL);
+  g_autoptr(GString) back = g_string_new(NULL);
+  char one[FINGERPRINT_SIZE], two[FINGERPRINT_SIZE];
+
+  other = masker_new(key, key);
+  masker_mask(masker, "s", "rule", "value", 5, a);
+  masker_mask(masker, NULL, "rule", "value", 5, b);
+  masker_mask(other, "s", "rule", "value", 5, c);
+  g_assert_cmpstr(a->str, ==, b->str);
+  g_assert_cmpstr(a->str, !=, c->str);
+  g_assert_cmpuint(a->len, ==, strlen("[rule:]") + 12);
+  g_assert_cmpuint(
+      strspn(a->str + 6, "abcdefghijklmnopqrstuvwxyz234567"), ==, 12);
+  g_assert_true(masker_restore(masker, "s", a->str, a->len, back));
+  g_assert_cmpstr(back->str, ==, "value");
+  g_assert_false(masker_restore(masker, "t", a->str, a->len, back));
+  g_assert_false(masker_restore(masker, NULL, a->str, a->len, back));
+  g_assert_false(masker_restore(other, "s", a->str, a->len, back));
+  g_assert_cmpstr(back->str, ==, "value");
+  masker_fingerprint(masker, "value", 5, one);
+  masker_fingerprint(other, "value", 5, two);
+  g_assert_cmpuint(strlen(one), ==, 16);
+  g_assert_cmpstr(one, !=, two);
+}
+
+/* The map forgets what was used least recently, never more. */
+static void
+test_mask_bounds(void)
+{
+  g_autoptr(Masker) masker = kit_masker();
+  g_autoptr(GString) first = g_string_new(NULL);
+  g_autoptr(GString) mask = g_string_new(NULL);
+  g_autoptr(GString) value = g_string_new(NULL);
+
+  masker_mask(masker, "s", "rule", "first", 5, first);
+  for (unsigned i = 0; i < 4095; i++) {
+    g_string_printf(value, "value %u", i);
+    g_string_truncate(mask, 0);
+    masker_mask(masker, "s", "rule", value->str, value->len, mask);
+  }
+  g_string_truncate(value, 0);
+  g_assert_true(masker_restore(masker, "s", first->str, first->len, value));
+  masker_mask(masker, "s", "rule", "one more", 8, mask);
+  g_assert_true(masker_restore(masker, "s", first->str, first->len, value));
+  for (unsigned i = 0; i < 40; i++) {
+    g_autofree char *scope = g_strdup_printf("scope %u", i);
+
+    masker_mask(masker, scope, "rule", "first", 5, mask);
+  }
+  g_assert_false(masker_restore(masker, "s", first->str, first->len, value));
+  g_assert_true(
+      masker_restore(masker, "scope 39", first->str, first->len, value));
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/inspect/detector/cache", test_cache);
+  g_test_add_func("/inspect/detector/cache-of-other-rules",
+                  test_cache_of_other_rules);
+  g_test_add_func("/inspect/detector/bad-rules", test_bad_rules);
+  g_test_add_func("/inspect/detector/no-rules", test_no_rules);
+  g_test_add_func("/inspect/detector/overlaps", test_overlaps);
+  g_test_add_func("/inspect/detector/doubles", test_doubles);
+  g_test_add_func("/inspect/detector/keywords-and-allow",
+                  test_keywords_and_allow);
+  g_test_add_func("/inspect/detector/match-limit", test_match_limit);
+  g_test_add_func("/inspect/detector/unterminated", test_unterminated);
+  g_test_add_func("/inspect/detector/long-texts", test_long_texts);
+  g_test_add_func("/inspect/masker/masks", test_masks);
+  g_test_add_func("/inspect/masker/bounds", test_mask_bounds);
+  return g_test_run();
+}

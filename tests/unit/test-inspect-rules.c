@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every rule of the shipped pack: its examples hit and its counter-examples do
+ * not, alone and inside the whole pack. */
+
+#include "inspect/inspect.h"
+
+#include <string.h>
+
+static RulePack *
+load_pack(void)
+{
+  g_autofree char *dir =
+      g_test_build_filename(G_TEST_DIST, "..", "policy", "rules.d", NULL);
+  g_autoptr(GError) error = NULL;
+  RulePack *pack = rule_pack_load_dir(dir, &error);
+
+  g_assert_no_error(error);
+  return pack;
+}
+
+static bool
+hits(DetectorScratch *scratch, const char *text, const char *rule_id)
+{
+  g_autoptr(GArray) findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  g_autoptr(GError) error = NULL;
+  bool hit = false;
+
+  detector_scan(scratch, text, strlen(text), findings, &error);
+  g_assert_no_error(error);
+  for (guint i = 0; i < findings->len; i++) {
+    const Finding *finding = &g_array_index(findings, Finding, i);
+
+    g_assert_cmpuint(finding->start, <, finding->end);
+    g_assert_cmpuint(finding->end, <=, strlen(text));
+    hit = hit || strcmp(finding->rule->id, rule_id) == 0;
+  }
+  return hit;
+}
+
+static DetectorScratch *
+scratch_of(RulePack *pack)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) detector = detector_new(pack, NULL, &error);
+  DetectorScratch *scratch;
+
+  g_assert_no_error(error);
+  scratch = detector_scratch_new(detector, &error);
+  g_assert_no_error(error);
+  return scratch;
+}
+
+static void
+test_whole_pack(void)
+{
+  g_autoptr(RulePack) pack = load_pack();
+  g_autoptr(DetectorScratch) scratch = scratch_of(pack);
+  unsigned n;
+  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
+
+  g_assert_cmpuint(n, >=, 20);
+  for (unsigned i = 0; i < n; i++) {
+    const DetectorRule *rule = rules[i];
+
+    g_assert_true(rule->examples != NULL && rule->examples[0] != NULL);
+    g_assert_true(rule->counter_examples != NULL &&
+                  rule->counter_examples[0] != NULL);
+    for (unsigned k = 0; rule->examples[k] != NULL; k++)
+      if (rule->enabled && !hits(scratch, rule->examples[k], rule->id))
+        g_error("%s does not hit: %s", rule->id, rule->examples[k]);
+    for (unsigned k = 0; rule->counter_examples[k] != NULL; k++)
+      if (hits(scratch, rule->counter_examples[k], rule->id))
+        g_error("%s hits: %s", rule->id, rule->counter_examples[k]);
+  }
+}
+
+/* A rule as a pack of its own. */
+static RulePack *
+pack_of(const DetectorRule *rule)
+{
+  static const char *const kinds[] = {"token", "quoted", "block"};
+  static const char *const checks[] = {
+      "none", "luhn", "iban", "github-crc32", "jwt"};
+  g_auto(GStrv) parts = g_strsplit(rule->regex, "'", -1);
+  g_autofree char *regex = g_strjoinv("''", parts);
+  g_autoptr(GString) yaml = g_string_new("version: 1\nrules:\n");
+  g_autoptr(GError) error = NULL;
+  RulePack *pack;
+
+  g_string_append_printf(yaml,
+                         "  - id: %s\n    class: %s\n    kind: %s\n"
+                         "    check: %s\n    entropy: %.2f\n    regex: '%s'\n",
+                         rule->id,
+                         rule->class_name,
+                         kinds[rule->kind],
+                         checks[rule->check],
+                         rule->entropy,
+                         regex);
+  for (unsigned i = 0; rule->allow != NULL && rule->allow[i] != NULL; i++)
+    g_string_append_printf(
+        yaml, "%s      - '%s'\n", i == 0 ? "    allow:\n" : "", rule->allow[i]);
+  pack = rule_pack_parse("alone", yaml->str, yaml->len, &error);
+  g_assert_no_error(error);
+  return pack;
+}
+
+static void
+test_alone(void)
+{
+  g_autoptr(RulePack) pack = load_pack();
+  unsigned n;
+  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
+
+  for (unsigned i = 0; i < n; i++) {
+    const DetectorRule *rule = rules[i];
+    g_autoptr(RulePack) alone = pack_of(rule);
+    g_autoptr(DetectorScratch) scratch = scratch_of(alone);
+
+    for (unsigned k = 0; rule->examples[k] != NULL; k++)
+      if (!hits(scratch, rule->examples[k], rule->id))
+        g_error("%s alone does not hit: %s", rule->id, rule->examples[k]);
+    for (unsigned k = 0; rule->counter_examples[k] != NULL; k++)
+      if (hits(scratch, rule->counter_examples[k], rule->id))
+        g_error("%s alone hits: %s", rule->id, rule->counter_examples[k]);
+  }
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/inspect/rules/whole-pack", test_whole_pack);
+  g_test_add_func("/inspect/rules/alone", test_alone);
+  return g_test_run();
+}
