@@ -45,9 +45,11 @@ typedef struct {
   double confidence; /* 0 to 1 */
 } Finding;
 
-/* Scans one text; appends Finding to `findings`, ordered by start, overlaps of
- * different rules resolved to the longer. False on INSPECT_ERROR_LIMIT/ENGINE:
- * then the text counts as unreadable. */
+/* Scans one text; appends Finding to `findings`, ordered by start, the longer
+ * first. Findings of different rules may overlap, so that each rule that policy
+ * names is seen; rewriting merges them. Of rules of one class that found the
+ * same span the most certain (then the first of the pack) speaks. False on
+ * INSPECT_ERROR_LIMIT/ENGINE: then the text counts as unreadable. */
 bool detector_scan(DetectorScratch *scratch,
                    const char *text,
                    size_t len,
