@@ -221,35 +221,15 @@ static void
 answered(Exchange *exchange, Outcome outcome, const char *reason)
 {
   g_autofree char *message = NULL;
-  g_autofree char *sentence = verdict_sentence(exchange->verdict);
 
-  switch (outcome) {
-  case OUTCOME_APPROVED:
+  if (outcome == OUTCOME_APPROVED || outcome == OUTCOME_APPROVED_MASKED) {
     exchange->env->stats.approved++;
-    record_request(exchange, exchange_go);
-    return;
-  case OUTCOME_APPROVED_MASKED:
-    exchange->env->stats.approved++;
-    if (prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
+    if (outcome == OUTCOME_APPROVED ||
+        prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
       record_request(exchange, exchange_go);
     return;
-  case OUTCOME_DENIED:
-    message = g_strdup_printf(
-        "%s It was denied%s%s.", sentence, reason ? ": " : "", reason ?: "");
-    break;
-  case OUTCOME_TIMEOUT:
-    message = g_strdup_printf("%s Nobody answered in time. `hoop-agent "
-                              "pending --watch` shows what waits.",
-                              sentence);
-    break;
-  case OUTCOME_WITHDRAWN:
-  case OUTCOME_REFUSED:
-    message = g_strdup_printf("%s It was not asked about%s%s.",
-                              sentence,
-                              reason ? ": " : "",
-                              reason ?: "");
-    break;
   }
+  message = hold_refusal(exchange->verdict, "This request", outcome, reason);
   exchange->env->stats.denied++;
   if (outcome == OUTCOME_DENIED || outcome == OUTCOME_TIMEOUT) {
     uint8_t digest[SHA256_LEN];

@@ -160,6 +160,44 @@ hold_cancel(Exchange *exchange)
   hold_free(hold);
 }
 
+char *
+hold_refusal(const Verdict *verdict,
+             const char *what,
+             Outcome outcome,
+             const char *reason)
+{
+  const PolicyRule *rule = verdict_reason(verdict);
+  GString *text = g_string_new(what);
+
+  g_string_append(text, " was held");
+  if (rule)
+    g_string_append_printf(text, " by rule \"%s\"", rule->id);
+  if (rule && rule->message)
+    g_string_append_printf(text, " (%s)", rule->message);
+  switch (outcome) {
+  case OUTCOME_DENIED:
+    g_string_append_printf(
+        text, " and denied%s%s.", reason ? ": " : "", reason ?: "");
+    break;
+  case OUTCOME_TIMEOUT:
+    g_string_append(text,
+                    " and nobody answered in time, which counts as no. "
+                    "`hoop-agent pending --watch` shows what waits and how "
+                    "to answer it.");
+    break;
+  case OUTCOME_WITHDRAWN:
+  case OUTCOME_REFUSED:
+  case OUTCOME_APPROVED:
+  case OUTCOME_APPROVED_MASKED:
+    g_string_append_printf(text,
+                           " and could not be asked about%s%s.",
+                           reason ? ": " : "",
+                           reason ?: "");
+    break;
+  }
+  return g_string_free(text, FALSE);
+}
+
 static void
 decided(const Decision *decision, void *data)
 {

@@ -164,6 +164,12 @@ typedef struct {
 } HoldAsk;
 void exchange_hold(Exchange *exchange, HoldAsk *ask);
 void hold_cancel(Exchange *exchange);
+/* What the client's user reads when the answer was no, or none; `what`: "This
+ * request". g_free. */
+char *hold_refusal(const Verdict *verdict,
+                   const char *what,
+                   Outcome outcome,
+                   const char *reason);
 /* What people see of a body: its fields in order; with `spans`, masked. */
 char *exchange_view(Exchange *exchange,
                     const Inspection *inspection,
