@@ -4,16 +4,6 @@
 #include "exchange/state.h"
 #include <string.h>
 
-/* What the client's user reads in place of a refused call. */
-static char *
-refusal(Exchange *exchange, const char *why)
-{
-  g_autofree char *sentence = verdict_sentence(exchange->tool_verdict);
-
-  return why ? g_strdup_printf("%s %s", sentence, why)
-             : g_steal_pointer(&sentence);
-}
-
 static const ToolCall *
 call_of(const Exchange *exchange)
 {
@@ -65,10 +55,7 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
   } else {
     exchange->env->stats.denied++;
     exchange->tool_refusal =
-        refusal(exchange,
-                outcome == OUTCOME_TIMEOUT ? "Nobody answered in time."
-                : reason                   ? reason
-                                           : "It was denied.");
+        hold_refusal(exchange->tool_verdict, "This tool call", outcome, reason);
   }
   record(exchange, outcome_name(outcome));
 }
@@ -103,7 +90,7 @@ tool_judge(Exchange *exchange)
   switch (verdict_action(exchange->tool_verdict)) {
   case ACTION_BLOCK:
     exchange->env->stats.blocked++;
-    exchange->tool_refusal = refusal(exchange, NULL);
+    exchange->tool_refusal = verdict_sentence(exchange->tool_verdict);
     record(exchange, "blocked");
     return;
   case ACTION_APPROVE:

@@ -133,7 +133,6 @@ whole_resolve(Exchange *exchange, ToolAnswer answer, const char *message)
 static void
 asked(Exchange *exchange, Outcome outcome, const char *reason)
 {
-  g_autofree char *sentence = verdict_sentence(exchange->answer_verdict);
   g_autofree char *message = NULL;
 
   if (outcome == OUTCOME_APPROVED) {
@@ -143,7 +142,7 @@ asked(Exchange *exchange, Outcome outcome, const char *reason)
   }
   exchange->env->stats.denied++;
   message =
-      g_strdup_printf("%s %s", sentence, reason ?: "It was not approved.");
+      hold_refusal(exchange->answer_verdict, "The answer", outcome, reason);
   exchange_refuse(exchange, "policy_denied", message);
 }
 
