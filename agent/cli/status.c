@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status: what the daemon says of itself. */
+#include "cli/verb.h"
+#include <stdio.h>
+
+static const char *
+text(GVariant *status, const char *key)
+{
+  const char *value = NULL;
+
+  g_variant_lookup(status, key, "&s", &value);
+  return value;
+}
+
+static uint64_t
+number(GVariant *status, const char *key)
+{
+  g_autoptr(GVariant) value = g_variant_lookup_value(status, key, NULL);
+
+  if (!value)
+    return 0;
+  if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT64))
+    return g_variant_get_uint64(value);
+  if (g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32))
+    return g_variant_get_uint32(value);
+  if (g_variant_is_of_type(value, G_VARIANT_TYPE_INT64))
+    return (uint64_t)g_variant_get_int64(value);
+  if (g_variant_is_of_type(value, G_VARIANT_TYPE_INT32))
+    return (uint64_t)g_variant_get_int32(value);
+  return 0;
+}
+
+static void line(const char *name, Ink colour, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+static void
+line(const char *name, Ink colour, const char *format, ...)
+{
+  g_autofree char *value = NULL;
+  g_autofree char *shown = NULL;
+  va_list args;
+
+  va_start(args, format);
+  value = g_strdup_vprintf(format, args);
+  va_end(args);
+  shown = visible(value, -1, false);
+  printf("%-10s %s%s%s\n", name, ink(colour), shown, ink(INK_PLAIN));
+}
+
+static void
+say_policy(GVariant *status)
+{
+  g_autofree const char **files = NULL;
+  g_autofree char *names = NULL;
+  const char *failed = text(status, "policy_error");
+
+  g_variant_lookup(status, "policy_files", "^a&s", &files);
+  names = files ? g_strjoinv(", ", (char **)files) : g_strdup("");
+  line("policy",
+       INK_PLAIN,
+       "revision %.12s from %s",
+       text(status, "policy_revision") ?: "?",
+       names);
+  if (failed)
+    line("", INK_RED, "the last reload failed, so this one stays: %s", failed);
+}
+
+static void
+say_journal(GVariant *status)
+{
+  const char *health = text(status, "journal") ?: "?";
+  bool fine = g_str_equal(health, "ok");
+
+  if (fine)
+    line("journal",
+         INK_GREEN,
+         "recording (%s durability)",
+         text(status, "durability") ?: "?");
+  else if (g_str_equal(health, "off"))
+    line("journal", INK_YELLOW, "switched off: nothing is recorded");
+  else
+    line("journal", INK_RED, "%s", health);
+}
+
+static void
+say_traffic(GVariant *status)
+{
+  line("traffic",
+       INK_PLAIN,
+       "%" G_GUINT64_FORMAT " requests: %" G_GUINT64_FORMAT
+       " masked, %" G_GUINT64_FORMAT " blocked, %" G_GUINT64_FORMAT
+       " approved, %" G_GUINT64_FORMAT " denied, %" G_GUINT64_FORMAT
+       " failed; %" G_GUINT64_FORMAT " tunnels; %" G_GUINT64_FORMAT
+       " running now",
+       number(status, "requests"),
+       number(status, "masked"),
+       number(status, "blocked"),
+       number(status, "approved"),
+       number(status, "denied"),
+       number(status, "errors"),
+       number(status, "tunnels"),
+       number(status, "running"));
+}
+
+static void
+say(GVariant *status)
+{
+  g_autofree char *up = span_text((int64_t)number(status, "uptime_us"));
+  const char *paused = text(status, "paused");
+  uint64_t pending = number(status, "pending");
+  gboolean detection = TRUE, managed = FALSE;
+
+  g_variant_lookup(status, "detection", "b", &detection);
+  g_variant_lookup(status, "managed", "b", &managed);
+  line("agent",
+       INK_GREEN,
+       "%s, running for %s (pid %" G_GUINT64_FORMAT ")%s",
+       text(status, "version") ?: "?",
+       up,
+       number(status, "pid"),
+       managed ? ", managed" : "");
+  if (paused)
+    line("paused", INK_YELLOW, "%s: everything governed is refused", paused);
+  line("address", INK_PLAIN, "%s", text(status, "address") ?: "?");
+  line("user",
+       INK_PLAIN,
+       "%s (%s)",
+       text(status, "user") ?: "nobody is signed in",
+       text(status, "issuer") ?: "-");
+  say_policy(status);
+  if (!detection)
+    line("detection", INK_YELLOW, "switched off: nothing is inspected");
+  say_journal(status);
+  if (pending)
+    line("pending",
+         INK_YELLOW,
+         "%" G_GUINT64_FORMAT " wait%s for a person: hoop-agent pending",
+         pending,
+         pending == 1 ? "s" : "");
+  else
+    line("pending", INK_PLAIN, "nothing waits for a person");
+  say_traffic(status);
+}
+
+int
+verb_status(const Call *call)
+{
+  int code = CLI_DONE;
+  g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
+  g_autoptr(GVariant) status = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!agent)
+    return code;
+  if (!hoop_agent1_call_status_sync(agent, &status, NULL, &error))
+    return complain_error(call, error);
+  if (call_has(call, "json"))
+    print_json(variant_to_json(status));
+  else
+    say(status);
+  return CLI_DONE;
+}

@@ -1,0 +1,1 @@
+# serve status pending approve deny
