@@ -7,7 +7,9 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
+const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 const KEEP_OUTPUT = 4 << 20;
 const LEAVE_MS = 5000;
 
@@ -60,6 +62,8 @@ export function privateEnv(dir, extra = {}) {
     XDG_DATA_HOME: path.join(dir, '.local', 'share'),
     XDG_STATE_HOME: path.join(dir, '.local', 'state'),
     XDG_CACHE_HOME: path.join(dir, '.cache'),
+    // The rules and the default policy of the source tree.
+    HOOP_SHARE: path.join(SOURCE, 'policy'),
     ...extra,
   };
   for (const key of Object.keys(env))
