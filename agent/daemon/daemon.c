@@ -255,6 +255,7 @@ announce(struct agent *agent)
   record_agent(
       agent, ROW_START, "started", "{\"version\":\"" PACKAGE_VERSION "\"}");
   tell_systemd("READY=1");
+  agent_trim();
 }
 
 /* The story: make the parts; start the control interface, so that `status`

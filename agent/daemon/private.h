@@ -66,6 +66,9 @@ void record_agent(struct agent *agent,
                   const char *verdict,
                   const char *detail);
 
+/* ---- trim.c: gives back memory that only the start needed */
+void agent_trim(void);
+
 /* ---- daemon.c */
 bool agent_reload(struct agent *agent, GError **error);
 void agent_pause(struct agent *agent, unsigned seconds);
