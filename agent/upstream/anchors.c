@@ -3,6 +3,7 @@
  * uses three: here they stay DER until a chain names one as its issuer. */
 #include "upstream/anchors.h"
 
+#include "kit/file.h"
 #include "upstream/upstream.h"
 
 #include <openssl/x509_vfy.h>
@@ -127,24 +128,23 @@ add_anchor(GArray *list, const uint8_t *der, size_t len)
 static bool
 read_bundle(Bundle *bundle, GArray *list, GError **error)
 {
-  g_autoptr(GMappedFile) file = NULL;
+  g_autoptr(GBytes) file = NULL;
+  g_autoptr(GError) failed = NULL;
   g_autofree uint8_t *der = NULL;
   const char *p, *end;
-  struct stat now;
+  gsize size;
 
-  if (stat(bundle->path, &now) != 0 || now.st_size > MAX_BUNDLE ||
-      (file = g_mapped_file_new(bundle->path, FALSE, error)) == NULL) {
-    if (error != NULL && *error == NULL)
-      g_set_error(error,
-                  UPSTREAM_ERROR,
-                  UPSTREAM_ERROR_TLS,
-                  "%s: not readable, or larger than 16 MiB",
-                  bundle->path);
+  /* Before reading: a change while it is read shows at the next look. */
+  if (stat(bundle->path, &bundle->seen) != 0)
+    bundle->seen = (struct stat){0};
+  file = file_read(bundle->path, MAX_BUNDLE, &failed);
+  if (file == NULL) {
+    g_set_error_literal(
+        error, UPSTREAM_ERROR, UPSTREAM_ERROR_TLS, failed->message);
     return false;
   }
-  bundle->seen = now;
-  p = g_mapped_file_get_contents(file);
-  end = p + g_mapped_file_get_length(file);
+  p = g_bytes_get_data(file, &size);
+  end = p + size;
   der = g_malloc((gsize)(end - p) + 3);
   while (p != NULL && (p = g_strstr_len(p, end - p, PEM_BEGIN)) != NULL) {
     const char *stop;

@@ -147,7 +147,6 @@ set_up(UpstreamConnect *connect)
   curl_easy_setopt(easy, CURLOPT_URL, url);
   curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   if (connect->via_proxy)
     curl_easy_setopt(easy, CURLOPT_PROXY, upstream->proxy);
 }

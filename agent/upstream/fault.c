@@ -47,9 +47,9 @@ os_text(const Fault *fault)
 {
   long number = info_long(fault, CURLINFO_OS_ERRNO);
 
-  if (fault->code == CURLE_OPERATION_TIMEDOUT || number == 0)
+  if (fault->code == CURLE_OPERATION_TIMEDOUT)
     return "no answer in time";
-  return g_strerror((gint)number);
+  return number != 0 ? g_strerror((gint)number) : "it closed the connection";
 }
 
 /* OpenSSL's last words without "OpenSSL/3: error:0A000410:SSL routines::" or
@@ -117,16 +117,14 @@ proxy_fault(const Fault *fault)
                   proxy,
                   status,
                   fault->where);
-  return cannot(
-      UPSTREAM_ERROR_PROXY,
-      "the proxy %s did not connect to %s: %s; check [upstream] "
-      "proxy",
-      proxy,
-      fault->where,
-      fault->code == CURLE_COULDNT_RESOLVE_PROXY ? "its name is unknown"
-      : fault->code == CURLE_RECV_ERROR || fault->code == CURLE_GOT_NOTHING
-          ? "it closed the connection"
-          : os_text(fault));
+  return cannot(UPSTREAM_ERROR_PROXY,
+                "the proxy %s did not connect to %s: %s; check [upstream] "
+                "proxy",
+                proxy,
+                fault->where,
+                fault->code == CURLE_COULDNT_RESOLVE_PROXY
+                    ? "its name is unknown"
+                    : os_text(fault));
 }
 
 static bool
@@ -151,7 +149,9 @@ fault_before_request(const Fault *fault)
                   "cannot connect to %s: this machine is out of memory or "
                   "descriptors",
                   fault->where);
-  if (fault->via_proxy && (tunnel < 200 || tunnel > 299))
+  /* Behind an open tunnel only the handshake is left, and its time. */
+  if (fault->via_proxy &&
+      (tunnel < 200 || tunnel > 299 || fault->code != CURLE_OPERATION_TIMEDOUT))
     return proxy_fault(fault);
   if (fault->code == CURLE_COULDNT_RESOLVE_HOST)
     return cannot(UPSTREAM_ERROR_RESOLVE,

@@ -94,6 +94,9 @@ session_request(Session *session, size_t *body_len)
       return NULL;
     g_byte_array_append(session->in, bytes, (guint)n);
   }
+  /* Callers look for text in it. */
+  g_byte_array_append(session->in, (const uint8_t *)"", 1);
+  g_byte_array_set_size(session->in, session->in->len - 1);
   session->taken = want;
   *body_len = want - session->head_len;
   atomic_fetch_add(&session->server->requests, 1);
