@@ -108,6 +108,9 @@ work(UpstreamConnect *connect)
                                            connect->easy) == CURLM_OK;
     if (!connect->added)
       error = fault(connect, CURLE_OUT_OF_MEMORY);
+  } else if (connect->job.lost_socket) {
+    connect->job.lost_socket = false;
+    upstream_poke(connect->easy);
   }
   if (error != NULL)
     finish(connect, -1, error);

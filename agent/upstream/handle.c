@@ -142,8 +142,7 @@ handle_give_back(Handle *handle)
   Upstream *upstream = handle->job.upstream;
 
   handle->request = NULL;
-  handle->job.no_watch = false;
-  handle->job.fd = -1;
+  handle->job = (Job){.upstream = upstream, .fd = -1};
   if (handle->text != NULL)
     secret_wipe(handle->text, handle->text_size);
   if (upstream->handles->len < KEEP_HANDLES)

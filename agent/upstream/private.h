@@ -37,7 +37,7 @@ struct upstream {
   unsigned connect_timeout;        /* s */
   unsigned idle_timeout;           /* s */
   bool http2;
-  bool unwatched;    /* some job has no_watch */
+  bool job_work;     /* some job has no_watch or lost_socket */
   bool connect_work; /* some UpstreamConnect waits for the kick */
   bool in_curl;      /* curl's frames are on the stack: its API is closed */
   bool closing;
@@ -46,9 +46,10 @@ struct upstream {
 /* What CURLINFO_PRIVATE of a handle points to. */
 typedef struct {
   Upstream *upstream;
-  int fd;          /* the connection it last waited for, or -1 */
-  bool is_connect; /* an UpstreamConnect, otherwise a Handle */
-  bool no_watch;   /* the kernel refused to watch its socket */
+  int fd;           /* the connection it last waited for, or -1 */
+  bool is_connect;  /* an UpstreamConnect, otherwise a Handle */
+  bool no_watch;    /* the kernel refused to watch its socket */
+  bool lost_socket; /* curl gave up an address before it was connected */
 } Job;
 
 typedef enum { SHAPE_NONE, SHAPE_GET, SHAPE_HEAD, SHAPE_BODY } Shape;
@@ -108,6 +109,10 @@ void upstream_reap(Upstream *upstream);
 void upstream_kick(Upstream *upstream, UpstreamRequest *request);
 /* Options that every handle needs, requests and connects alike. */
 void upstream_set_common(Upstream *upstream, CURL *easy, Job *job, char *error);
+/* Has curl look at a transfer that is still connecting: once it gave up one
+ * address, it opens the socket for the next one only when it is called again,
+ * and asks for no call (7.88). Not inside curl. */
+void upstream_poke(CURL *easy);
 bool upstream_uses_proxy(const Upstream *upstream, const char *host, bool ip);
 
 /* handle.c */

@@ -13,8 +13,8 @@ typedef struct {
   Sockets *table;
   LoopWatch *watch;
   int fd;
-  bool connection; /* opened by us, closed through us */
-  bool wanted;     /* curl waits for it */
+  uint32_t events; /* that curl waits for; 0: none */
+  bool connection; /* opened by sockets_open() */
 } Socket;
 
 struct sockets {
@@ -72,14 +72,33 @@ sockets_free(Sockets *sockets)
   g_free(sockets);
 }
 
-/* A pooled connection has something to say: whatever comes now belongs to no
- * request, so nothing may be read from it as an answer. After the shutdown
- * curl finds it dead when it looks. */
+static bool
+is_in_use(const Socket *entry)
+{
+  const Upstream *upstream = entry->table->upstream;
+
+  for (GList *link = upstream->requests.head; link; link = link->next) {
+    const UpstreamRequest *request = link->data;
+
+    if (request->handle != NULL && request->handle->job.fd == entry->fd)
+      return true;
+  }
+  return false;
+}
+
+/* Something came that curl does not wait for. On the connection of a paused
+ * request it may stay in the kernel; on a pooled one it belongs to no request,
+ * so nothing may be read from it as an answer: after the shutdown curl finds
+ * the connection dead when it looks. */
 static void
-on_pooled(Socket *entry)
+on_unwanted(Socket *entry)
 {
   char byte;
 
+  if (is_in_use(entry)) {
+    g_clear_pointer(&entry->watch, loop_watch_free);
+    return;
+  }
   /* The event may be older than curl's last read in this round. */
   if (recv(entry->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
     return;
@@ -95,8 +114,8 @@ on_event(uint32_t events, void *data)
   int bits = 0;
   int running;
 
-  if (!entry->wanted) {
-    on_pooled(entry);
+  if (entry->events == 0) {
+    on_unwanted(entry);
     return;
   }
   /* CURL_CSELECT_ERR alone would lose what the socket still holds. */
@@ -110,26 +129,63 @@ on_event(uint32_t events, void *data)
   upstream_reap(upstream);
 }
 
-/* The loop has no memory or no room for this socket: its request fails, the
- * others go on (-1 from curl's callback would end them all). */
+/* Has the kick look at the job: an error returned from curl's callback would
+ * end every transfer. */
 static void
-refuse_watch(Job *job)
+need_work(Job *job)
 {
-  job->no_watch = true;
-  job->upstream->unwatched = true;
+  job->upstream->job_work = true;
   loop_timer_set(job->upstream->kick, 0);
 }
 
-static void
-on_remove(Socket *entry)
+/* True for the connection of a request that curl has no use for right now: it
+ * goes to the pool, or is paused. Before the request was written it could also
+ * be closed already, because curl tells nobody when it gives up a connection
+ * that never stood. HTTP/2 servers speak on idle connections, and may. */
+static bool
+may_keep_watch(const Socket *entry, const Job *job)
 {
-  if (entry->watch == NULL)
-    return;
-  /* HTTP/2 servers speak on idle connections, and may. */
-  if (entry->connection && !entry->table->upstream->http2)
-    loop_watch_set(entry->watch, EPOLLIN);
+  const Handle *handle = (const Handle *)job;
+
+  return entry->connection && !entry->table->upstream->http2 && job != NULL &&
+         !job->is_connect && job->fd == entry->fd && handle->request != NULL &&
+         handle->request->requested;
+}
+
+static void
+watch(Socket *entry)
+{
+  if (entry->watch != NULL)
+    loop_watch_set(entry->watch, entry->events);
   else
-    g_clear_pointer(&entry->watch, loop_watch_free);
+    entry->watch = loop_watch_new(entry->table->upstream->loop,
+                                  entry->fd,
+                                  entry->events,
+                                  on_event,
+                                  entry);
+}
+
+static bool
+is_connecting(const Job *job)
+{
+  const Handle *handle = (const Handle *)job;
+
+  return job->is_connect ||
+         (handle->request != NULL && !handle->request->requested);
+}
+
+static void
+on_remove(Socket *entry, Job *job)
+{
+  if (entry->watch != NULL && may_keep_watch(entry, job)) {
+    loop_watch_set(entry->watch, EPOLLIN);
+    return;
+  }
+  g_clear_pointer(&entry->watch, loop_watch_free);
+  if (entry->connection && job != NULL && is_connecting(job)) {
+    job->lost_socket = true;
+    need_work(job);
+  }
 }
 
 int
@@ -142,27 +198,24 @@ sockets_on_change(CURL *easy,
   Sockets *sockets = ((Upstream *)data)->sockets;
   Socket *entry = get_socket(sockets, fd);
   Job *job = job_of(easy);
-  uint32_t events = 0;
 
   (void)unused;
-  entry->wanted = what != CURL_POLL_REMOVE;
-  if (!entry->wanted) {
-    on_remove(entry);
+  entry->events = 0;
+  if (what == CURL_POLL_REMOVE) {
+    on_remove(entry, job);
     return 0;
   }
   if (job != NULL && entry->connection)
     job->fd = fd;
   if (what & CURL_POLL_IN)
-    events |= EPOLLIN;
+    entry->events |= EPOLLIN;
   if (what & CURL_POLL_OUT)
-    events |= EPOLLOUT;
-  if (entry->watch != NULL)
-    loop_watch_set(entry->watch, events);
-  else
-    entry->watch =
-        loop_watch_new(sockets->upstream->loop, fd, events, on_event, entry);
-  if (entry->watch == NULL && job != NULL)
-    refuse_watch(job);
+    entry->events |= EPOLLOUT;
+  watch(entry);
+  if (entry->watch == NULL && job != NULL) {
+    job->no_watch = true;
+    need_work(job);
+  }
   return 0;
 }
 
@@ -173,11 +226,18 @@ sockets_open(void *data, curlsocktype purpose, struct curl_sockaddr *address)
   int fd = socket(address->family,
                   address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                   address->protocol);
+  Socket *entry;
 
   (void)purpose;
   if (fd < 0)
     return CURL_SOCKET_BAD;
-  get_socket(sockets, fd)->connection = true;
+  entry = get_socket(sockets, fd);
+  entry->connection = true;
+  /* Curl closed an attempt under this number unannounced. It takes the new
+   * socket for the old one and will not ask for a watch again. */
+  g_clear_pointer(&entry->watch, loop_watch_free);
+  if (entry->events != 0)
+    watch(entry);
   return fd;
 }
 

@@ -73,18 +73,39 @@ upstream_kick(Upstream *upstream, UpstreamRequest *request)
   loop_timer_set(upstream->kick, 0);
 }
 
-/* Ends the transfers whose sockets the loop could not take. */
-static void
-fail_unwatched(Upstream *upstream)
+void
+upstream_poke(CURL *easy)
 {
-  GList *next;
+  curl_easy_pause(easy, CURLPAUSE_SEND);
+  curl_easy_pause(easy, CURLPAUSE_CONT);
+}
 
-  for (GList *link = upstream->requests.head; link != NULL; link = next) {
+static UpstreamRequest *
+find_job(const Upstream *upstream)
+{
+  for (GList *link = upstream->requests.head; link; link = link->next) {
     UpstreamRequest *request = link->data;
 
-    next = link->next;
-    if (request->handle != NULL && request->handle->job.no_watch)
+    if (request->handle != NULL &&
+        (request->handle->job.no_watch || request->handle->job.lost_socket))
+      return request;
+  }
+  return NULL;
+}
+
+/* Ends the transfers whose sockets the loop could not take, and sends those
+ * on whose sockets curl gave up. An owner's done() may end any of them. */
+static void
+run_jobs(Upstream *upstream)
+{
+  UpstreamRequest *request;
+
+  while ((request = find_job(upstream)) != NULL) {
+    request->handle->job.lost_socket = false;
+    if (request->handle->job.no_watch)
       request_fail(request, fault_of_request(request, CURLE_OUT_OF_MEMORY));
+    else if (request->added && !request->requested)
+      upstream_poke(request->handle->easy);
   }
   upstream->connect_work = true;
 }
@@ -102,9 +123,9 @@ run_kick(void *data)
     request->queued = false;
     request_work(request);
   }
-  if (upstream->unwatched) {
-    upstream->unwatched = false;
-    fail_unwatched(upstream);
+  if (upstream->job_work) {
+    upstream->job_work = false;
+    run_jobs(upstream);
   }
   if (upstream->connect_work) {
     upstream->connect_work = false;

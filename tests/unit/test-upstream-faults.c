@@ -276,33 +276,87 @@ test_connection_refused(void)
 }
 
 /* A listener whose queue is full: connections to it hang. */
+typedef struct {
+  int listener;
+  int fill[4];
+} Full;
+
+static void
+full_open(Full *full, struct sockaddr_in *address)
+{
+  socklen_t len = sizeof *address;
+
+  full->listener = socket(AF_INET, SOCK_STREAM, 0);
+  g_assert_cmpint(bind(full->listener, (struct sockaddr *)address, len), ==, 0);
+  g_assert_cmpint(listen(full->listener, 0), ==, 0);
+  getsockname(full->listener, (struct sockaddr *)address, &len);
+  for (gsize i = 0; i < G_N_ELEMENTS(full->fill); i++) {
+    full->fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    connect(full->fill[i], (struct sockaddr *)address, len);
+  }
+}
+
+static void
+full_close(Full *full)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(full->fill); i++)
+    close(full->fill[i]);
+  close(full->listener);
+}
+
 static void
 test_connection_stalled(void)
 {
   struct sockaddr_in address = {.sin_family = AF_INET,
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t len = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  int fill[4];
+  Full full;
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   UpstreamOptions options = fixture_options(fixture);
   g_autoptr(Call) call = NULL;
 
-  g_assert_cmpint(bind(listener, (struct sockaddr *)&address, len), ==, 0);
-  g_assert_cmpint(listen(listener, 0), ==, 0);
-  getsockname(listener, (struct sockaddr *)&address, &len);
-  for (gsize i = 0; i < G_N_ELEMENTS(fill); i++) {
-    fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    connect(fill[i], (struct sockaddr *)&address, len);
-  }
+  full_open(&full, &address);
   options.connect_timeout = 1;
   fixture_restart(fixture, &options);
   call = call_run(fixture, ntohs(address.sin_port), NULL);
   assert_error(call, UPSTREAM_ERROR_CONNECT);
   g_assert_nonnull(strstr(call->error->message, "no answer in time"));
-  for (gsize i = 0; i < G_N_ELEMENTS(fill); i++)
-    close(fill[i]);
-  close(listener);
+  full_close(&full);
+}
+
+static void
+answer(Session *session, void *data)
+{
+  size_t len;
+
+  (void)data;
+  if (session_request(session, &len) != NULL)
+    session_print(session, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* The first address of a name hangs, the second one answers: curl gives up
+ * the first socket unannounced and gets the same number for the second. */
+static void
+test_second_address(void)
+{
+  g_autoptr(Fixture) fixture = fixture_new(NULL);
+  g_autoptr(Server) server =
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = answer});
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons(server_port(server)),
+                                .sin_addr.s_addr = htonl(0x7f000002)};
+  UpstreamOptions options = fixture_options(fixture);
+  Full full;
+  g_autoptr(Call) call = NULL;
+  int64_t start;
+
+  full_open(&full, &address);
+  options.connect_timeout = 4;
+  fixture_restart(fixture, &options);
+  start = clock_mono_us();
+  call = call_run(fixture, server_port(server), &(Ask){.host = "two.test"});
+  g_assert_no_error(call->error);
+  g_assert_cmpint(clock_mono_us() - start, <, 3500000);
+  full_close(&full);
 }
 
 /* ---- handshake
@@ -359,6 +413,7 @@ main(int argc, char **argv)
   g_test_add_func("/upstream/faults/stalled-name", test_stalled_name);
   g_test_add_func("/upstream/faults/refused", test_connection_refused);
   g_test_add_func("/upstream/faults/stalled", test_connection_stalled);
+  g_test_add_func("/upstream/faults/second-address", test_second_address);
   g_test_add_func("/upstream/faults/handshake", test_handshake);
   return g_test_run();
 }

@@ -57,6 +57,13 @@ getaddrinfo(const char *node,
   if (strcmp(node, "stall.test") == 0)
     wait_for_release();
   numeric.ai_flags |= AI_NUMERICHOST;
+  if (strcmp(node, "two.test") == 0) {
+    int error = real("127.0.0.2", service, &numeric, result);
+
+    return error != 0
+               ? error
+               : real("127.0.0.1", service, &numeric, &(*result)->ai_next);
+  }
   return real(strcmp(node, "six.test") == 0 ? "::1" : "127.0.0.1",
               service,
               &numeric,
@@ -95,10 +102,10 @@ fixture_new(const UpstreamOptions *options)
   fixture->dir = g_dir_make_tmp("hoop-upstream-XXXXXX", &error);
   g_assert_no_error(error);
   fixture->ca = cert_new(&(CertSpec){.cn = "Test CA", .ca = true});
-  fixture->leaf =
-      cert_new(&(CertSpec){.issuer = fixture->ca,
-                           .san = "DNS:good.test,DNS:*.many.test,DNS:six.test,"
-                                  "DNS:stall.test,IP:127.0.0.1,IP:::1"});
+  fixture->leaf = cert_new(
+      &(CertSpec){.issuer = fixture->ca,
+                  .san = "DNS:good.test,DNS:*.many.test,DNS:six.test,"
+                         "DNS:stall.test,DNS:two.test,IP:127.0.0.1,IP:::1"});
   fixture->ca_file = cert_write(fixture->dir, "ca.pem", fixture->ca);
   fixture_restart(fixture, options);
   return fixture;

@@ -81,7 +81,8 @@ void run_for(Loop *loop, int ms);
   G_STMT_END
 
 /* Names under .test resolve to 127.0.0.1, except unknown.test (no such name),
- * stall.test (waits for names_release()) and six.test (::1). */
+ * stall.test (waits for names_release()), six.test (::1) and two.test
+ * (127.0.0.2, then 127.0.0.1). */
 void names_release(void);
 
 #endif
