@@ -5,6 +5,7 @@
 #define HOOP_KIT_LOG_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef enum {
   LOG_AT_ERROR,
@@ -21,6 +22,14 @@ void log_set_level(LogLevel level);
  * the prefix of sd-daemon(3). Any thread. Callers never pass bodies, headers
  * or secrets. */
 void log_line(LogLevel level, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Lines go to this file (0600, appended) as well, each behind its time in UTC;
+ * past `max` bytes it is renamed to PATH.1, over the former one. False when it
+ * cannot be opened. Before threads start; once. */
+bool log_to_file(const char *path, size_t max, GError **error);
+/* True when standard error is the systemd journal's, which keeps lines by
+ * itself (JOURNAL_STREAM of systemd.exec(5)). */
+bool log_is_journaled(void);
 
 #define log_error(...) log_line(LOG_AT_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_AT_WARNING, __VA_ARGS__)

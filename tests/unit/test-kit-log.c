@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define THREADS 4
@@ -180,6 +181,43 @@ test_terminal(void)
   close(master);
 }
 
+static void
+write_ten(void)
+{
+  for (int i = 0; i < 10; i++)
+    log_warning("line %d of those that fill the file\n", i);
+}
+
+/* Last: from here on every line goes to the file too. */
+static void
+test_file(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("test-kit-log-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(dir, "agent.log", NULL);
+  g_autofree char *old = g_strconcat(path, ".1", NULL);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *now = NULL;
+  g_autofree char *before = NULL;
+  g_autofree char *said = NULL;
+  struct stat info;
+
+  g_assert_false(log_to_file(dir, 100, &error));
+  g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_ISDIR);
+  g_assert_true(log_to_file(path, 500, NULL));
+  said = captured(write_ten);
+  g_assert_true(g_str_has_prefix(said, "<4>line 0"));
+  g_assert_true(g_file_get_contents(path, &now, NULL, NULL));
+  g_assert_true(g_file_get_contents(old, &before, NULL, NULL));
+  g_assert_cmpint(stat(path, &info), ==, 0);
+  g_assert_cmpint(info.st_mode & 0777, ==, 0600);
+  g_assert_cmpuint(strlen(before), <=, 500);
+  g_assert_nonnull(strstr(now, "Z warning: line 9 of"));
+  g_assert_null(strstr(now, "<4>"));
+  unlink(path);
+  unlink(old);
+  rmdir(dir);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -189,5 +227,6 @@ main(int argc, char **argv)
   g_test_add_func("/kit/log/long-line-is-cut", test_long_line_is_cut);
   g_test_add_func("/kit/log/threads-do-not-mix", test_threads_do_not_mix);
   g_test_add_func("/kit/log/terminal", test_terminal);
+  g_test_add_func("/kit/log/file", test_file);
   return g_test_run();
 }
