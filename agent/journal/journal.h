@@ -146,7 +146,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalReader, journal_reader_free)
 
 /* Filters; NULL or 0: not asked. */
 typedef struct {
-  const char *exchange;
+  const char *exchange; /* an id or its beginning */
   const char *user, *client, *model, *rule, *verdict, *connection;
   int64_t since_us, until_us;
   int kind;       /* RowKind or -1 */

@@ -16,18 +16,30 @@ static const char select_rows[] =
     "kept_len, cut, hash, kept_len IS NOT NULL AND EXISTS (SELECT 1 FROM "
     "bodies WHERE digest = coalesce(kept_digest, body_digest)) FROM rows";
 
+#define MAX_CONDITIONS 11
+
 typedef struct {
   const char *sql;
   const char *text; /* bound when not NULL */
   int64_t number;   /* else */
 } Condition;
 
+/* One past every id that begins so: ids are digits and letters. */
+static char *
+id_limit(const char *exchange)
+{
+  return exchange ? g_strconcat(exchange, "~", NULL) : NULL;
+}
+
 /* The conditions that were asked for, in the order of their parameters. */
 static int
-collect(const JournalQuery *query, Condition out[10])
+collect(const JournalQuery *query,
+        const char *limit,
+        Condition out[MAX_CONDITIONS])
 {
-  const Condition all[] = {
-      {"exchange = ?", query->exchange, 0},
+  const Condition all[MAX_CONDITIONS] = {
+      {"exchange >= ?", query->exchange, 0},
+      {"exchange < ?", limit, 0},
       {"user = ?", query->user, 0},
       {"client = ?", query->client, 0},
       {"model = ?", query->model, 0},
@@ -55,8 +67,9 @@ static sqlite3_stmt *
 prepare_query(JournalReader *reader, const JournalQuery *query, GError **error)
 {
   g_autoptr(GString) sql = g_string_new(select_rows);
-  Condition conditions[10];
-  int n = collect(query, conditions);
+  g_autofree char *limit = id_limit(query->exchange);
+  Condition conditions[MAX_CONDITIONS];
+  int n = collect(query, limit, conditions);
   sqlite3_stmt *stmt;
 
   for (int i = 0; i < n; i++)
