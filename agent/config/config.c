@@ -43,6 +43,7 @@ config_free(Config *config)
   }
   g_ptr_array_unref(config->connections);
   g_strfreev(config->files);
+  g_free(config->given);
   g_free(config->state_dir);
   g_free(config->data_dir);
   g_free(config->cache_dir);
@@ -87,8 +88,8 @@ add_connection(Config *config, const char *name, const char *type, bool enabled)
   return connection;
 }
 
-static char *
-runtime_dir(void)
+char *
+config_runtime_dir(void)
 {
   const char *base = g_getenv("XDG_RUNTIME_DIR");
 
@@ -132,7 +133,7 @@ config_new(void)
       g_build_filename(g_get_user_cache_dir(), "hoop-agent", NULL);
   config->config_dir =
       g_build_filename(g_get_user_config_dir(), "hoop-agent", NULL);
-  config->runtime_dir = runtime_dir();
+  config->runtime_dir = config_runtime_dir();
   config->share_dir = share_dir();
   return config;
 }
@@ -429,6 +430,7 @@ config_load(const char *file, GError **error)
                      error))
     return NULL;
   if (file) {
+    config->given = g_canonicalize_filename(file, NULL);
     g_strv_builder_add(files, file);
     if (!read_file(config, file, error))
       return NULL;

@@ -60,6 +60,7 @@ typedef struct {
   /* where it came from */
   bool managed; /* managed.conf was there */
   char **files; /* those read, in order */
+  char *given;  /* the one that config_load() was given, absolute, or NULL */
   /* folders: XDG base folders + hoop-agent, no trailing slash */
   char *state_dir, *data_dir, *cache_dir, *runtime_dir, *config_dir;
   char *share_dir; /* installed data: policy/, rules.d/ */
@@ -73,6 +74,9 @@ typedef struct {
 Config *config_load(const char *file, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
+
+/* The folder of the control socket, which no configuration moves. g_free. */
+char *config_runtime_dir(void);
 
 /* Every key with group, default and one line of help: man page lint,
  * completion and config_load() share it. */

@@ -324,6 +324,7 @@ status_ready(void *data)
   add_text(&dict, "user", person ? person->user : NULL);
   add_text(&dict, "issuer", person ? person->issuer : NULL);
   add_policy(&dict, agent);
+  add_text(&dict, "config", agent->config->given);
   add_text(&dict, "paused", agent->paused);
   add_record(&dict, agent);
   g_variant_dict_insert(&dict, "detection", "b", agent->detector != NULL);
