@@ -85,5 +85,8 @@ void front_stop(Front *front);
 void front_free(Front *front);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Front, front_free)
 uint16_t front_port(const Front *front);
+/* "NAME (pid N)" of who listens on a TCP port of this machine; NULL: nobody,
+ * or another user's process. Looks through /proc; g_free. Any process. */
+char *front_port_holder(uint16_t port);
 
 #endif

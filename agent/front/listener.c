@@ -97,7 +97,7 @@ add(Listener *listener, int fd, bool unix_socket)
 static bool
 in_use(uint16_t port, GError **error)
 {
-  g_autofree char *holder = peers_holder(port);
+  g_autofree char *holder = front_port_holder(port);
 
   g_set_error(error,
               FRONT_ERROR,

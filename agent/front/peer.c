@@ -373,7 +373,7 @@ listening_inode(const char *table, uint16_t port)
 }
 
 char *
-peers_holder(uint16_t port)
+front_port_holder(uint16_t port)
 {
   ino_t inode = listening_inode("/proc/net/tcp", port);
   g_autofree char *name = NULL;

@@ -37,8 +37,6 @@ void peers_resolve(WorkerPool *workers,
                    Loop *loop,
                    const PeerId *peer,
                    Caller *caller);
-/* "NAME (pid N)" of who listens on a TCP port, or NULL; blocking. */
-char *peers_holder(uint16_t port);
 
 /* ---- listener.c */
 typedef struct listener Listener;
