@@ -6,26 +6,10 @@
 /* A prefix that is shorter names nobody's request on purpose. */
 #define LEAST_PREFIX 3
 
-/* The folder does not depend on what the configuration says. */
-static char *
-runtime_dir(void)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(Config) config = config_load("/dev/null", &error);
-  const char *base = g_getenv("XDG_RUNTIME_DIR");
-
-  if (config)
-    return g_strdup(config->runtime_dir);
-  /* A broken managed.conf: `status` must still find the daemon. */
-  if (base && *base)
-    return g_build_filename(base, "hoop-agent", NULL);
-  return g_build_filename(g_get_user_state_dir(), "hoop-agent", "run", NULL);
-}
-
 HoopAgent1 *
 daemon_try(void)
 {
-  g_autofree char *dir = runtime_dir();
+  g_autofree char *dir = config_runtime_dir();
 
   return bus_connect(dir, NULL);
 }
@@ -33,7 +17,7 @@ daemon_try(void)
 HoopAgent1 *
 daemon_connect(const Call *call, int *code)
 {
-  g_autofree char *dir = runtime_dir();
+  g_autofree char *dir = config_runtime_dir();
   g_autoptr(GError) error = NULL;
   HoopAgent1 *agent = bus_connect(dir, &error);
 
