@@ -411,9 +411,12 @@ interest(const HttpConn *conn)
   case CONN_HANDSHAKE:
   case CONN_DEAD:
     break;
-  case CONN_HEAD:
   case CONN_LINGER:
     events |= EPOLLIN;
+    break;
+  case CONN_HEAD:
+    /* As while a request is read and answered: no change, no system call. */
+    events |= EPOLLIN | EPOLLRDHUP;
     break;
   case CONN_REQUEST:
     if (wants_input(conn))

@@ -236,6 +236,26 @@ test_chunks(void)
   g_assert_true(g_str_has_suffix(peer->got->str, tail));
 }
 
+/* A client with Nagle's algorithm sends the rest of a request only when our
+ * ACK comes, which the kernel would hold back for 40 ms. */
+static void
+test_nagle(void)
+{
+  static const char head[] =
+      "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n";
+  g_autoptr(Peer) peer = peer_new_tcp(&peer_limits);
+  unsigned slow = 0;
+  for (unsigned i = 1; i <= 30; i++) {
+    int64_t before = g_get_monotonic_time();
+    peer_write(peer, head);
+    peer_write(peer, "abc");
+    peer_write(peer, "def");
+    peer_until(peer, peer_count(peer, "\r\n\r\nabcdef") == i);
+    slow += g_get_monotonic_time() - before > 30000;
+  }
+  g_assert_cmpuint(slow, <, 15);
+}
+
 /* ---- Bad framing, early answers -------------------------------------------
  */
 
@@ -526,6 +546,7 @@ main(int argc, char **argv)
   TEST("interim", test_interim);
   TEST("http-1.0", test_http10);
   TEST("chunks", test_chunks);
+  TEST("nagle", test_nagle);
   TEST("bad-chunk", test_bad_chunk);
   TEST("bad-chunk-in-answer", test_bad_chunk_in_answer);
   TEST("early-answer", test_early_answer);
