@@ -278,9 +278,6 @@ void response_filter_usage(const ResponseFilter *filter,
                            int64_t *output);
 const char *response_filter_model(const ResponseFilter *filter);
 
-/* The same message as one whole JSON answer (a stream was not asked for). */
-char *answer_message_json(Api api, const char *model, const char *message);
-
 /* Removes WebSocket capabilities ("ws:…" endpoints) from a /models answer, so
  * that clients keep to HTTP; a new reference when there were none. */
 GBytes *models_without_websocket(GBytes *body, GError **error);
