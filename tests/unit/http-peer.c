@@ -129,6 +129,7 @@ peer_over(int fds[2], const HttpConnLimits *limits, SSL_CTX *server)
   peer->loop = loop_new(&error);
   g_assert_no_error(error);
   peer->fd = fds[1];
+  peer->wait_ms = 2;
   peer->log = g_string_new(NULL);
   peer->got = g_string_new(NULL);
   peer->reads = g_string_new(NULL);
@@ -230,7 +231,7 @@ void
 peer_turn(Peer *peer)
 {
   static char bytes[65536];
-  loop_iterate(peer->loop, 2);
+  loop_iterate(peer->loop, peer->wait_ms);
   while (peer->fd >= 0 && !peer->eof && !peer->idle) {
     ssize_t n = client_read(peer, bytes, sizeof bytes);
     if (n > 0) {

@@ -14,6 +14,7 @@ typedef struct {
   bool eof;       /* the server closed its direction */
   bool reset;     /* reading failed with ECONNRESET */
   bool idle;      /* the client does not read in peer_turn() */
+  int wait_ms;    /* how long a turn waits for something to happen */
   GString *log;   /* of events: "R GET /x", "B 5", "E", "F", "W", "C" */
   GString *got;   /* what the client read */
   GString *reads; /* the sizes of the client's reads: TLS records */

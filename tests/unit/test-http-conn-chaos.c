@@ -175,6 +175,7 @@ one_round(Peer *peer, bool leave)
     append_request(input, i);
   size_t put = 0, stop = leave ? roll((unsigned)input->len) : SIZE_MAX;
   int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+  peer->wait_ms = 0;
   while (count_events(peer, 'F') < REQUESTS && put < stop && peer->conn) {
     size_t n = roll(2) ? 1 + roll(20) : 1 + roll(20000);
     put += peer_push(peer, input->str + put, MIN(n, input->len - put));
@@ -185,6 +186,7 @@ one_round(Peer *peer, bool leave)
     g_assert_cmpint(g_get_monotonic_time(), <, end);
   }
   peer->idle = false;
+  peer->wait_ms = 2;
   if (leave && roll(2)) {
     peer_close(peer);
     for (unsigned i = 0; i < 50 && peer->conn; i++) {
