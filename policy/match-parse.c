@@ -507,34 +507,42 @@ read_rate(const YamlDoc *doc,
   return true;
 }
 
+static const KeyRow match_rows[] = {
+    [MATCH_API] = {"api", read_api},
+    [MATCH_GROUP] = {"group", read_list},
+    [MATCH_USER] = {"user", read_list},
+    [MATCH_CONNECTION] = {"connection", read_list},
+    [MATCH_METHOD] = {"method", read_list},
+    [MATCH_HOST] = {"host", read_list},
+    [MATCH_PATH] = {"path", read_list},
+    [MATCH_MODEL] = {"model", read_list},
+    [MATCH_INITIATOR] = {"initiator", read_list},
+    [MATCH_REPO] = {"repo", read_list},
+    [MATCH_PROCESS] = {"process", read_list},
+    [MATCH_FIRST_IN_SESSION] = {"first-in-session", read_first},
+    [MATCH_TIME] = {"time", read_time},
+    [MATCH_DIRECTION] = {"direction", read_direction},
+    [MATCH_SIZE] = {"size", read_size_range},
+    [MATCH_FINDING] = {"finding", read_finding},
+    [MATCH_FIELDS] = {"fields", read_list},
+    [MATCH_TOOL] = {"tool", read_tool},
+    [MATCH_PROMPT] = {"prompt", read_prompt},
+    [MATCH_RATE] = {"rate", read_rate},
+    [N_MATCH_KEYS] = {NULL, NULL},
+};
+
+const char *
+match_key_name(MatchKey key)
+{
+  return match_rows[key].key;
+}
+
 bool
 match_read(const YamlDoc *doc,
            const YamlNode *node,
            PolicyMatch *match,
            GError **error)
 {
-  static const KeyRow rows[] = {{"group", read_list},
-                                {"user", read_list},
-                                {"connection", read_list},
-                                {"host", read_list},
-                                {"method", read_list},
-                                {"path", read_list},
-                                {"api", read_api},
-                                {"model", read_list},
-                                {"initiator", read_list},
-                                {"process", read_list},
-                                {"repo", read_list},
-                                {"direction", read_direction},
-                                {"finding", read_finding},
-                                {"fields", read_list},
-                                {"prompt", read_prompt},
-                                {"tool", read_tool},
-                                {"size", read_size_range},
-                                {"time", read_time},
-                                {"rate", read_rate},
-                                {"first-in-session", read_first},
-                                {NULL}};
-
   *match = (PolicyMatch){.direction = -1,
                          .finding_min = 1,
                          .size_min = -1,
@@ -542,10 +550,19 @@ match_read(const YamlDoc *doc,
                          .time_from = -1,
                          .time_to = -1,
                          .first_in_session = -1};
-  if (!read_map(doc, node, "\"match\"", rows, match, error))
+  if (!read_map(doc, node, "\"match\"", match_rows, match, error))
     return false;
+  for (unsigned key = 0; key < N_MATCH_KEYS; key++)
+    if (yaml_get(node, match_rows[key].key) != NULL)
+      match->asked |= 1u << key;
   match->everybody = match->groups != NULL &&
                      g_strv_contains((const char *const *)match->groups, "*");
+  for (char **name = match->fields; name != NULL && *name != NULL; name++) {
+    char *lower = g_ascii_strdown(*name, -1);
+
+    g_free(*name);
+    *name = lower;
+  }
   return true;
 }
 

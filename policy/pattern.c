@@ -10,6 +10,9 @@
 
 /* Regexes in policies are lines, not programs. */
 #define MAX_SOURCE 8192
+/* PCRE2 compiles to 64 KiB at most; JIT code takes many times as much, so
+ * what repeats groups hundreds of times does without. */
+#define MAX_JIT_SIZE (8 * 1024)
 /* Steps from one start: some 50 ms in the interpreter at worst. */
 #define MATCH_LIMIT 1000000
 #define DEPTH_LIMIT 10000
@@ -38,6 +41,7 @@ pattern_new(const char *source, GError **error)
   g_autoptr(PolicyPattern) pattern = g_new0(PolicyPattern, 1);
   int code = 0;
   PCRE2_SIZE at = 0;
+  size_t compiled = 0;
 
   if (strlen(source) > MAX_SOURCE) {
     g_set_error(error,
@@ -69,7 +73,9 @@ pattern_new(const char *source, GError **error)
     return NULL;
   }
   /* Without JIT it only takes longer. */
-  (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
+  if (pcre2_pattern_info(pattern->code, PCRE2_INFO_SIZE, &compiled) == 0 &&
+      compiled <= MAX_JIT_SIZE)
+    (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
   pattern->source = g_strdup(source);
   return g_steal_pointer(&pattern);
 }

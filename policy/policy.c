@@ -12,6 +12,8 @@
 /* More are a generated file gone wrong; each is looked at in every verdict. */
 #define MAX_RULES 10000
 #define MAX_GROUPS 1000
+/* Each is up to 64 KiB when compiled. */
+#define MAX_REGEXES 2000
 
 /* One file on its way in. */
 typedef struct {
@@ -278,6 +280,11 @@ read_rule(Policy *policy,
   if (policy->rules->len >= MAX_RULES)
     return yaml_error(
         source->doc, node, error, "more than %d rules", MAX_RULES);
+  policy->n_regexes += rule->match.prompt != NULL;
+  policy->n_regexes += rule->match.tool_arguments != NULL;
+  if (policy->n_regexes > MAX_REGEXES)
+    return yaml_error(
+        source->doc, node, error, "more than %d regexes", MAX_REGEXES);
   text = g_string_new(NULL);
   emit_item(text, node);
   g_ptr_array_add(policy->texts, g_strdup(text->str));

@@ -51,10 +51,39 @@ bool policy_pattern_matches(const PolicyPattern *pattern,
                             bool *limited);
 const char *policy_pattern_source(const PolicyPattern *pattern);
 
+/* The keys of a match, in the order in which they are looked at: what costs
+ * little first; up to MATCH_TIME about who asks and when. */
+typedef enum {
+  MATCH_API,
+  MATCH_GROUP,
+  MATCH_USER,
+  MATCH_CONNECTION,
+  MATCH_METHOD,
+  MATCH_HOST,
+  MATCH_PATH,
+  MATCH_MODEL,
+  MATCH_INITIATOR,
+  MATCH_REPO,
+  MATCH_PROCESS,
+  MATCH_FIRST_IN_SESSION,
+  MATCH_TIME,
+  MATCH_DIRECTION,
+  MATCH_SIZE,
+  MATCH_FINDING,
+  MATCH_FIELDS,
+  MATCH_TOOL,
+  MATCH_PROMPT,
+  MATCH_RATE,
+  N_MATCH_KEYS
+} MatchKey;
+/* As policy files write it. */
+const char *match_key_name(MatchKey key);
+
 /* What a rule asks of an exchange: every key that is given must hold; a list
  * holds when one of its items does. NULL or -1: not asked. Strings with
  * wildcards (* and ?) where noted. */
 typedef struct {
+  unsigned asked;      /* bit mask of 1 << MatchKey: the keys that are given */
   char **groups;       /* policy group names, "*" */
   bool everybody;      /* groups names "*" */
   unsigned *group_ids; /* of groups: bits in policy_groups_of() */
@@ -74,7 +103,7 @@ typedef struct {
   char **finding_classes;        /* e.g. "secret", "pii"; NULL: any */
   char **finding_rules;          /* wildcards over detector rule ids; or NULL */
   unsigned finding_min;          /* at least so many; 1 by default */
-  char **fields;                 /* decoded JSON key names, without case */
+  char **fields;                 /* decoded JSON key names, lower case */
   PolicyPattern *prompt;         /* over each prompt text of a request */
   bool has_tool;                 /* a tool call of an answer */
   char **tool_names;             /* wildcards, without case; NULL: any */

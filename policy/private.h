@@ -26,6 +26,7 @@ struct policy {
   int refs;           /* atomic */
   GPtrArray *rules;   /* PolicyRule */
   GPtrArray *texts;   /* each rule as YAML */
+  unsigned n_regexes; /* in all rules */
   GHashTable *by_id;  /* borrowed id → PolicyRule */
   GPtrArray *groups;  /* PolicyGroup */
   GHashTable *ids;    /* group name that a rule uses → number + 1 */

@@ -10,7 +10,7 @@
 /* Characters of a word from the file that a message repeats. */
 #define MAX_SHOWN 60
 
-G_DEFINE_QUARK(hoop - policy - error - quark, policy_error)
+G_DEFINE_QUARK(hoop_policy_error, policy_error)
 
 bool
 yaml_error(const YamlDoc *doc,

@@ -8,6 +8,9 @@
 #include <libfyaml.h>
 #include <string.h>
 
+/* In a row: libfyaml takes the square of their number behind a block. */
+#define MAX_BLANK_LINES 200
+
 /* Names the line and column of `at` within text, from 1, columns in
  * characters. */
 static void
@@ -72,6 +75,7 @@ guard_text(const char *name, const char *text, size_t len, GError **error)
   const char *end = text + len;
   unsigned line, column;
   bool line_start = true;
+  unsigned blank_lines = 0;
 
   if (len > YAML_MAX_SIZE) {
     g_set_error(error,
@@ -92,15 +96,22 @@ guard_text(const char *name, const char *text, size_t len, GError **error)
                                                   : "not valid UTF-8");
   }
   for (const char *p = text; p < end; p = g_utf8_next_char(p)) {
+    bool line_end = *p == '\n' || *p == '\r';
+
+    blank_lines = line_end ? blank_lines + 1 : blank_lines;
+    if (!line_end && *p != ' ' && *p != '\t')
+      blank_lines = 0;
     if (line_start && *p == '%')
       what = "a line must not begin with % (no directives)";
+    else if (blank_lines > MAX_BLANK_LINES)
+      what = "too many blank lines";
     else
       what = forbidden(g_utf8_get_char(p));
     if (what != NULL) {
       place_of(text, p, &line, &column);
       return syntax_error(name, line, column, error, what);
     }
-    line_start = *p == '\n' || *p == '\r';
+    line_start = line_end;
   }
   return true;
 }
@@ -141,6 +152,8 @@ typedef struct {
   struct fy_diag *diag; /* collects, prints nothing */
   struct fy_parser *parser;
   struct fy_event *event; /* the current one; owned */
+  const char *block;      /* where the last scalar began, if it was a block */
+  const char *text, *end; /* the file */
   GError **error;
 } Builder;
 
@@ -201,36 +214,86 @@ expect(Builder *b, enum fy_event_type type, const char *message)
   return true;
 }
 
+/* The token's text; false when libfyaml fails. Of its other ways to the text,
+ * fy_token_get_text() leaks when there are many escapes, and reading from the
+ * iterator by bytes or blocks garbles what is not ASCII. */
+static bool
+read_token(struct fy_token *token, GString *out)
+{
+  struct fy_token_iter *iter = fy_token_iter_create(token);
+  const struct fy_iter_chunk *chunk = NULL;
+  int failed = 0;
+
+  if (iter == NULL)
+    return false;
+  while ((chunk = fy_token_iter_chunk_next(iter, chunk, &failed)) != NULL)
+    g_string_append_len(out, chunk->str, (gssize)chunk->len);
+  fy_token_iter_destroy(iter);
+  return failed == 0;
+}
+
+static bool
+text_allowed(const GString *text)
+{
+  const char *end = text->str + text->len;
+
+  if (!g_utf8_validate_len(text->str, text->len, NULL))
+    return false;
+  for (const char *p = text->str; p < end; p = g_utf8_next_char(p))
+    if (forbidden(g_utf8_get_char(p)) != NULL || *p == '\r')
+      return false;
+  return true;
+}
+
 static YamlNode *
 build_scalar(Builder *b)
 {
   struct fy_token *token = fy_event_get_token(b->event);
   const struct fy_mark *mark = fy_event_start_mark(b->event);
   g_autoptr(YamlNode) node = node_new(YAML_SCALAR, mark);
+  g_autoptr(GString) text = g_string_new(NULL);
   enum fy_scalar_style style;
-  size_t len = 0;
-  const char *text = token != NULL ? fy_token_get_text(token, &len) : "";
 
-  if (text == NULL) {
+  if (token != NULL && !read_token(token, text)) {
     refuse(b, mark, "libfyaml gives no text here");
     return NULL;
   }
-  if (!g_utf8_validate_len(text, len, NULL)) {
+  if (!text_allowed(text)) {
     refuse(b, mark, "an escape makes a character that is not allowed");
     return NULL;
   }
-  for (const char *p = text; p < text + len; p = g_utf8_next_char(p))
-    if (forbidden(g_utf8_get_char(p)) != NULL || *p == '\r') {
-      refuse(b, mark, "an escape makes a character that is not allowed");
-      return NULL;
-    }
-  node->text = g_strndup(text, len);
+  node->text = g_string_free(g_steal_pointer(&text), FALSE);
   style = token != NULL ? fy_token_scalar_style(token) : FYSS_PLAIN;
   node->plain = style == FYSS_PLAIN;
+  if ((style == FYSS_LITERAL || style == FYSS_FOLDED) && mark != NULL)
+    b->block = b->text + mark->input_pos;
   /* The mark of a quoted text stands behind its quote. */
   if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
     node->column -= node->column > 1;
   return g_steal_pointer(&node);
+}
+
+/* libfyaml takes a block (| or >) that is indented no deeper than its key, and
+ * so the keys behind an empty one for its text. Not here. `column` is the
+ * key's or the dash's, from 1. */
+static bool
+block_allowed(Builder *b, const YamlNode *value, unsigned column)
+{
+  const char *line = b->block;
+  unsigned indent = 0;
+
+  b->block = NULL;
+  if (line == NULL || value->text[0] == '\0')
+    return true;
+  for (const char *p = line; p < b->end && (*p == ' ' || *p == '\n'); p++)
+    indent = *p == ' ' ? indent + 1 : 0;
+  if (indent >= column)
+    return true;
+  return syntax_error(b->name,
+                      value->line,
+                      value->column,
+                      b->error,
+                      "a block must be indented deeper than its key");
 }
 
 static YamlNode *build_node(Builder *b, unsigned depth);
@@ -249,6 +312,8 @@ build_list(Builder *b, YamlNode *list, unsigned depth)
     if (item->line == 0)
       item->line = list->line, item->column = list->column;
     g_ptr_array_add(list->items, item);
+    if (!block_allowed(b, item, list->column))
+      return false;
   }
   return false;
 }
@@ -278,6 +343,7 @@ build_map(Builder *b, YamlNode *map, unsigned depth)
   while (advance(b)) {
     g_autoptr(YamlNode) key = NULL;
     YamlNode *value;
+    unsigned column;
 
     if (b->event->type == FYET_MAPPING_END)
       return true;
@@ -294,9 +360,12 @@ build_map(Builder *b, YamlNode *map, unsigned depth)
       return false;
     if (value->line == 0)
       value->line = key->line, value->column = key->column;
+    column = key->column;
     g_hash_table_insert(seen, key->text, key);
     g_ptr_array_add(map->keys, g_steal_pointer(&key));
     g_ptr_array_add(map->items, value);
+    if (!block_allowed(b, value, column))
+      return false;
   }
   return false;
 }
@@ -421,7 +490,8 @@ builder_close(Builder *b)
 YamlDoc *
 yaml_parse(const char *name, const char *text, size_t len, GError **error)
 {
-  Builder builder = {.name = name, .error = error};
+  Builder builder = {
+      .name = name, .error = error, .text = text, .end = text + len};
   YamlNode *root = NULL;
   YamlDoc *doc;
 

@@ -26,17 +26,21 @@ from_bool(bool holds)
 static bool
 globs(char **patterns, const char *text, bool fold)
 {
-  for (; *patterns != NULL; patterns++)
+  for (; *patterns != NULL; patterns++) {
+    char first = **patterns;
+
+    /* Most fail at their first letter: not worth a call. */
+    if (!fold && first != text[0] && first != '*' && first != '?')
+      continue;
     if (policy_glob(*patterns, text, fold))
       return true;
+  }
   return false;
 }
 
 static Answer3
 globs_fact(char **patterns, const char *text, bool fold)
 {
-  if (patterns == NULL)
-    return HOLDS;
   if (text == NULL)
     return UNKNOWN;
   return from_bool(globs(patterns, text, fold));
@@ -50,7 +54,7 @@ holds_group(Check *check)
   const PolicyMatch *match = check->match;
   const uint64_t *bits = check->facts->groups;
 
-  if (match->groups == NULL || match->everybody)
+  if (match->everybody)
     return HOLDS;
   if (check->facts->subject->groups == NULL)
     return UNKNOWN;
@@ -74,8 +78,6 @@ holds_connection(Check *check)
 {
   const char *connection = check->facts->subject->connection;
 
-  if (check->match->connections == NULL)
-    return HOLDS;
   if (connection == NULL)
     return UNKNOWN;
   return from_bool(g_strv_contains(
@@ -93,8 +95,6 @@ holds_method(Check *check)
 {
   const char *method = check->facts->subject->method;
 
-  if (check->match->methods == NULL)
-    return HOLDS;
   if (method == NULL)
     return UNKNOWN;
   return from_bool(
@@ -110,8 +110,6 @@ holds_path(Check *check)
   Facts *facts = check->facts;
   bool raw, plain;
 
-  if (patterns == NULL)
-    return HOLDS;
   if (facts->path == NULL)
     return UNKNOWN;
   raw = globs(patterns, facts->path, false);
@@ -122,8 +120,7 @@ holds_path(Check *check)
 static Answer3
 holds_api(Check *check)
 {
-  return from_bool(check->match->apis == 0 ||
-                   (check->match->apis & 1 << check->facts->subject->api) != 0);
+  return from_bool((check->match->apis & 1 << check->facts->subject->api) != 0);
 }
 
 /* What only a request to a model says: elsewhere it is not unknown but not
@@ -160,8 +157,6 @@ holds_process(Check *check)
 {
   const char *const *processes = check->facts->subject->processes;
 
-  if (check->match->processes == NULL)
-    return HOLDS;
   if (processes == NULL || *processes == NULL)
     return UNKNOWN;
   for (; *processes != NULL; processes++)
@@ -173,10 +168,8 @@ holds_process(Check *check)
 static Answer3
 holds_first(Check *check)
 {
-  int asked = check->match->first_in_session;
-
-  return from_bool(asked < 0 ||
-                   (asked == 1) == check->facts->subject->first_in_session);
+  return from_bool((check->match->first_in_session == 1) ==
+                   check->facts->subject->first_in_session);
 }
 
 /* After midnight of a span over midnight the day before counts: "friday from
@@ -190,8 +183,6 @@ holds_time(Check *check)
   int to = match->time_to >= 0 ? match->time_to : 24 * 60;
   int day;
 
-  if (match->time_from < 0 && match->time_to < 0 && match->weekdays == 0)
-    return HOLDS;
   facts_local_time(facts, match->zone);
   day = facts->weekday;
   if (from < to) {
@@ -258,8 +249,6 @@ holds_finding(Check *check)
 {
   unsigned count;
 
-  if (!check->match->has_finding)
-    return HOLDS;
   count = count_findings(check->facts, check->match);
   check->result->n_findings = count;
   if (count >= check->match->finding_min)
@@ -273,15 +262,10 @@ holds_fields(Check *check)
   Facts *facts = check->facts;
   GHashTable *keys;
 
-  if (check->match->fields == NULL)
-    return HOLDS;
   keys = facts->call != NULL ? facts->tool_keys : facts_fields(facts);
-  for (char **name = check->match->fields; *name != NULL; name++) {
-    g_autofree char *key = g_ascii_strdown(*name, -1);
-
-    if (g_hash_table_contains(keys, key))
+  for (char **name = check->match->fields; *name != NULL; name++)
+    if (g_hash_table_contains(keys, *name))
       return HOLDS;
-  }
   return facts->tool_unreadable ? UNKNOWN : FAILS;
 }
 
@@ -305,8 +289,6 @@ holds_tool(Check *check)
   const PolicyMatch *match = check->match;
   Facts *facts = check->facts;
 
-  if (!match->has_tool)
-    return HOLDS;
   if (match->tool_names != NULL && facts->call->name != NULL &&
       !globs(match->tool_names, facts->call->name, true))
     return FAILS;
@@ -338,8 +320,6 @@ holds_prompt(Check *check)
 {
   Facts *facts = check->facts;
 
-  if (check->match->prompt == NULL)
-    return HOLDS;
   for (unsigned i = 0; i < facts->n_fields; i++) {
     const InspectField *field = &facts->fields[i];
 
@@ -356,8 +336,6 @@ holds_rate(Check *check)
   const PolicyMatch *match = check->match;
   Facts *facts = check->facts;
 
-  if (match->rate_window == 0)
-    return HOLDS;
   check->result->counted = true;
   if (facts->rate == NULL)
     return UNKNOWN;
@@ -368,48 +346,47 @@ holds_rate(Check *check)
 
 /* ---- Rules ------------------------------------------------------------- */
 
-/* Cheap first; rate last, because what is counted is what all else holds for.
- * The first N_SUBJECT are about who asks and when. */
-static const struct {
-  const char *key;
-  Condition holds;
-} conditions[] = {
-    {"api", holds_api},
-    {"group", holds_group},
-    {"user", holds_user},
-    {"connection", holds_connection},
-    {"method", holds_method},
-    {"host", holds_host},
-    {"path", holds_path},
-    {"model", holds_model},
-    {"initiator", holds_initiator},
-    {"repo", holds_repo},
-    {"process", holds_process},
-    {"first-in-session", holds_first},
-    {"time", holds_time},
-    {"size", holds_size},
-    {"finding", holds_finding},
-    {"fields", holds_fields},
-    {"tool", holds_tool},
-    {"prompt", holds_prompt},
-    {"rate", holds_rate},
+/* The direction is in the rule's phases. */
+static const Condition conditions[N_MATCH_KEYS] = {
+    [MATCH_API] = holds_api,
+    [MATCH_GROUP] = holds_group,
+    [MATCH_USER] = holds_user,
+    [MATCH_CONNECTION] = holds_connection,
+    [MATCH_METHOD] = holds_method,
+    [MATCH_HOST] = holds_host,
+    [MATCH_PATH] = holds_path,
+    [MATCH_MODEL] = holds_model,
+    [MATCH_INITIATOR] = holds_initiator,
+    [MATCH_REPO] = holds_repo,
+    [MATCH_PROCESS] = holds_process,
+    [MATCH_FIRST_IN_SESSION] = holds_first,
+    [MATCH_TIME] = holds_time,
+    [MATCH_SIZE] = holds_size,
+    [MATCH_FINDING] = holds_finding,
+    [MATCH_FIELDS] = holds_fields,
+    [MATCH_TOOL] = holds_tool,
+    [MATCH_PROMPT] = holds_prompt,
+    [MATCH_RATE] = holds_rate,
 };
-#define N_SUBJECT 13
+#define ABOUT_SUBJECT ((1u << (MATCH_TIME + 1)) - 1)
 
+/* The keys of `asked` in their order. */
 static bool
-check_conditions(Check *check, unsigned n)
+check_conditions(Check *check, unsigned asked)
 {
-  for (unsigned i = 0; i < n; i++) {
-    Answer3 answer = conditions[i].holds(check);
+  asked &= ~(1u << MATCH_DIRECTION);
+  for (; asked != 0; asked &= asked - 1) {
+    MatchKey key = (MatchKey)__builtin_ctz(asked);
+    Answer3 answer = conditions[key](check);
 
     if (answer == HOLDS)
       continue;
     if (answer == FAILS || !check->tightens) {
-      check->result->missed = conditions[i].key;
+      check->result->missed = match_key_name(key);
       return false;
     }
     if (check->result->assumed == NULL)
-      check->result->assumed = conditions[i].key;
+      check->result->assumed = match_key_name(key);
   }
   return true;
 }
@@ -424,7 +401,7 @@ match_rule(Facts *facts, const PolicyRule *rule, RuleResult *result)
     result->missed = "phase";
     return;
   }
-  result->matched = check_conditions(&check, G_N_ELEMENTS(conditions));
+  result->matched = check_conditions(&check, rule->match.asked);
 }
 
 bool
@@ -433,7 +410,7 @@ match_subject(Facts *facts, const PolicyRule *rule)
   RuleResult result = {.rule = rule};
   Check check = {facts, &rule->match, rule->action != ACTION_ALLOW, &result};
 
-  return check_conditions(&check, N_SUBJECT);
+  return check_conditions(&check, rule->match.asked & ABOUT_SUBJECT);
 }
 
 /* ---- Marks ------------------------------------------------------------- */
@@ -487,8 +464,7 @@ match_mark(Facts *facts, const PolicyRule *rule, bool ask, Restore restore)
   if (match->has_finding)
     n += mark_findings(facts, match, ask, restore);
   for (char **name = match->fields; name != NULL && *name != NULL; name++) {
-    g_autofree char *key = g_ascii_strdown(*name, -1);
-    const GArray *found = g_hash_table_lookup(facts_fields(facts), key);
+    const GArray *found = g_hash_table_lookup(facts_fields(facts), *name);
 
     for (guint i = 0; found != NULL && i < found->len; i++) {
       FieldFact *fact = &g_array_index(
