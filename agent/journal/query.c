@@ -142,16 +142,22 @@ journal_query(JournalReader *reader,
               void *data,
               GError **error)
 {
-  g_autoptr(sqlite3_stmt) stmt = prepare_query(reader, query, error);
+  g_autoptr(sqlite3_stmt) stmt = NULL;
+  int64_t last = INT64_MAX;
   bool more = true;
   int result = SQLITE_DONE;
 
+  if (!schema_limit_work(reader->db, reader->path, &reader->budget, error))
+    return false;
+  stmt = prepare_query(reader, query, error);
   if (stmt == NULL)
     return false;
   while (more && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
     JournalEntry entry;
 
-    if (!read_entry(stmt, &entry)) {
+    /* Each row is older than the one before: else the pages of a tampered
+     * file lead in a circle. */
+    if (sqlite3_column_int64(stmt, 0) >= last || !read_entry(stmt, &entry)) {
       g_set_error(error,
                   JOURNAL_ERROR,
                   JOURNAL_ERROR_CORRUPT,
@@ -161,6 +167,7 @@ journal_query(JournalReader *reader,
                   reader->path);
       return false;
     }
+    last = entry.seq;
     more = each(&entry, data);
     journal_row_free(entry.row);
   }

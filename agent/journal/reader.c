@@ -25,7 +25,9 @@ journal_reader_open(const char *path, GError **error)
   reader = g_new0(JournalReader, 1);
   reader->path = g_strdup(path);
   reader->db = schema_connect_reader(path, error);
-  if (reader->db == NULL || !schema_check(reader->db, path, error))
+  if (reader->db == NULL ||
+      !schema_limit_work(reader->db, path, &reader->budget, error) ||
+      !schema_check(reader->db, path, error))
     return NULL;
   return g_steal_pointer(&reader);
 }

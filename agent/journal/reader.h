@@ -8,6 +8,7 @@
 struct journal_reader {
   char *path;
   sqlite3 *db;
+  WorkBudget budget; /* of the query or verification that runs */
 };
 
 #endif

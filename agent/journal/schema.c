@@ -16,6 +16,11 @@
 #define MAX_VALUE (80 * 1024 * 1024)
 #define MAX_SQL (64 * 1024)
 #define MAX_COLUMNS 64
+/* Instructions of SQLite's machine that reading a page of the file may take: a
+ * page has at most about 70 rows, a row takes about 300. And for any file. */
+#define WORK_PER_PAGE 50000
+#define WORK_AT_LEAST 10000000
+#define WORK_STEP 10000
 
 /* Each brings the database from the version of its index to the next. A
  * released entry is never edited: its text is also what schema_check()
@@ -99,6 +104,7 @@ error_code(int result, int system_errno)
                : JOURNAL_ERROR_WRITE;
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
+  case SQLITE_INTERRUPT: /* only by schema_limit_work() */
     return JOURNAL_ERROR_CORRUPT;
   case SQLITE_CANTOPEN:
     return JOURNAL_ERROR_OPEN;
@@ -316,6 +322,37 @@ schema_is_new(sqlite3 *db, const char *path, bool *is_new, GError **error)
     return false;
   *is_new = version == 0 && objects == 0;
   return true;
+}
+
+static int
+spend(void *data)
+{
+  WorkBudget *budget = data;
+
+  budget->left -= WORK_STEP;
+  return budget->left < 0;
+}
+
+bool
+schema_limit_work(sqlite3 *db,
+                  const char *path,
+                  WorkBudget *budget,
+                  GError **error)
+{
+  int64_t pages;
+
+  budget->left = WORK_AT_LEAST;
+  sqlite3_progress_handler(db, WORK_STEP, spend, budget);
+  if (!read_int(db, path, "PRAGMA page_count", &pages, error))
+    return false;
+  budget->left = WORK_AT_LEAST + MIN(pages, INT32_MAX) * WORK_PER_PAGE;
+  return true;
+}
+
+void
+schema_unlimit_work(sqlite3 *db)
+{
+  sqlite3_progress_handler(db, 0, NULL, NULL);
 }
 
 /* Makes the database this key's own. */

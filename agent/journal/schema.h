@@ -65,6 +65,18 @@ sqlite3_stmt *schema_prepare(sqlite3 *db,
                              const char *path,
                              const char *sql,
                              GError **error);
+/* How much work reading may be, for a file of its size: pages of a tampered
+ * file can lead back to each other, and a scan of them would never end. Past
+ * it statements fail, with JOURNAL_ERROR_CORRUPT. */
+typedef struct {
+  int64_t left;
+} WorkBudget;
+bool schema_limit_work(sqlite3 *db,
+                       const char *path,
+                       WorkBudget *budget,
+                       GError **error);
+void schema_unlimit_work(sqlite3 *db);
+
 /* Copies a blob column of exactly `len` bytes; false for anything else. */
 bool column_bytes(sqlite3_stmt *stmt, int column, void *out, size_t len);
 

@@ -217,6 +217,7 @@ Store *
 store_open(const JournalOptions *options, bool create, GError **error)
 {
   g_autoptr(Store) store = g_new0(Store, 1);
+  WorkBudget budget;
 
   store->path = g_strdup(options->path);
   store->bodies = options->bodies;
@@ -230,11 +231,13 @@ store_open(const JournalOptions *options, bool create, GError **error)
   if (!place_prepare(store->path, create, error))
     return NULL;
   store->db = schema_connect_writer(store->path, options->durability, error);
-  if (store->db == NULL || !load_key(store, create, error) ||
-      !check_wal(store, error) || !load_head(store, error) ||
-      !prepare_all(store, error) ||
+  if (store->db == NULL ||
+      !schema_limit_work(store->db, store->path, &budget, error) ||
+      !load_key(store, create, error) || !check_wal(store, error) ||
+      !load_head(store, error) || !prepare_all(store, error) ||
       !place_note(store->path, &store->place, error))
     return NULL;
+  schema_unlimit_work(store->db);
   sqlite3_wal_hook(store->db, note_frames, store);
   return g_steal_pointer(&store);
 }
@@ -579,9 +582,11 @@ load_open_requests(Store *store, GError **error)
       "r.conversation FROM open_requests o LEFT JOIN rows r ON r.seq = o.seq "
       "ORDER BY o.seq",
       error);
+  WorkBudget budget;
   int result;
 
-  if (stmt == NULL)
+  if (stmt == NULL ||
+      !schema_limit_work(store->db, store->path, &budget, error))
     return NULL;
   while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
     JournalRow *row = journal_row_new(ROW_RESPONSE);
@@ -616,6 +621,7 @@ store_close_open_requests(Store *store, GError **error)
   g_autoptr(GPtrArray) rows = load_open_requests(store, error);
   bool stored;
 
+  schema_unlimit_work(store->db);
   if (rows == NULL)
     return false;
   if (rows->len == 0)

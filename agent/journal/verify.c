@@ -56,7 +56,8 @@ unreadable(Verifier *verifier, int64_t seq, GError **error)
   sqlite3 *db = verifier->reader->db;
 
   if (sqlite3_errcode(db) == SQLITE_CORRUPT ||
-      sqlite3_errcode(db) == SQLITE_NOTADB)
+      sqlite3_errcode(db) == SQLITE_NOTADB ||
+      sqlite3_errcode(db) == SQLITE_INTERRUPT)
     return bad(verifier, seq, "the file is damaged: %s", sqlite3_errmsg(db));
   schema_set_error(error, db, verifier->reader->path, "read");
   return false;
@@ -147,7 +148,7 @@ next_checkpoint(Verifier *verifier, GError **error)
     return unreadable(verifier, before + 1, error);
   next->seq = sqlite3_column_int64(stmt, 0);
   next->wall_us = sqlite3_column_int64(stmt, 1);
-  if (next->seq > 0 && column_bytes(stmt, 2, next->hash, SHA256_LEN) &&
+  if (next->seq > before && column_bytes(stmt, 2, next->hash, SHA256_LEN) &&
       column_bytes(stmt, 3, next->public_key, CHAIN_KEY_LEN) &&
       column_bytes(stmt, 4, next->signature, CHAIN_SIGNATURE_LEN))
     return true;
@@ -527,6 +528,7 @@ prepare_all(Verifier *verifier, GError **error)
   return verifier->find_namer != NULL;
 }
 
+/* Accepts statements that were never prepared. */
 static void
 finalize_all(Verifier *verifier)
 {
@@ -589,7 +591,8 @@ journal_verify(JournalReader *reader,
   verifier.encoded = g_byte_array_new();
   /* One transaction: a snapshot, however long this takes beside a writer. */
   sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL);
-  run_checks(&verifier, &why);
+  if (schema_limit_work(reader->db, reader->path, &reader->budget, &why))
+    run_checks(&verifier, &why);
   finalize_all(&verifier);
   sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
   if (why && why->code == JOURNAL_ERROR_CORRUPT) {

@@ -571,7 +571,7 @@ journal_append(Journal *journal,
                void *data)
 {
   Pending *pending = g_new(Pending, 1);
-  bool taken;
+  bool taken, wake;
 
   *pending = (Pending){
       .row = row,
@@ -586,12 +586,16 @@ journal_append(Journal *journal,
   if (taken) {
     journal->queued_bytes += pending->size;
     list_push(&journal->queue, pending);
-    if (journal->sleeping)
-      pthread_cond_signal(&journal->wake);
   } else {
     journal->turned_away++;
   }
+  /* Woken only when it sleeps, once, and not into a lock that is held: this
+   * is the caller's whole cost. */
+  wake = taken && journal->sleeping;
+  journal->sleeping = journal->sleeping && !taken;
   pthread_mutex_unlock(&journal->lock);
+  if (wake)
+    pthread_cond_signal(&journal->wake);
   if (!taken)
     turn_away(pending);
 }

@@ -36,8 +36,10 @@ fill(TestJournal *test)
                                           : g_strdup_printf("body %d", i);
     JournalRow *row = i % 2 ? test_response(id, body) : test_request(id, body);
 
-    if (i == 57)
-      row->host = g_strnfill(300, 'h'), row->host[0] = 'g';
+    if (i == 57) {
+      g_free(row->host);
+      row->host = g_strnfill(300, 'h');
+    }
     test_append(test, row);
   }
   test_wait(test, ROWS);
@@ -272,8 +274,8 @@ test_schema(void)
       "CREATE TABLE more (x)",
       "CREATE VIEW v AS SELECT * FROM rows",
       "CREATE INDEX rows_user ON rows(user)",
-      "CREATE TRIGGER t AFTER INSERT ON rows BEGIN "
-      "UPDATE rows SET user = 'bob' WHERE seq = new.seq; END",
+      ("CREATE TRIGGER t AFTER INSERT ON rows BEGIN "
+       "UPDATE rows SET user = 'bob' WHERE seq = new.seq; END"),
       "DROP INDEX rows_exchange",
       "DROP TABLE open_requests",
       "ALTER TABLE open_requests ADD COLUMN more TEXT",
@@ -318,7 +320,6 @@ static void
 resign(const char *path, const SigningKey *key)
 {
   g_autoptr(GByteArray) encoded = g_byte_array_new();
-  g_autofree char *blob = NULL;
   sqlite3 *db = NULL;
   sqlite3_stmt *read = NULL, *write = NULL, *sign = NULL, *meta = NULL;
   uint8_t link[SHA256_LEN], genesis[SHA256_LEN], hash[SHA256_LEN];

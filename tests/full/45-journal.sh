@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The journal's long loops: 200 kills at random moments, and every write and
+# fsync of a run failing in turn.
+
+set -u
+exec make -C "$HOOP_BUILDDIR" check TEST_TIMEOUT=3600 \
+  TESTS='tests/unit/test-journal-kill tests/unit/test-journal-faults'
