@@ -81,7 +81,7 @@ prepare_query(JournalReader *reader, const JournalQuery *query, GError **error)
   stmt = schema_prepare(reader->db, reader->path, sql->str, error);
   for (int i = 0; stmt && i < n; i++) {
     if (conditions[i].text)
-      sqlite3_bind_text(stmt, i + 1, conditions[i].text, -1, SQLITE_STATIC);
+      sqlite3_bind_text(stmt, i + 1, conditions[i].text, -1, SQLITE_TRANSIENT);
     else
       sqlite3_bind_int64(stmt, i + 1, conditions[i].number);
   }

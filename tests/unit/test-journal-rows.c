@@ -312,6 +312,8 @@ test_filters(void)
   g_assert_cmpint(COUNT(.kind = ROW_TUNNEL), ==, 1);
   g_assert_cmpint(COUNT(.kind = ROW_STOP), ==, 0);
   g_assert_cmpint(COUNT(.kind = -1, .exchange = "x2"), ==, 1);
+  g_assert_cmpint(COUNT(.kind = -1, .exchange = "x"), ==, 4);
+  g_assert_cmpint(COUNT(.kind = -1, .exchange = "x22"), ==, 0);
   g_assert_cmpint(COUNT(.kind = -1, .user = "bob"), ==, 1);
   g_assert_cmpint(COUNT(.kind = -1, .client = "vscode"), ==, 4);
   g_assert_cmpint(COUNT(.kind = -1, .rule = "credentials-in-prompt"), ==, 4);
