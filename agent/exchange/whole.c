@@ -69,7 +69,7 @@ static void
 mask_reply(Exchange *exchange)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) before G_GNUC_UNUSED = g_steal_pointer(&exchange->reply);
+  g_autoptr(GBytes) before = g_steal_pointer(&exchange->reply);
   unsigned n;
 
   exchange->reply =

@@ -34,7 +34,9 @@ fail_at(const JsonReader *reader,
   const char *newline;
   size_t lines = 1;
 
-  while ((newline = memchr(line, '\n', (size_t)(at - line))) != NULL) {
+  /* A reader over nothing may hold NULL, which memchr() must not be given. */
+  while (line < at &&
+         (newline = memchr(line, '\n', (size_t)(at - line))) != NULL) {
     line = newline + 1;
     lines++;
   }

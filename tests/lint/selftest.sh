@@ -44,9 +44,9 @@ good_tree() {
   for shell in bash zsh fish; do
     echo 'complete serve scan' | plant agent/data/completions/$shell
   done
-  printf '/* %s */\n/* Keys. */\nConfigKey keys[] = {\n  {"listen",\n   "port", "8788"},\n' "$licence" |
+  printf '/* %s */\n/* Keys. */\n\n  KEY("listen",\n   "port", "8788"),\n  CONN_KEY("type", x),\n' "$licence" |
     plant agent/config/keys.c.txt
-  printf '.SH SECTIONS\n.SS [listen]\n.TP\n.B port\nx\n' |
+  printf '.SH SECTIONS\n.SS [listen]\n.TP\n.B port\nx\n.SS [connection \\"name\\"]\n.TP\n.BR type =x\n' |
     plant man/hoop-agent.conf.5
   { printf 'X = \\\n\tagent/kit/buf.c \\\n\tagent/kit/buf.h \\\n\tpolicy/policy.h \\\n\tpolicy/rule.h\n'
     for lint in "$here"/*.sh; do echo "Y += tests/lint/$(basename "$lint")"; done
@@ -172,15 +172,18 @@ good_tree && tables
 printf '.SH COMMANDS\n.SS gone\n' >>"$tree/man/hoop-agent.1"
 finds verbs man/hoop-agent.1:8 "'gone' is not in"
 good_tree && tables
+printf '    .options = {{.name = "deep"}}\n' >>"$tree/agent/cli/verbs.c"
+finds verbs agent/cli/verbs.c:6 '--deep is not in man'
+good_tree && tables
 rm -r "$tree/agent/data/completions"
 finds verbs agent/data/completions:1 'each need a file'
 
 good_tree && tables
-printf '  {"listen",\n   "address", ""},\n' >>"$tree/agent/config/keys.c"
-finds keys agent/config/keys.c:6 '[listen] address is not described'
+printf '  KEY("listen",\n   "address", ""),\n' >>"$tree/agent/config/keys.c"
+finds keys agent/config/keys.c:7 '[listen] address is not described'
 good_tree && tables
 printf '.B gone\n' >>"$tree/man/hoop-agent.conf.5"
-finds keys man/hoop-agent.conf.5:6 '[listen] gone is not in'
+finds keys man/hoop-agent.conf.5:9 '[connection] gone is not in'
 
 good_tree
 printf '/* %s */\n' "$licence" | plant agent/kit/file.c

@@ -58,4 +58,13 @@ for shell in "${shells[@]}"; do
   done
 done
 
+# options: "LINE NAME" of each .name = "…" of the table.
+options() {
+  grep -noE '\.name = "[a-z-]+"' $table | sed -E 's/:.*"([a-z-]+)"/ \1/'
+}
+while read -r number option; do
+  grep -qF -e "\\-\\-${option//-/\\-}" $page ||
+    fault "$table:$number" "--$option is not in $page"
+done < <(options | sort -u -k2,2)
+
 finish
