@@ -226,8 +226,6 @@ static void
 test_stalled_name(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
-  g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = misbehave});
   UpstreamOptions options = fixture_options(fixture);
   g_autoptr(Call) call = call_new();
   g_autoptr(Call) cancelled = call_new();

@@ -69,7 +69,6 @@ serve_proxy(Session *session, void *data)
   const ProxyWay *way = data;
   size_t len;
   const char *head = session_request(session, &len);
-  g_autofree char *text = NULL;
   int fd;
 
   if (head == NULL)

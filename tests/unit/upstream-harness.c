@@ -75,8 +75,9 @@ getaddrinfo(const char *node,
 UpstreamOptions
 fixture_options(const Fixture *fixture)
 {
-  return (UpstreamOptions){
-      .ca_file = fixture->ca_file, .connect_timeout = 5, .idle_timeout = 5};
+  return (UpstreamOptions){.ca_file = fixture->ca_file,
+                           .connect_timeout = PATIENCE / 2,
+                           .idle_timeout = PATIENCE / 2};
 }
 
 void

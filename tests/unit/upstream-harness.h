@@ -20,7 +20,7 @@ typedef struct {
   Upstream *upstream;
 } Fixture;
 
-/* Short limits by default: connect 5 s, idle 5 s. */
+/* Limits that only a real stall meets. */
 UpstreamOptions fixture_options(const Fixture *fixture);
 /* options: NULL for the default ones. */
 Fixture *fixture_new(const UpstreamOptions *options);
