@@ -12,6 +12,8 @@
 #define MAX_PATTERN 512
 #define MAX_ITEMS 1000
 #define MAX_COUNT 1000000
+/* Of a rate: the time of each request is kept. */
+#define MAX_RATE 1000
 
 typedef bool (*ReadFunc)(const YamlDoc *doc,
                          const YamlNode *node,
@@ -336,7 +338,7 @@ read_count(const YamlDoc *doc,
 {
   int64_t number;
 
-  if (!yaml_number(doc, node, key, 1, MAX_COUNT, &number, error))
+  if (!yaml_number(doc, node, key, 1, MAX_RATE, &number, error))
     return false;
   match->rate_count = (unsigned)number;
   return true;

@@ -185,7 +185,7 @@ judge_facts(Verdict *verdict, Facts *facts)
     }
     if (verdict->every)
       add_detail(verdict, facts, &result);
-    if (result.matched || result.counted || verdict->every)
+    if (result.matched || verdict->every)
       g_array_append_val(verdict->results, result);
   }
   decide_default(verdict, allowed);

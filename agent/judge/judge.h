@@ -31,10 +31,10 @@ typedef struct {
   bool completions; /* typed keystrokes: never a prompt */
 } Subject;
 
-/* How many requests of this subject the caller counted for the rule in the
- * last `window` seconds, this one not included. What is to be counted is said
- * by RuleResult.counted. NULL: unknown, so a rate counts as exceeded; give a
- * function that returns 0 to judge without history. */
+/* Counts this request for the rule and says how many that makes in the last
+ * `window` seconds, of the same user. Called once for each rule with a rate for
+ * which everything else holds. NULL: unknown, so the rate counts as exceeded;
+ * give a function that returns 1 to judge without history. */
 typedef unsigned (*JudgeRate)(const char *rule_id, unsigned window, void *data);
 
 typedef struct {
@@ -46,8 +46,6 @@ typedef struct {
                           "phase": it is not about this; NULL: matched */
   const char *assumed; /* the key of an unknown fact that counted, or NULL */
   bool limited;        /* a regex met its limit, which counts as a match */
-  bool counted;        /* all but its rate holds: the caller counts this
-                          request for the rule */
   unsigned n_findings; /* that satisfied its finding condition */
   const char *detail;  /* with explain: what was asked and what was there, for
                           people; or NULL. Owned by the verdict */
@@ -60,7 +58,7 @@ typedef struct verdict Verdict;
  * through, streamed or whole, judges each of its calls by judge_tool_call().
  * The default decides requests only: an answer is allowed unless a rule says
  * otherwise. `results` of every rule are kept for `why` when `explain`;
- * otherwise only of those that matched or count. The verdict keeps its policy
+ * otherwise only of those that matched. The verdict keeps its policy
  * alive; its mask spans refer to the inspection's detector rules. Any thread;
  * CPU only. */
 Verdict *judge_body(Policy *policy,

@@ -336,12 +336,11 @@ holds_rate(Check *check)
   const PolicyMatch *match = check->match;
   Facts *facts = check->facts;
 
-  check->result->counted = true;
   if (facts->rate == NULL)
     return UNKNOWN;
   return from_bool(facts->rate(check->result->rule->id,
                                match->rate_window,
-                               facts->rate_data) >= match->rate_count);
+                               facts->rate_data) > match->rate_count);
 }
 
 /* ---- Rules ------------------------------------------------------------- */
