@@ -211,6 +211,30 @@ on_writable(HttpConn *conn, void *data)
     exchange_writable(client->exchange);
 }
 
+/* A connection that ended without a request: why, and for which host. */
+static void
+record_failure(const Client *client)
+{
+  const char *sni = http_conn_sni(client->conn);
+  const char *why = http_conn_error(client->conn);
+  g_autofree char *uncovered = NULL;
+
+  if (!why)
+    return;
+  if (sni && !ca_covers(client->front->ca, sni))
+    why = uncovered = g_strdup_printf(
+        "the agent's CA does not cover %s; after a change of connections run "
+        "`hoop-agent ca rotate`",
+        sni);
+  exchange_record_refused(client->front->env,
+                          client->caller,
+                          sni ? sni : client->connect_host,
+                          NULL,
+                          NULL,
+                          0,
+                          why);
+}
+
 static void
 on_closed(HttpConn *conn, void *data)
 {
@@ -219,14 +243,8 @@ on_closed(HttpConn *conn, void *data)
 
   if (client->exchange)
     exchange_closed(client->exchange, http_conn_error(conn));
-  else if (http_conn_error(conn))
-    exchange_record_refused(front->env,
-                            client->caller,
-                            client->connect_host,
-                            NULL,
-                            NULL,
-                            0,
-                            http_conn_error(conn));
+  else
+    record_failure(client);
   g_hash_table_remove(front->clients, client);
   caller_unref(client->caller);
   g_free(client->connect_host);

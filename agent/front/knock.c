@@ -4,6 +4,7 @@
 #include "front/state.h"
 #include "kit/clock.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -340,6 +341,20 @@ identify(Knock *knock)
   return false;
 }
 
+/* A client without SNI asked for the address that it reached. */
+static char *
+local_name(int fd)
+{
+  struct sockaddr_storage address = {0};
+  socklen_t len = sizeof address;
+
+  getsockname(fd, (struct sockaddr *)&address, &len);
+  if (address.ss_family == AF_INET6 &&
+      IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&address)->sin6_addr))
+    return g_strdup("::1");
+  return g_strdup(address.ss_family == AF_UNIX ? "localhost" : "127.0.0.1");
+}
+
 void
 knock_begin(Front *front, int fd)
 {
@@ -347,7 +362,7 @@ knock_begin(Front *front, int fd)
 
   knock->front = front;
   knock->fd = fd;
-  knock->fallback = g_strdup("127.0.0.1");
+  knock->fallback = local_name(fd);
   g_hash_table_add(front->knocks, knock);
   if (!identify(knock)) {
     knock_free(knock);

@@ -10,6 +10,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,6 +126,11 @@ receive(Peers *peers, uint32_t sequence, PeerId *out)
       continue; /* a late answer to an earlier question */
     if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
         answer.header.nlmsg_len < NLMSG_LENGTH(sizeof *message))
+      return false;
+    /* Where the kernel finds no such connection (the client lives in another
+     * network namespace) it tells of a listener on the client's port, who may
+     * be anybody. */
+    if (message->idiag_state == TCP_LISTEN)
       return false;
     out->uid = message->idiag_uid;
     out->inode = message->idiag_inode;

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "http/chunked.h"
 #include "http/request.h"
+#include "http/syntax.h"
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -306,7 +307,8 @@ static void
 note_sni(HttpConn *conn)
 {
   const char *name = SSL_get_servername(conn->ssl, TLSEXT_NAMETYPE_host_name);
-  if (name && !conn->sni)
+  if (name && !conn->sni && !strchr(name, ':') &&
+      syntax_is_authority(name, strlen(name), false))
     conn->sni = g_ascii_strdown(name, -1);
 }
 

@@ -216,7 +216,8 @@ bool http_conn_is_tls(const HttpConn *conn);
  * plain connection. */
 SSL *http_conn_ssl(const HttpConn *conn);
 /* The name that the client asked for in its TLS handshake (lower case), or
- * NULL. Known from the end of the handshake, failed or not. */
+ * NULL where it gave none or no host name. Known from the end of the
+ * handshake, failed or not. */
 const char *http_conn_sni(const HttpConn *conn);
 /* In `closed`: why the connection ended, e.g. "tlsv1 alert unknown ca" or
  * "the request head took too long"; NULL when nothing was wrong. Never holds

@@ -116,6 +116,21 @@ test_handshake_refused(Contexts *contexts, gconstpointer data)
   g_assert_cmpstr(peer->log->str, ==, "C");
 }
 
+/* What is no host name is not told as one, so that it needs no care later. */
+static void
+test_odd_sni(Contexts *contexts, gconstpointer data)
+{
+  static const char *const names[] = {"a b", "a\nb", "\xff", "a:80", "*.a"};
+  (void)data;
+  for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+    g_autoptr(Peer) peer = peer_new_tls(
+        &peer_limits, contexts->server, contexts->client, names[i]);
+    peer_write(peer, GET("/"));
+    peer_until(peer, peer->got->len > 0);
+    g_assert_null(http_conn_sni(peer->conn));
+  }
+}
+
 static void
 test_not_tls(Contexts *contexts, gconstpointer data)
 {
@@ -348,6 +363,7 @@ main(int argc, char **argv)
   TEST("records-in", test_records_in);
   TEST("records-out", test_records_out);
   TEST("handshake/refused", test_handshake_refused);
+  TEST("handshake/odd-sni", test_odd_sni);
   TEST("handshake/not-tls", test_not_tls);
   TEST("handshake/timeout", test_handshake_timeout);
   TEST("leave", test_leave);
