@@ -109,17 +109,20 @@ static bool
 add_anchor(GArray *list, const uint8_t *der, size_t len)
 {
   X509_NAME *subject = subject_of(der, len);
+  unsigned long name;
   int hashed = 0;
-  Anchor anchor = {0};
+  Anchor *anchor;
 
   if (subject == NULL)
     return false;
-  anchor.name = X509_NAME_hash_ex(subject, NULL, NULL, &hashed);
+  name = X509_NAME_hash_ex(subject, NULL, NULL, &hashed);
   X509_NAME_free(subject);
   if (!hashed)
     return false;
-  anchor.der = g_bytes_new(der, len);
-  g_array_append_val(list, anchor);
+  g_array_set_size(list, list->len + 1);
+  anchor = &g_array_index(list, Anchor, list->len - 1);
+  anchor->name = name;
+  anchor->der = g_bytes_new(der, len);
   return true;
 }
 

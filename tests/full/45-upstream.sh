@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A gigabyte through a slow owner, sized and chunked: the memory stays flat.
+
+set -u
+make -C "$HOOP_BUILDDIR" tests/unit/test-upstream-flow || exit 1
+exec timeout -k 10 900 "$HOOP_BUILDDIR/tests/unit/test-upstream-flow" \
+  -m slow -p /upstream/flow/memory
