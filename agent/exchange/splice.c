@@ -15,6 +15,8 @@
 /* A fast sender must not starve other connections of the loop. */
 #define ROUNDS 16
 
+enum { CLIENT, SERVER };
+
 typedef struct {
   int from, to;
   int pipe[2];
@@ -28,6 +30,7 @@ struct splice {
   Loop *loop;
   int fds[2];
   LoopWatch *watches[2];
+  bool hung_up[2];
   Direction up, down;
   LoopTimer *idle;
   unsigned idle_timeout;
@@ -143,13 +146,29 @@ wanted(const Direction *in, const Direction *out)
   return (in->ended || in->held ? 0 : EPOLLIN) | (out->held ? EPOLLOUT : 0);
 }
 
+static bool watch(Splice *splice, unsigned side, uint32_t events);
+
+/* Waits for what this side can still do. A side that hung up is told of by
+ * the kernel in every round, wanted or not: it is not watched any more once
+ * there is nothing to be had from it. */
 static void
-ready(uint32_t events, void *data)
+settle(Splice *splice, unsigned side, const Direction *in, const Direction *out)
 {
-  Splice *splice = data;
+  uint32_t events = wanted(in, out);
+
+  if (splice->hung_up[side] && !events)
+    loop_watch_free(g_steal_pointer(&splice->watches[side]));
+  else if (splice->watches[side])
+    loop_watch_set(splice->watches[side], events);
+  else if (events)
+    watch(splice, side, events);
+}
+
+static void
+run(Splice *splice)
+{
   bool any = false;
 
-  (void)events;
   if (!move(&splice->up, &any) || !move(&splice->down, &any)) {
     finish(splice, "error");
     return;
@@ -160,8 +179,47 @@ ready(uint32_t events, void *data)
   }
   if (any)
     loop_timer_set(splice->idle, 1000 * (int64_t)splice->idle_timeout);
-  loop_watch_set(splice->watches[0], wanted(&splice->up, &splice->down));
-  loop_watch_set(splice->watches[1], wanted(&splice->down, &splice->up));
+  settle(splice, CLIENT, &splice->up, &splice->down);
+  if (!splice->over)
+    settle(splice, SERVER, &splice->down, &splice->up);
+}
+
+/* EPOLLERR is a reset: the other direction has nobody to go to either. */
+static void
+ready(Splice *splice, unsigned side, uint32_t events)
+{
+  if (events & EPOLLERR) {
+    finish(splice, "error");
+    return;
+  }
+  splice->hung_up[side] = splice->hung_up[side] || (events & EPOLLHUP) != 0;
+  run(splice);
+}
+
+static void
+client_ready(uint32_t events, void *data)
+{
+  ready(data, CLIENT, events);
+}
+
+static void
+server_ready(uint32_t events, void *data)
+{
+  ready(data, SERVER, events);
+}
+
+static bool
+watch(Splice *splice, unsigned side, uint32_t events)
+{
+  splice->watches[side] =
+      loop_watch_new(splice->loop,
+                     splice->fds[side],
+                     events,
+                     side == CLIENT ? client_ready : server_ready,
+                     splice);
+  if (!splice->watches[side])
+    finish(splice, "error");
+  return splice->watches[side] != NULL;
 }
 
 static bool
@@ -190,11 +248,8 @@ splice_new(Loop *loop,
   splice->done = ended;
   splice->data = data;
   splice->idle = loop_timer_new(loop, idle, splice);
-  if (open_pipes(splice)) {
-    splice->watches[0] = loop_watch_new(loop, client, EPOLLIN, ready, splice);
-    splice->watches[1] = loop_watch_new(loop, server, EPOLLIN, ready, splice);
-  }
-  if (!splice->watches[0] || !splice->watches[1]) {
+  if (!open_pipes(splice) || !watch(splice, CLIENT, EPOLLIN) ||
+      !watch(splice, SERVER, EPOLLIN)) {
     splice_free(splice);
     return NULL;
   }
