@@ -4,15 +4,17 @@
  * skipped. */
 #include "tests/unit/upstream-harness.h"
 
-#include <gio/gio.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct {
   Fixture *fixture;
-  GSubprocess *process;
-  GDataInputStream *lines;
+  GPid pid;
+  int in;      /* closing it ends the server */
+  FILE *lines; /* what it prints */
   uint16_t port;
 } Peer;
 
@@ -26,10 +28,39 @@ write_key(const char *path, EVP_PKEY *key)
   fclose(file);
 }
 
+/* NULL at the end; free with free(). */
 static char *
 next_line(Peer *peer)
 {
-  return g_data_input_stream_read_line(peer->lines, NULL, NULL, NULL);
+  char *line = NULL;
+  size_t size = 0;
+
+  if (getline(&line, &size, peer->lines) >= 0)
+    return line;
+  free(line);
+  return NULL;
+}
+
+/* Not GSubprocess: its worker thread locks in ways that TSan cannot see. */
+static void
+spawn(Peer *peer, char **argv)
+{
+  g_autoptr(GError) error = NULL;
+  int out = -1;
+
+  g_spawn_async_with_pipes(NULL,
+                           argv,
+                           NULL,
+                           G_SPAWN_DO_NOT_REAP_CHILD,
+                           NULL,
+                           NULL,
+                           &peer->pid,
+                           &peer->in,
+                           &out,
+                           NULL,
+                           &error);
+  g_assert_no_error(error);
+  peer->lines = fdopen(out, "r");
 }
 
 /* NULL when there is no node. */
@@ -41,10 +72,9 @@ peer_new(void)
       g_find_program_in_path(given != NULL && *given ? given : "node");
   g_autofree char *script =
       g_test_build_filename(G_TEST_DIST, "unit", "upstream-h2.mjs", NULL);
-  g_autoptr(GError) error = NULL;
   g_autofree char *cert = NULL;
   g_autofree char *key = NULL;
-  g_autofree char *port = NULL;
+  char *port;
   UpstreamOptions options;
   Peer *peer;
 
@@ -57,20 +87,11 @@ peer_new(void)
   cert = cert_write(peer->fixture->dir, "leaf.pem", peer->fixture->leaf);
   key = g_build_filename(peer->fixture->dir, "key.pem", NULL);
   write_key(key, peer->fixture->leaf->key);
-  peer->process = g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE |
-                                       G_SUBPROCESS_FLAGS_STDOUT_PIPE,
-                                   &error,
-                                   node,
-                                   script,
-                                   cert,
-                                   key,
-                                   NULL);
-  g_assert_no_error(error);
-  peer->lines =
-      g_data_input_stream_new(g_subprocess_get_stdout_pipe(peer->process));
+  spawn(peer, (char *[]){node, script, cert, key, NULL});
   port = next_line(peer);
   g_assert_nonnull(port);
   peer->port = (uint16_t)atoi(port);
+  free(port);
   options = fixture_options(peer->fixture);
   options.http2 = true;
   fixture_restart(peer->fixture, &options);
@@ -84,14 +105,13 @@ peer_stop(Peer *peer, const char *prefix)
   int count = 0;
   char *line;
 
-  g_output_stream_close(g_subprocess_get_stdin_pipe(peer->process), NULL, NULL);
+  close(peer->in);
   while ((line = next_line(peer)) != NULL) {
     count += g_str_has_prefix(line, prefix);
-    g_free(line);
+    free(line);
   }
-  g_subprocess_wait(peer->process, NULL, NULL);
-  g_object_unref(peer->lines);
-  g_object_unref(peer->process);
+  fclose(peer->lines);
+  waitpid(peer->pid, NULL, 0);
   fixture_free(peer->fixture);
   g_free(peer);
   return count;
