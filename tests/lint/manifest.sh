@@ -15,7 +15,7 @@ named() {
 while IFS= read -r file; do
   named "$file" || fault "$file:1" "is not in $make"
 done < <(
-  files agent policy tray hub -- '*.c' '*.h' '*.xml'
+  files agent policy tray hub -- '*.c' '*.h' '*.xml' '*.yaml'
   files tests/flow tests/promise -- '*.test.mjs'
   files tests/house -- '*.sh'
   files tests/lint -- '*.sh' | grep -v '/lib\.sh$'
