@@ -176,7 +176,7 @@ judge_facts(Verdict *verdict, Facts *facts)
 
   verdict->n_findings = facts->n_findings;
   for (unsigned i = 0; i < n; i++) {
-    RuleResult result;
+    RuleResult result = {0};
 
     match_rule(facts, rules[i], &result);
     if (result.matched) {
