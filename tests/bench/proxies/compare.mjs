@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// hoop-agent beside direct, nginx, haproxy, node http-proxy and mitmproxy, in
+// one run: client TLS → proxy → TLS backend, 32 KB JSON requests; medians.
+// Usage: node tests/bench/proxies/compare.mjs [--seconds 8] [--rounds 3]
+//        [--only a,b] [--json FILE]
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import {
+  Child,
+  configText,
+  freePort,
+  privateEnv,
+  until,
+} from '../../flow/lib/harness.mjs';
+
+const args = new Map();
+for (let i = 2; i < process.argv.length; i += 2)
+  args.set(process.argv[i].slice(2), process.argv[i + 1]);
+const SECONDS = Number(args.get('seconds') ?? 8);
+const ROUNDS = Number(args.get('rounds') ?? 3);
+const only = args.get('only')?.split(',');
+const build = process.env.HOOP_BUILDDIR;
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-bench-'));
+const children = [];
+
+function start(file, argv, options = {}) {
+  const child = new Child(file, argv, options);
+  children.push(child);
+  return child;
+}
+
+function has(program) {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+}
+
+/** A CA and a certificate for localhost that everybody here uses. */
+function certificates() {
+  const file = (name) => path.join(dir, name);
+  const openssl = (...argv) =>
+    execFileSync('openssl', argv, { stdio: 'ignore' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  openssl('req', '-x509', ...key, '-keyout', file('ca.key'), '-out', file('ca.pem'),
+    '-days', '2', '-subj', '/CN=bench');
+  openssl('req', ...key, '-keyout', file('key.pem'), '-out', file('req.pem'),
+    '-subj', '/CN=localhost');
+  fs.writeFileSync(file('ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+  openssl('x509', '-req', '-in', file('req.pem'), '-CA', file('ca.pem'), '-CAkey',
+    file('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', file('ext'),
+    '-out', file('cert.pem'));
+  fs.writeFileSync(file('both.pem'),
+    fs.readFileSync(file('cert.pem')) + fs.readFileSync(file('key.pem')));
+  return { ca: file('ca.pem'), cert: file('cert.pem'), key: file('key.pem'), both: file('both.pem') };
+}
+
+async function listening(port) {
+  await until(
+    () => spawnSync('sh', ['-c', `ss -ltn | grep -q ':${port} '`]).status === 0,
+    `port ${port}`,
+    15000,
+  );
+}
+
+const makers = {
+  async direct(tls, backend) {
+    return { port: backend, ca: tls.ca };
+  },
+
+  async nginx(tls, backend) {
+    const port = await freePort();
+    const conf = path.join(dir, 'nginx.conf');
+    fs.writeFileSync(conf, `daemon off; worker_processes 1; pid ${dir}/nginx.pid;
+error_log ${dir}/nginx.err; events { worker_connections 2048; }
+http { access_log off; client_body_temp_path ${dir}; proxy_temp_path ${dir};
+fastcgi_temp_path ${dir}; uwsgi_temp_path ${dir}; scgi_temp_path ${dir};
+client_body_buffer_size 64k; keepalive_requests 1000000;
+upstream b { server 127.0.0.1:${backend}; keepalive 64; keepalive_requests 1000000; }
+server { listen 127.0.0.1:${port} ssl; ssl_certificate ${tls.cert};
+ssl_certificate_key ${tls.key};
+location / { proxy_pass https://b; proxy_http_version 1.1;
+proxy_set_header Connection ""; proxy_buffering off; proxy_ssl_verify on;
+proxy_ssl_name localhost; proxy_ssl_trusted_certificate ${tls.ca};
+proxy_ssl_session_reuse on; } } }`);
+    const child = start('nginx', ['-c', conf, '-e', `${dir}/nginx.err`]);
+    await listening(port);
+    return { port, ca: tls.ca, child };
+  },
+
+  async haproxy(tls, backend) {
+    const port = await freePort();
+    const conf = path.join(dir, 'haproxy.cfg');
+    fs.writeFileSync(conf, `global
+  nbthread 1
+  tune.ssl.default-dh-param 2048
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend f
+  bind 127.0.0.1:${port} ssl crt ${tls.both}
+  default_backend b
+backend b
+  http-reuse always
+  server s 127.0.0.1:${backend} ssl verify required ca-file ${tls.ca} sni str(localhost)
+`);
+    const child = start('haproxy', ['-db', '-f', conf]);
+    await listening(port);
+    return { port, ca: tls.ca, child };
+  },
+
+  async node(tls, backend) {
+    const port = await freePort();
+    const file = path.join(dir, 'proxy.mjs');
+    fs.writeFileSync(file, `import https from 'node:https'; import fs from 'node:fs';
+const agent = new https.Agent({ keepAlive: true, maxSockets: 64, ca: fs.readFileSync('${tls.ca}') });
+https.createServer({ cert: fs.readFileSync('${tls.cert}'), key: fs.readFileSync('${tls.key}') }, (req, res) => {
+  const up = https.request({ host: 'localhost', port: ${backend}, family: 4, method: req.method, path: req.url, headers: req.headers, agent }, (answer) => {
+    res.writeHead(answer.statusCode, answer.headers); answer.pipe(res); });
+  up.setNoDelay(true); up.on('error', () => res.destroy()); req.pipe(up);
+}).on('connection', (s) => s.setNoDelay(true)).listen(${port}, '127.0.0.1');`);
+    const child = start(process.execPath, [file]);
+    await listening(port);
+    return { port, ca: tls.ca, child };
+  },
+
+  async mitmproxy(tls, backend) {
+    const port = await freePort();
+    const child = start('mitmdump', ['-q', '--mode', `reverse:https://localhost:${backend}`,
+      '--listen-host', '127.0.0.1', '--listen-port', String(port),
+      '--certs', tls.both, '--set', `confdir=${dir}/mitm`,
+      '--set', `ssl_verify_upstream_trusted_ca=${tls.ca}`, '--set', 'stream_large_bodies=1',
+      '--set', 'http2=false'], { env: { ...process.env, HOME: dir } });
+    await listening(port);
+    return { port, ca: tls.ca, child };
+  },
+};
+
+/** The agent; `on`: inspection and journal, grouped. */
+async function agent(name, tls, backend, on) {
+  const home = path.join(dir, name);
+  fs.mkdirSync(home, { mode: 0o700 });
+  const port = await freePort();
+  const conf = path.join(home, 'agent.conf');
+  fs.writeFileSync(conf, configText({
+    listen: { port },
+    upstream: { 'ca-file': tls.ca },
+    detect: { enabled: on },
+    journal: { enabled: on, durability: 'grouped' },
+    'connection "copilot"': { upstream: `https://localhost:${backend}` },
+  }));
+  const env = privateEnv(home);
+  const child = start(path.join(build, 'hoop-agent'), ['serve', '--config', conf], { env });
+  await listening(port);
+  await until(() => fs.existsSync(path.join(env.XDG_DATA_HOME, 'hoop-agent', 'ca.pem')), 'CA');
+  return { port, ca: path.join(env.XDG_DATA_HOME, 'hoop-agent', 'ca.pem'), child };
+}
+makers['agent-off'] = (tls, backend) => agent('agent-off', tls, backend, false);
+makers['agent-on'] = (tls, backend) => agent('agent-on', tls, backend, true);
+
+const needs = { nginx: 'nginx', haproxy: 'haproxy', mitmproxy: 'mitmdump' };
+
+function measure(target, clients, mode, extra = []) {
+  const out = execFileSync(path.join(build, 'tests/bench/proxies/load'), [
+    String(target.port), target.ca, String(clients), String(SECONDS), mode, ...extra,
+  ]);
+  return JSON.parse(out);
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+const scenes = [
+  ['json-1', 1, 'json', []],
+  ['json-16', 16, 'json', []],
+  ['sse-16', 16, 'sse', []],
+  ['connect-nagle', 1, 'connect', ['nagle']],
+];
+
+async function main() {
+  const tls = certificates();
+  const backend = start(path.join(build, 'tests/bench/proxies/backend'), [tls.cert, tls.key]);
+  const port = await backend.firstJson();
+  const results = {};
+  const names = Object.keys(makers).filter((n) => !only || only.includes(n));
+  const targets = {};
+  for (const name of names) {
+    if (needs[name] && !has(needs[name])) {
+      console.error(`${name}: not installed, left out`);
+      continue;
+    }
+    targets[name] = await makers[name](tls, port);
+    results[name] = Object.fromEntries(scenes.map(([scene]) => [scene, []]));
+  }
+  // Round by round, so that a noisy moment meets everybody.
+  for (let round = 0; round < ROUNDS; round++)
+    for (const [scene, clients, mode, extra] of scenes)
+      for (const [name, target] of Object.entries(targets)) {
+        results[name][scene].push(measure(target, clients, mode, extra));
+        process.stderr.write('.');
+      }
+  process.stderr.write('\n');
+  print(results);
+  if (args.has('json')) fs.writeFileSync(args.get('json'), JSON.stringify(results, null, 1));
+}
+
+function print(results) {
+  const base = results.nginx;
+  const rate = (r, scene) => median(r[scene].map((x) => x.per_second));
+  const p50 = (r, scene) => median(r[scene].map((x) => x.p50_us));
+  const table = Object.entries(results).map(([name, r]) => ({
+    name,
+    'json 1: p50 µs': p50(r, 'json-1'),
+    'json 16: /s': rate(r, 'json-16'),
+    '× nginx': base ? (rate(r, 'json-16') / rate(base, 'json-16')).toFixed(2) : '',
+    'p50 × nginx': base ? (p50(r, 'json-1') / p50(base, 'json-1')).toFixed(2) : '',
+    'sse 16: /s': rate(r, 'sse-16'),
+    'sse × nginx': base ? (rate(r, 'sse-16') / rate(base, 'sse-16')).toFixed(2) : '',
+    'alone %': (100 * median(r['sse-16'].map((x) => x.alone / Math.max(1, x.deltas)))).toFixed(1),
+    'new TLS p50 ms': (p50(r, 'connect-nagle') / 1000).toFixed(2),
+    failed: Object.values(r).flat().reduce((n, x) => n + x.failed, 0),
+  }));
+  console.table(table);
+}
+
+main()
+  .catch((error) => {
+    console.error(error);
+    process.exitCode = 1;
+  })
+  .finally(async () => {
+    for (const child of children.reverse()) await child.stop();
+    fs.rmSync(dir, { recursive: true, force: true });
+  });

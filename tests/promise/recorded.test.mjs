@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promises 2, 6 and 7: nothing goes out that is not recorded, no row is lost
+// by a kill, every edit of the journal is found.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+
+import {
+  callOf,
+  Fixture,
+  startAgent,
+  startBackend,
+  tempDir,
+  until,
+} from '../flow/lib/harness.mjs';
+
+const fixture = new Fixture();
+let backend;
+
+before(async () => {
+  backend = await startBackend(fixture);
+});
+after(() => fixture.close());
+beforeEach(() => backend.reset());
+
+const chat = (text, more) => callOf('chat', text, more).body;
+
+function ask(agent, text) {
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  return client.post('/chat/completions', chat(text));
+}
+
+test('every_exchange_has_its_rows', async (t) => {
+  const agent = await startAgent(t, { backend });
+  assert.equal((await ask(agent, 'hello')).status, 200);
+  const rows = await agent.journal();
+  const exchange = rows.find((r) => r.kind === 'request').exchange;
+  const kinds = rows
+    .filter((r) => r.exchange === exchange)
+    .map((r) => r.kind)
+    .sort();
+  assert.deepEqual(kinds, ['request', 'response']);
+  const response = rows.find((r) => r.kind === 'response');
+  assert.equal(response.status, 200);
+  assert.equal((await agent.cli(['journal', 'verify'])).code, 0);
+});
+
+test('unreadable_bodies_are_refused', async (t) => {
+  const agent = await startAgent(t, { backend });
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  const bad = [
+    ['{"messages":[}', 'application/json', {}],
+    ['{"a":"\xff"}', 'application/json', {}],
+    ['data', 'application/octet-stream', {}],
+    ['x', 'application/json', { 'content-encoding': 'snappy' }],
+    ['x', 'application/json', { 'content-encoding': 'gzip' }],
+  ];
+  for (const [body, type, headers] of bad) {
+    const answer = await client.request('POST', '/chat/completions', {
+      body: Buffer.from(body, 'latin1'),
+      headers: { 'content-type': type, ...headers },
+    });
+    assert.equal(answer.status, 400, `${type}: ${answer.text}`);
+  }
+  assert.equal((await backend.modelCalls()).length, 0);
+});
+
+test(
+  'full_disk_refuses_and_recovers',
+  { skip: process.getuid() !== 0 && 'needs root for a tmpfs' },
+  async (t) => {
+    const small = tempDir(t, 'hoop-full-');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', small]);
+    t.after(() => execFileSync('umount', ['-l', small]));
+    const file = path.join(small, 'j', 'journal.db');
+    const agent = await startAgent(t, {
+      backend,
+      config: { journal: { path: file } },
+    });
+    assert.equal((await ask(agent, 'before')).status, 200);
+    const filler = path.join(small, 'filler');
+    try {
+      fs.writeFileSync(filler, Buffer.alloc(4 << 20));
+    } catch (error) {
+      assert.equal(error.code, 'ENOSPC');
+    }
+    await backend.forget();
+    // What still fits into the allocated pages may pass; then no more.
+    await until(async () => {
+      const answer = await ask(agent, `x${'y'.repeat(20000)}${Math.random()}`);
+      return answer.status === 400 && answer.json.error.code === 'journal_unavailable';
+    }, 'the refusal');
+    const status = await agent.json('status');
+    assert.notEqual(status.journal, 'ok');
+    fs.rmSync(filler);
+    await until(
+      async () => (await ask(agent, 'after')).status === 200,
+      'the recovery',
+    );
+    assert.equal((await agent.cli(['journal', 'verify'])).code, 0);
+  },
+);
+
+test('kill_loses_no_answered_exchange', async (t) => {
+  const agent = await startAgent(t, { backend });
+  for (let round = 0; round < 3; round++) {
+    const answered = [];
+    const load = Array.from({ length: 8 }, async (_, i) => {
+      for (let k = 0; k < 1000; k++) {
+        const text = `round ${round} client ${i} request ${k}`;
+        const answer = await ask(agent, text).catch(() => null);
+        if (answer?.status !== 200 || !answer.complete) return;
+        answered.push(text);
+      }
+    });
+    await until(() => answered.length > 10 + 5 * round, 'some answers');
+    await agent.kill('SIGKILL');
+    await Promise.all(load);
+    await agent.restart();
+    const verified = await agent.cli(['journal', 'verify']);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    const rows = await agent.journal();
+    const by = new Map();
+    for (const r of rows.filter((one) => one.exchange))
+      by.set(r.exchange, [...(by.get(r.exchange) ?? []), r.kind]);
+    const whole = [...by.values()].filter(
+      (k) => k.includes('request') && k.includes('response'),
+    );
+    assert.ok(whole.length >= answered.length);
+    for (const kinds of by.values())
+      if (kinds.includes('request')) assert.ok(kinds.includes('response'));
+  }
+});
+
+test('tampering_is_found', async (t) => {
+  const agent = await startAgent(t, { backend });
+  for (let i = 0; i < 3; i++) await ask(agent, `prompt ${i}`);
+  await agent.stop();
+  const untouched = await agent.cli(['journal', 'verify']);
+  assert.equal(untouched.code, 0, untouched.stderr);
+  const copy = `${agent.journalFile}.good`;
+  fs.copyFileSync(agent.journalFile, copy);
+  const edits = [
+    "UPDATE rows SET verdict='allow', user='nobody' WHERE kind='request'",
+    "DELETE FROM rows WHERE seq=(SELECT max(seq)-1 FROM rows)",
+    "UPDATE rows SET wall_us=wall_us+1 WHERE seq=2",
+  ];
+  for (const sql of edits) {
+    fs.copyFileSync(copy, agent.journalFile);
+    for (const suffix of ['-wal', '-shm'])
+      fs.rmSync(agent.journalFile + suffix, { force: true });
+    execFileSync('sqlite3', [agent.journalFile, sql]);
+    const verified = await agent.cli(['journal', 'verify']);
+    assert.equal(verified.code, 1, `${sql}: ${verified.stdout}`);
+  }
+});
+
+test('stopping_drains_what_runs', async (t) => {
+  const agent = await startAgent(t, { backend });
+  await backend.answer('/chat/completions', {
+    deltas: Array.from({ length: 20 }, (_, i) => `word${i} `),
+    delayMs: 50,
+  });
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  let begun;
+  const first = new Promise((resolve) => (begun = resolve));
+  const answer = client.stream('/chat/completions', chat('go', { stream: true }), {
+    onEvent: begun,
+  });
+  await first;
+  const stopped = agent.stop();
+  const stream = await answer;
+  assert.ok(stream.complete);
+  assert.match(stream.text, /word19/);
+  assert.equal((await stopped).code, 0);
+});
