@@ -96,12 +96,8 @@ on_body_end(HttpConn *conn, void *data)
                    "Content-Type",
                    peer->stream ? "text/event-stream" : "application/json");
   if (!peer->stream) {
-    http_conn_reply(conn,
-                    200,
-                    peer->headers,
-                    NULL,
-                    peer->server->answer,
-                    ANSWER_BYTES);
+    http_conn_reply(
+        conn, 200, peer->headers, NULL, peer->server->answer, ANSWER_BYTES);
     return;
   }
   http_conn_send_head(conn, 200, peer->headers, HTTP_BODY_CHUNKED, -1);
@@ -150,8 +146,8 @@ on_accept(uint32_t ready, void *data)
   peer = g_new0(Peer, 1);
   peer->server = server;
   peer->headers = http_headers_new();
-  peer->conn = http_conn_new(
-      server->loop, fd, server->context, &limits, &events, peer);
+  peer->conn =
+      http_conn_new(server->loop, fd, server->context, &limits, &events, peer);
 }
 
 static int
@@ -185,9 +181,8 @@ make_answer(Server *server)
   for (unsigned i = 0; i < ANSWER_BYTES; i += 6)
     server->answer[i] = ' ';
   memcpy(server->answer, head, sizeof head - 1);
-  memcpy(server->answer + ANSWER_BYTES - (sizeof tail - 1),
-         tail,
-         sizeof tail - 1);
+  memcpy(
+      server->answer + ANSWER_BYTES - (sizeof tail - 1), tail, sizeof tail - 1);
 }
 
 int
@@ -204,8 +199,8 @@ main(int argc, char **argv)
   server.loop = loop_new(NULL);
   server.context = SSL_CTX_new(TLS_server_method());
   if (SSL_CTX_use_certificate_chain_file(server.context, argv[1]) != 1 ||
-      SSL_CTX_use_PrivateKey_file(
-          server.context, argv[2], SSL_FILETYPE_PEM) != 1)
+      SSL_CTX_use_PrivateKey_file(server.context, argv[2], SSL_FILETYPE_PEM) !=
+          1)
     g_error("backend: certificate or key cannot be read");
   server.fd = listen_here();
   loop_watch_new(server.loop, server.fd, EPOLLIN, on_accept, &server);

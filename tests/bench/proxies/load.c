@@ -116,8 +116,8 @@ read_answer(SSL *ssl, Client *client)
   bool head = true, chunked = false;
 
   for (;;) {
-    int n = SSL_read(ssl, buffer + (head ? have : 0),
-                     (int)(READ_BYTES - (head ? have : 0)));
+    int n = SSL_read(
+        ssl, buffer + (head ? have : 0), (int)(READ_BYTES - (head ? have : 0)));
     char *body;
     unsigned deltas;
 
@@ -153,7 +153,7 @@ read_answer(SSL *ssl, Client *client)
 
       memmove(tail, tail + keep, sizeof tail - 1 - keep);
       memcpy(tail + 7 - keep, buffer + n - keep, keep);
-      if (memcmp(tail + 2, "0\r\n\r\n", 5) == 0 || 
+      if (memcmp(tail + 2, "0\r\n\r\n", 5) == 0 ||
           memcmp(tail, "\r\n0\r\n\r\n", 7) == 0)
         return true;
     }
@@ -217,15 +217,14 @@ make_request(void)
   }
   len += (size_t)sprintf(body + len, "\"}]}");
   load.request = malloc(len + 1024);
-  load.request_len =
-      (size_t)sprintf(load.request,
-                      "POST /chat/completions HTTP/1.1\r\n"
-                      "Host: localhost:%d\r\n"
-                      "Content-Type: application/json\r\n"
-                      "Authorization: Bearer none\r\n"
-                      "Content-Length: %zu\r\n\r\n",
-                      load.port,
-                      len);
+  load.request_len = (size_t)sprintf(load.request,
+                                     "POST /chat/completions HTTP/1.1\r\n"
+                                     "Host: localhost:%d\r\n"
+                                     "Content-Type: application/json\r\n"
+                                     "Authorization: Bearer none\r\n"
+                                     "Content-Length: %zu\r\n\r\n",
+                                     load.port,
+                                     len);
   memcpy(load.request + load.request_len, body, len);
   load.request_len += len;
   free(body);
