@@ -3,6 +3,7 @@
  * SSE deltas, each written alone.
  *
  * backend CERT_FILE KEY_FILE   prints its port, serves until SIGTERM */
+#define _GNU_SOURCE
 #include "http/http.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
