@@ -98,6 +98,5 @@ size_t form_decode(const char *raw, size_t len, char *out, guint32 *map);
 
 /* calls.c: the tool calls of a whole JSON answer. */
 bool calls_read(Inspection *inspection, GError **error);
-void tool_call_clear(ToolCall *call);
 
 #endif

@@ -15,6 +15,7 @@ typedef struct {
 /* Fills `sites` (CallSite; the calls' texts belong to the caller) in order. */
 void calls_find(const Dom *dom, Api api, GArray *sites);
 void call_sites_free(GArray *sites);
+void tool_call_clear(ToolCall *call);
 
 /* True when an output item of this type is a call that the client executes;
  * the provider's own tools are not. */

@@ -117,6 +117,7 @@ typedef struct {
   size_t first, last; /* first and last end */
   size_t limit;       /* where the window ends, when !open */
   bool open;          /* the run may go on behind the view */
+  size_t next_look;   /* streams: not worth deciding before so much is there */
 } Candidate;
 
 /* Takes an end for a rule: true when it belongs to `candidate` (that rule's

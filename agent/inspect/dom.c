@@ -23,9 +23,62 @@ typedef struct {
   Dom *dom;
   uint32_t open; /* the container that is read, or UINT32_MAX */
   uint32_t tail[JSON_MAX_DEPTH + 1]; /* last child at each depth, 0: none */
+  uint64_t seen[JSON_MAX_DEPTH + 1]; /* names of the open objects, hashed */
   JsonToken key;
   bool has_key;
 } DomReader;
+
+static unsigned
+name_bit(const char *name, size_t len)
+{
+  unsigned sum = (unsigned)len;
+
+  for (size_t i = 0; i < len; i++)
+    sum = sum * 31 + (uint8_t)name[i];
+  return sum % 64;
+}
+
+static bool
+same_name(const Dom *dom, const DomNode *a, const JsonToken *b)
+{
+  const JsonToken first = {.type = JSON_KEY,
+                           .start = a->key_start,
+                           .end = a->key_end,
+                           .escaped = a->key_escaped};
+  g_autoptr(GString) x = NULL;
+  g_autoptr(GString) y = NULL;
+
+  if (!first.escaped && !b->escaped)
+    return first.end - first.start == b->end - b->start &&
+           memcmp(dom->text + first.start,
+                  dom->text + b->start,
+                  b->end - b->start) == 0;
+  x = g_string_new(NULL);
+  y = g_string_new(NULL);
+  json_unescape(dom->text, &first, x);
+  json_unescape(dom->text, b, y);
+  return g_string_equal(x, y);
+}
+
+/* Has the open object this name already? Names are only compared where their
+ * hashes meet, or where escapes could hide one. */
+static bool
+is_double(DomReader *reader, const JsonToken *key)
+{
+  const Dom *dom = reader->dom;
+  const uint64_t bit =
+      UINT64_C(1) << name_bit(dom->text + key->start, key->end - key->start);
+  uint64_t *seen = &reader->seen[key->depth];
+  const bool maybe = (*seen & bit) != 0 || key->escaped || (*seen & 1) != 0;
+
+  *seen |= key->escaped ? 1 : bit;
+  if (!maybe)
+    return false;
+  for (uint32_t i = dom_child(dom, reader->open); i != 0; i = dom_next(dom, i))
+    if (same_name(dom, dom_node(dom, i), key))
+      return true;
+  return false;
+}
 
 static bool
 add_node(DomReader *reader, const JsonToken *token, GError **error)
@@ -63,6 +116,7 @@ add_node(DomReader *reader, const JsonToken *token, GError **error)
   }
   if (token->type == JSON_OBJECT_BEGIN || token->type == JSON_ARRAY_BEGIN) {
     reader->tail[token->depth + 1] = 0;
+    reader->seen[token->depth + 1] = 0;
     reader->open = index;
   }
   return true;
@@ -80,10 +134,14 @@ close_node(DomReader *reader, const JsonToken *token)
 bool
 dom_parse(Dom *dom, const char *text, size_t len, GError **error)
 {
-  DomReader reader = {.dom = dom, .open = UINT32_MAX};
+  DomReader reader;
   JsonReader json;
   JsonToken token = {0};
 
+  reader.dom = dom;
+  reader.open = UINT32_MAX;
+  reader.key = (JsonToken){0};
+  reader.has_key = false;
   dom->text = text;
   dom->len = len;
   g_array_set_size(dom->nodes, 0);
@@ -108,6 +166,13 @@ dom_parse(Dom *dom, const char *text, size_t len, GError **error)
     if (token.type == JSON_END)
       return true;
     if (token.type == JSON_KEY) {
+      if (is_double(&reader, &token)) {
+        g_set_error_literal(error,
+                            INSPECT_ERROR,
+                            INSPECT_ERROR_UNREADABLE,
+                            "an object has a member twice");
+        return false;
+      }
       reader.key = token;
       reader.has_key = true;
     } else if (token.type == JSON_OBJECT_END || token.type == JSON_ARRAY_END) {

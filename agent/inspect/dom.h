@@ -30,7 +30,8 @@ typedef struct {
 
 void dom_init(Dom *dom);
 void dom_clear(Dom *dom);
-/* Reads a text, which must outlive the use of the tree. */
+/* Reads a text, which must outlive the use of the tree. An object that has a
+ * member twice is refused: who reads it after us may take the other one. */
 bool dom_parse(Dom *dom, const char *text, size_t len, GError **error);
 
 static inline const DomNode *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole bodies: read by content type and API, every text scanned in one pass,
  * texts that are JSON themselves decoded again. */
+#include "inspect/calls.h"
 #include "inspect/roles.h"
 #include "inspect/spans.h"
 

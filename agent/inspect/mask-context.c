@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the fields of one streamed answer share: rules' actions and findings. */
+#include "inspect/text-field.h"
+
+bool
+mask_context_init(MaskContext *context,
+                  Detector *detector,
+                  const StreamPlan *plan,
+                  Masker *masker,
+                  const char *scope,
+                  GError **error)
+{
+  *context = (MaskContext){.plan = plan, .masker = masker, .scope = scope};
+  context->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  context->fingerprints = g_array_new(FALSE, FALSE, FINGERPRINT_SIZE);
+  context->scratch = detector_scratch_new(detector, error);
+  return context->scratch != NULL;
+}
+
+void
+mask_context_clear(MaskContext *context)
+{
+  detector_scratch_free(context->scratch);
+  g_clear_pointer(&context->findings, g_array_unref);
+  g_clear_pointer(&context->fingerprints, g_array_unref);
+}
+
+Action
+mask_context_action(const MaskContext *context, const DetectorRule *rule)
+{
+  return rule->index < context->plan->n_rules
+             ? context->plan->by_rule[rule->index]
+             : ACTION_ALLOW;
+}
+
+bool
+mask_context_note(MaskContext *context,
+                  const Finding *finding,
+                  unsigned choice,
+                  const char *value,
+                  size_t len,
+                  GError **error)
+{
+  char fingerprint[FINGERPRINT_SIZE];
+  Finding noted = *finding;
+
+  if (context->findings->len >= STREAM_MAX_FINDINGS) {
+    g_set_error_literal(error,
+                        INSPECT_ERROR,
+                        INSPECT_ERROR_LIMIT,
+                        "more findings in one answer than the limit allows");
+    return false;
+  }
+  noted.field = choice;
+  masker_fingerprint(context->masker, value, len, fingerprint);
+  g_array_append_val(context->findings, noted);
+  g_array_append_vals(context->fingerprints, fingerprint, 1);
+  return true;
+}

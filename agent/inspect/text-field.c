@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stream masker: holds the last run of text and what an opener opened,
+ * gives out what is decided. What is decided follows from the text alone, so
+ * the result is the same however the text was cut. */
+#include "inspect/text-field.h"
+
+#include <string.h>
+
+/* Suspicions that wait for more text at one time. */
+#define MAX_PENDING 256
+/* Text before this is dropped when so much has gathered: moving memory for
+ * every piece would cost more than it saves. */
+#define TRIM_SLACK 4096
+/* A held tool call's arguments. */
+#define WHOLE_MAX ((size_t)8 * 1024 * 1024)
+/* Tails up to this length are too short to tell anything. */
+#define INNOCENT_TAIL 5
+
+static TextView
+view_of(const TextField *field)
+{
+  return (TextView){.bytes = field->text->str,
+                    .start = field->base,
+                    .end = text_field_end(field),
+                    .final = field->finished};
+}
+
+TextField *
+text_field_new(MaskContext *context,
+               unsigned choice,
+               bool whole,
+               bool restores,
+               GError **error)
+{
+  g_autoptr(TextField) field = g_new0(TextField, 1);
+  const Detector *detector = context->scratch->detector;
+
+  field->context = context;
+  field->choice = choice;
+  field->whole = whole;
+  field->restores = restores;
+  field->text = g_string_sized_new(256);
+  field->pending = g_array_new(FALSE, FALSE, sizeof(Candidate));
+  field->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  field->edits = g_array_new(FALSE, FALSE, sizeof(TextEdit));
+  field->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
+  if (!whole && detector->stream != NULL &&
+      hs_open_stream(detector->stream, 0, &field->stream) != HS_SUCCESS) {
+    g_set_error_literal(
+        error, INSPECT_ERROR, INSPECT_ERROR_ENGINE, "no memory for a stream");
+    return NULL;
+  }
+  return g_steal_pointer(&field);
+}
+
+void
+text_edits_free(GArray *edits)
+{
+  for (guint i = 0; i < edits->len; i++) {
+    TextEdit *edit = &g_array_index(edits, TextEdit, i);
+
+    if (edit->record != NULL)
+      secret_wipe(edit->text, strlen(edit->text));
+    g_free(edit->text);
+    g_free(edit->record);
+  }
+  g_array_unref(edits);
+}
+
+void
+text_field_free(TextField *field)
+{
+  if (field == NULL)
+    return;
+  if (field->stream != NULL)
+    hs_close_stream(field->stream, NULL, NULL, NULL);
+  secret_wipe(field->text->str, field->text->allocated_len);
+  g_string_free(field->text, TRUE);
+  g_array_unref(field->pending);
+  g_array_unref(field->findings);
+  text_edits_free(field->edits);
+  g_free(field->last);
+  g_free(field);
+}
+
+static int
+on_end(unsigned id,
+       unsigned long long from,
+       unsigned long long to,
+       unsigned flags,
+       void *data)
+{
+  TextField *field = data;
+  const CompiledRule *compiled =
+      &field->context->scratch->detector->rules.rules[id];
+  const TextView view = view_of(field);
+  Candidate *newest = NULL;
+  Candidate fresh;
+
+  (void)from;
+  (void)flags;
+  for (guint i = field->pending->len; newest == NULL && i-- > 0;)
+    if (g_array_index(field->pending, Candidate, i).rule == id)
+      newest = &g_array_index(field->pending, Candidate, i);
+  if (candidate_take(compiled, &view, to, newest, &fresh))
+    return 0;
+  if (field->pending->len == MAX_PENDING)
+    return 1;
+  fresh.rule = id;
+  g_array_append_val(field->pending, fresh);
+  return 0;
+}
+
+static bool
+check_hs(hs_error_t result, GError **error)
+{
+  if (result == HS_SUCCESS)
+    return true;
+  g_set_error(error,
+              INSPECT_ERROR,
+              result == HS_SCAN_TERMINATED ? INSPECT_ERROR_LIMIT
+                                           : INSPECT_ERROR_ENGINE,
+              "the detector failed on a stream (%d)",
+              result);
+  return false;
+}
+
+/* A rule's suspicions are decided in the order in which they came, as on a
+ * whole text. */
+static bool
+waits_for_earlier(const TextField *field, guint kept, unsigned rule)
+{
+  for (guint i = 0; i < kept; i++)
+    if (g_array_index(field->pending, Candidate, i).rule == rule)
+      return true;
+  return false;
+}
+
+static bool
+is_opened(const TextField *field, const Candidate *candidate)
+{
+  return field->context->scratch->detector->rules.rules[candidate->rule].opened;
+}
+
+static bool
+decide_pending(TextField *field, GError **error)
+{
+  const TextView view = view_of(field);
+  guint kept = 0;
+
+  for (guint i = 0; i < field->pending->len; i++) {
+    Candidate *candidate = &g_array_index(field->pending, Candidate, i);
+    ConfirmResult result = CONFIRM_PENDING;
+
+    if (!waits_for_earlier(field, kept, candidate->rule) &&
+        (view.final || view.end >= candidate->next_look))
+      result = confirm_candidate(field->context->scratch,
+                                 &view,
+                                 candidate,
+                                 field->last,
+                                 1,
+                                 field->findings,
+                                 error);
+    if (result == CONFIRM_FAILED)
+      return false;
+    if (result == CONFIRM_DONE)
+      continue;
+    /* An opened value is matched from its start each time: less often as it
+     * grows. */
+    if (is_opened(field, candidate) && view.end >= candidate->next_look)
+      candidate->next_look = view.end + (view.end - candidate->first) / 8;
+    if (kept != i)
+      g_array_index(field->pending, Candidate, kept) = *candidate;
+    kept++;
+  }
+  g_array_set_size(field->pending, kept);
+  return true;
+}
+
+/* Where a suspicion's secret may begin. */
+static size_t
+secret_floor(const TextField *field, const TextView *view, guint index)
+{
+  const Candidate *candidate = &g_array_index(field->pending, Candidate, index);
+  const CompiledRule *compiled =
+      &field->context->scratch->detector->rules.rules[candidate->rule];
+  const size_t width = compiled->max_width;
+  const size_t first = candidate->first;
+  const size_t floor =
+      first > view->start + width ? first - width : view->start;
+  size_t from = first;
+
+  if (compiled->opened)
+    return first;
+  if (from > floor && run_breaks(view, from - 1) > 0)
+    from--;
+  return run_start(view, from, floor);
+}
+
+/* Everything before the result is decided. */
+static size_t
+hold_position(const TextField *field)
+{
+  const TextView view = view_of(field);
+  const size_t width = field->context->scratch->detector->token_width;
+  size_t hold = view.end;
+  bool moved = true;
+
+  if (field->finished)
+    return hold;
+  hold =
+      run_start(&view,
+                hold,
+                view.end > view.start + width ? view.end - width : view.start);
+  for (guint i = 0; i < field->pending->len; i++)
+    hold = MIN(hold, secret_floor(field, &view, i));
+  /* Findings stay whole. */
+  while (moved) {
+    moved = false;
+    for (guint i = 0; i < field->findings->len; i++) {
+      const Finding *at = &g_array_index(field->findings, Finding, i);
+
+      if (at->start < hold && at->end > hold) {
+        hold = at->start;
+        moved = true;
+      }
+    }
+  }
+  while (hold > view.start && hold < view.end &&
+         ((uint8_t)view_at(&view, hold) & 0xc0) == 0x80)
+    hold--;
+  return MAX(hold, field->settled);
+}
+
+static void
+add_edit(TextField *field, size_t start, size_t end, const char *rule_id)
+{
+  GString *mask = g_string_new(NULL);
+  TextEdit edit = {.start = start, .end = end};
+
+  masker_mask(field->context->masker,
+              field->context->scope,
+              rule_id,
+              field->text->str + (start - field->base),
+              end - start,
+              mask);
+  edit.text = g_string_free(mask, FALSE);
+  g_array_append_val(field->edits, edit);
+}
+
+/* Findings before `hold` become edits: those that policy masks, where they
+ * overlap one mask named by the longest. */
+static bool
+settle_findings(TextField *field, size_t hold, GError **error)
+{
+  MaskContext *context = field->context;
+  size_t start = 0, end = 0, longest = 0;
+  const char *rule_id = NULL;
+  guint kept = 0;
+
+  findings_sort(field->findings);
+  for (guint i = 0; i < field->findings->len; i++) {
+    Finding at = g_array_index(field->findings, Finding, i);
+    Action action;
+
+    if (at.end > hold) {
+      g_array_index(field->findings, Finding, kept++) = at;
+      continue;
+    }
+    at.start = MAX(at.start, field->settled);
+    if (at.start >= at.end)
+      continue;
+    if (!mask_context_note(context,
+                           &at,
+                           field->choice,
+                           field->text->str + (at.start - field->base),
+                           at.end - at.start,
+                           error))
+      return false;
+    action = mask_context_action(context, at.rule);
+    if (action == ACTION_ALLOW)
+      continue;
+    context->blocked = context->blocked || action == ACTION_BLOCK;
+    if (rule_id != NULL && at.start >= end) {
+      add_edit(field, start, end, rule_id);
+      rule_id = NULL;
+    }
+    if (rule_id == NULL) {
+      start = at.start;
+      end = at.start;
+      longest = 0;
+    }
+    end = MAX(end, at.end);
+    if (at.end - at.start > longest) {
+      longest = at.end - at.start;
+      rule_id = at.rule->id;
+    }
+  }
+  if (rule_id != NULL)
+    add_edit(field, start, end, rule_id);
+  g_array_set_size(field->findings, kept);
+  return true;
+}
+
+/* Drops what no window will reach any more. */
+static void
+trim_text(TextField *field)
+{
+  const TextView view = view_of(field);
+  const size_t width = field->context->scratch->detector->token_width;
+  const size_t reached =
+      view.end > view.start + width ? view.end - width : view.start;
+  size_t run, keep;
+
+  if (field->emitted - field->base < TRIM_SLACK + width)
+    return;
+  run = run_start(&view, view.end, reached);
+  keep = run > reached + CONTEXT_MAX ? run - CONTEXT_MAX : reached;
+  for (guint i = 0; i < field->pending->len; i++) {
+    const Candidate *candidate = &g_array_index(field->pending, Candidate, i);
+    const CompiledRule *compiled =
+        &field->context->scratch->detector->rules.rules[candidate->rule];
+
+    keep = MIN(keep, candidate_floor(compiled, &view, candidate));
+  }
+  keep =
+      keep > field->base + WINDOW_MARGIN ? keep - WINDOW_MARGIN : field->base;
+  keep = MIN(keep, field->emitted);
+  if (keep < field->base + TRIM_SLACK)
+    return;
+  g_string_erase(field->text, 0, (gssize)(keep - field->base));
+  field->base = keep;
+}
+
+static bool
+settle(TextField *field, GError **error)
+{
+  const guint first_edit = field->edits->len;
+  size_t hold;
+
+  if (field->pending->len > 0 && !decide_pending(field, error))
+    return false;
+  hold = hold_position(field);
+  if (hold == field->settled)
+    return true;
+  if (field->findings->len > 0 && !settle_findings(field, hold, error))
+    return false;
+  if (field->restores) {
+    const TextView view = view_of(field);
+
+    restore_edits(
+        field->context, &view, field->settled, hold, first_edit, field->edits);
+  }
+  field->settled = hold;
+  return true;
+}
+
+bool
+text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
+{
+  if (len == 0)
+    return true;
+  if (field->whole && field->text->len + len > WHOLE_MAX) {
+    g_set_error_literal(error,
+                        INSPECT_ERROR,
+                        INSPECT_ERROR_LIMIT,
+                        "a tool call's arguments are too long");
+    return false;
+  }
+  if (!field->whole)
+    trim_text(field);
+  g_string_append_len(field->text, bytes, (gssize)len);
+  if (field->whole)
+    return true;
+  if (field->stream != NULL &&
+      !check_hs(hs_scan_stream(field->stream,
+                               bytes,
+                               (unsigned)len,
+                               0,
+                               field->context->scratch->hs,
+                               on_end,
+                               field),
+                error))
+    return false;
+  return settle(field, error);
+}
+
+bool
+text_field_finish(TextField *field, GError **error)
+{
+  hs_stream_t *stream = g_steal_pointer(&field->stream);
+
+  if (field->finished)
+    return true;
+  field->finished = true;
+  if (field->whole) {
+    if (!whole_mask(field->context,
+                    field->choice,
+                    true,
+                    field->restores,
+                    field->text->str,
+                    field->text->len,
+                    field->edits,
+                    error))
+      return false;
+    field->settled = text_field_end(field);
+    return true;
+  }
+  if (stream != NULL &&
+      !check_hs(
+          hs_close_stream(stream, field->context->scratch->hs, on_end, field),
+          error))
+    return false;
+  return settle(field, error);
+}
+
+bool
+text_field_release_tail(TextField *field)
+{
+  const size_t end = text_field_end(field);
+  const char *tail = field->text->str + (field->settled - field->base);
+  bool word = true;
+
+  if (field->settled == end)
+    return true;
+  if (field->whole || field->released || field->findings->len > 0 ||
+      field->pending->len > 0)
+    return false;
+  /* Ordinary words: small letters, perhaps a capital first, punctuation last.
+   */
+  for (size_t i = 0; i < end - field->settled; i++)
+    word = word &&
+           (g_ascii_islower(tail[i]) || g_ascii_ispunct(tail[i]) ||
+            (i == 0 && g_ascii_isupper(tail[i]))) &&
+           strchr("_-/+=", tail[i]) == NULL;
+  if (!word && end - field->settled > INNOCENT_TAIL)
+    return false;
+  field->released = true;
+  field->settled = end;
+  return true;
+}
+
+static void
+append_piece(const TextField *field,
+             size_t from,
+             size_t to,
+             GString *out,
+             GString *record)
+{
+  const char *text = field->text->str + (from - field->base);
+
+  g_string_append_len(out, text, (gssize)(to - from));
+  if (record != NULL)
+    g_string_append_len(record, text, (gssize)(to - from));
+}
+
+bool
+text_field_take(TextField *field, size_t to, GString *out, GString *record)
+{
+  bool changed = false;
+
+  while (field->emitted < to) {
+    const TextEdit *edit =
+        field->next_edit < field->edits->len
+            ? &g_array_index(field->edits, TextEdit, field->next_edit)
+            : NULL;
+    size_t stop = edit != NULL ? MIN(edit->start, to) : to;
+
+    if (field->emitted < stop) {
+      append_piece(field, field->emitted, stop, out, record);
+      field->emitted = stop;
+      continue;
+    }
+    /* The mask stands where the secret begins; its other pieces are empty. */
+    if (edit->start >= field->emitted && edit->start < to) {
+      g_string_append(out, edit->text);
+      if (record != NULL)
+        g_string_append(record, edit->record ? edit->record : edit->text);
+    }
+    changed = true;
+    stop = MIN(edit->end, to);
+    field->emitted = stop;
+    if (stop == edit->end)
+      field->next_edit++;
+  }
+  return changed;
+}
+
+bool
+text_field_edited(const TextField *field, size_t from, size_t to)
+{
+  for (guint i = field->next_edit; i < field->edits->len; i++) {
+    const TextEdit *edit = &g_array_index(field->edits, TextEdit, i);
+
+    if (edit->start >= to)
+      return false;
+    if (edit->end > from)
+      return true;
+  }
+  return false;
+}
+
+void
+text_field_copy(const TextField *field,
+                size_t from,
+                const char *text,
+                size_t len,
+                GString *out,
+                GString *record)
+{
+  size_t done = 0;
+
+  for (guint i = 0; i < field->edits->len; i++) {
+    const TextEdit *edit = &g_array_index(field->edits, TextEdit, i);
+    size_t start, end;
+
+    if (edit->end <= from || edit->start >= from + len)
+      continue;
+    start = edit->start > from ? edit->start - from : 0;
+    end = MIN(edit->end - from, len);
+    g_string_append_len(out, text + done, (gssize)(start - done));
+    g_string_append_len(record, text + done, (gssize)(start - done));
+    if (edit->start >= from) {
+      g_string_append(out, edit->text);
+      g_string_append(record, edit->record ? edit->record : edit->text);
+    }
+    done = end;
+  }
+  g_string_append_len(out, text + done, (gssize)(len - done));
+  g_string_append_len(record, text + done, (gssize)(len - done));
+}

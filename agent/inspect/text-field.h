@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One text that arrives in pieces: what of it is decided, what is masked, what
+ * was given out. Private to the room. */
+#ifndef HOOP_INSPECT_TEXT_FIELD_H
+#define HOOP_INSPECT_TEXT_FIELD_H
+
+#include "inspect/detector.h"
+
+/* Findings of one streamed answer; an answer with more is ended. */
+#define STREAM_MAX_FINDINGS 10000
+
+/* What all fields of one answer share. */
+typedef struct {
+  DetectorScratch *scratch;
+  const StreamPlan *plan;
+  Masker *masker;
+  const char *scope;
+  GArray *findings;     /* Finding, field = choice */
+  GArray *fingerprints; /* char[FINGERPRINT_SIZE], beside them */
+  bool blocked;         /* a finding that policy blocks was seen */
+} MaskContext;
+
+bool mask_context_init(MaskContext *context,
+                       Detector *detector,
+                       const StreamPlan *plan,
+                       Masker *masker,
+                       const char *scope,
+                       GError **error);
+void mask_context_clear(MaskContext *context);
+/* What policy wants with a rule's findings. */
+Action mask_context_action(const MaskContext *context,
+                           const DetectorRule *rule);
+/* Notes a finding; false beyond the limit. */
+bool mask_context_note(MaskContext *context,
+                       const Finding *finding,
+                       unsigned choice,
+                       const char *value,
+                       size_t len,
+                       GError **error);
+
+/* A span of a text and what stands there instead. */
+typedef struct {
+  size_t start, end;
+  char *text;   /* for the client */
+  char *record; /* for the journal; NULL: the same */
+} TextEdit;
+
+typedef struct {
+  MaskContext *context;
+  unsigned choice;
+  bool whole;    /* scanned only when complete: tool arguments */
+  bool restores; /* masks of this scope become values again */
+  bool finished; /* no more text comes */
+  bool released; /* an innocent tail was given out early, once */
+  hs_stream_t *stream;
+  GString *text; /* bytes from `base` on */
+  size_t base;
+  size_t settled;   /* before it everything is decided */
+  size_t emitted;   /* before it everything was given out */
+  GArray *pending;  /* Candidate */
+  GArray *findings; /* Finding, confirmed behind `settled` */
+  LastFinding *last;
+  GArray *edits; /* TextEdit in order; all of them are kept for the copies */
+  guint next_edit;
+} TextField;
+
+TextField *text_field_new(MaskContext *context,
+                          unsigned choice,
+                          bool whole,
+                          bool restores,
+                          GError **error);
+void text_field_free(TextField *field);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TextField, text_field_free)
+
+static inline size_t
+text_field_end(const TextField *field)
+{
+  return field->base + field->text->len;
+}
+
+/* Appends a piece and decides what can be decided. */
+bool text_field_feed(TextField *field,
+                     const char *bytes,
+                     size_t len,
+                     GError **error);
+/* The text is complete: decides the rest. */
+bool text_field_finish(TextField *field, GError **error);
+/* Gives a tail out that no token begins like, because something else must not
+ * wait for it; once a text. False: it stays held. */
+bool text_field_release_tail(TextField *field);
+/* Appends text up to `to` (<= settled) and counts it as given out; the same
+ * with masks not restored to `record` (may be NULL). Returns whether anything
+ * was masked or restored. */
+bool text_field_take(TextField *field,
+                     size_t to,
+                     GString *out,
+                     GString *record);
+/* Whether an edit touches [from, to). */
+bool text_field_edited(const TextField *field, size_t from, size_t to);
+/* A copy of [from, to), which the caller holds as `text`, with the same edits.
+ */
+void text_field_copy(const TextField *field,
+                     size_t from,
+                     const char *text,
+                     size_t len,
+                     GString *out,
+                     GString *record);
+
+/* whole-mask.c: the edits of a text that is complete: findings in it and in
+ * JSON that it holds, and members named by policy when `arguments`. Appends
+ * TextEdit in order. */
+bool whole_mask(MaskContext *context,
+                unsigned choice,
+                bool arguments,
+                bool restores,
+                const char *text,
+                size_t len,
+                GArray *edits,
+                GError **error);
+void text_edits_free(GArray *edits);
+/* restore.c: adds edits for the masks of this scope in [from, to) of a view
+ * that no edit from `first` on covers, in order. */
+void restore_edits(MaskContext *context,
+                   const TextView *view,
+                   size_t from,
+                   size_t to,
+                   guint first,
+                   GArray *edits);
+
+#endif
