@@ -444,6 +444,9 @@ confirm_opened(DetectorScratch *scratch,
 
   if (last->generation == generation && opener < last->end)
     return CONFIRM_DONE;
+  /* PCRE2 never calls an empty text a partial match. */
+  if (opener == view->end)
+    return view->final ? CONFIRM_DONE : CONFIRM_PENDING;
   window_open(view, opener, whole ? far : view->end, &window);
   result = window_search(
       scratch, confirm, view, &window, whole ? 0 : PCRE2_PARTIAL_HARD);

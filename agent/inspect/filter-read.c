@@ -89,6 +89,17 @@ read_plain(ResponseFilter *filter,
   return true;
 }
 
+/* Data that is one JSON string is a piece of a text. */
+static bool
+read_string(ResponseFilter *filter, FilterEvent *event, GError **error)
+{
+  TextEntry *entry = filter_text(filter, 0, 0, "string", false, error);
+
+  event->flags |= EVENT_PLAIN;
+  return entry != NULL && filter_add_delta(filter, event, 0, entry, error) &&
+         event_scan_leaves(filter, event, error);
+}
+
 static bool
 read_event(ResponseFilter *filter, FilterEvent *event, GError **error)
 {
@@ -122,6 +133,14 @@ read_event(ResponseFilter *filter, FilterEvent *event, GError **error)
   }
   g_array_set_size(filter->covered, 0);
   g_array_set_size(filter->covered, filter->dom.nodes->len);
+  if (dom_node(&filter->dom, 0)->type == JSON_STRING)
+    return read_string(filter, event, error);
+  if (dom_node(&filter->dom, 0)->type != JSON_OBJECT_BEGIN &&
+      dom_node(&filter->dom, 0)->type != JSON_ARRAY_BEGIN) {
+    filter->dom.text = NULL;
+    return event_scan_leaves(filter, event, error) &&
+           read_plain(filter, event, payload, len, error);
+  }
   return filter->shape->read(filter, event, error) &&
          event_scan_leaves(filter, event, error);
 }

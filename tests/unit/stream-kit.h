@@ -18,9 +18,9 @@ typedef struct {
 
 typedef struct {
   bool hold_tools;
-  bool refuse;          /* every tool call that waits */
-  const char *refused;  /* only calls of this name */
-  Action action;        /* of every rule */
+  bool refuse;         /* every tool call that waits */
+  const char *refused; /* only calls of this name */
+  Action action;       /* of every rule */
   Restore restore;
   char **mask_fields;
   const char *end_message; /* said when a finding blocks */
@@ -31,8 +31,8 @@ typedef struct {
 typedef struct {
   GString *out;
   GString *record;
-  unsigned calls;   /* that waited */
-  GString *seen;    /* name(arguments); of each */
+  unsigned calls; /* that waited */
+  GString *seen;  /* name(arguments); of each */
   unsigned findings;
   FilterState last;
   GError *error;
@@ -78,13 +78,12 @@ kit_answer(ResponseFilter *filter,
   while (*state == FILTER_TOOL_CALL) {
     const ToolCall *call = response_filter_tool_call(filter);
     const bool refuse =
-        plan->refuse && (plan->refused == NULL ||
-                         g_strcmp0(call->name, plan->refused) == 0);
+        plan->refuse &&
+        (plan->refused == NULL || g_strcmp0(call->name, plan->refused) == 0);
 
     g_assert_nonnull(call);
     run->calls++;
-    g_string_append_printf(
-        run->seen, "%s(%s);", call->name, call->arguments);
+    g_string_append_printf(run->seen, "%s(%s);", call->name, call->arguments);
     if (!response_filter_resolve(filter,
                                  refuse ? TOOL_REFUSE : TOOL_RELEASE,
                                  "No, not allowed.",
@@ -144,13 +143,8 @@ kit_run(StreamKit *kit,
 {
   Run *run = g_new0(Run, 1);
   g_autoptr(StreamPlan) stream_plan = kit_plan(kit->detector, plan);
-  g_autoptr(ResponseFilter) filter = response_filter_new(kit->detector,
-                                                         api,
-                                                         sse,
-                                                         stream_plan,
-                                                         kit->masker,
-                                                         "scope",
-                                                         &run->error);
+  g_autoptr(ResponseFilter) filter = response_filter_new(
+      kit->detector, api, sse, stream_plan, kit->masker, "scope", &run->error);
   g_auto(Buf) out, record;
   size_t at = 0;
   bool more = true;
@@ -219,8 +213,7 @@ kit_members(const GString *stream, const char *name, GString *out)
         g_error("%s: %s", error->message, json);
       if (wanted && token.type == JSON_STRING)
         json_unescape(json, &token, out);
-      wanted =
-          token.type == JSON_KEY && json_token_is(json, &token, name);
+      wanted = token.type == JSON_KEY && json_token_is(json, &token, name);
     } while (token.type != JSON_END);
   }
 }

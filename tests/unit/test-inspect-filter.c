@@ -77,7 +77,8 @@ test_clean(void)
   g_assert_cmpstr(run->out->str, ==, in->str);
   g_assert_cmpstr(run->record->str, ==, in->str);
   g_assert_cmpint(run->last, ==, FILTER_FINAL);
-  g_assert_cmpuint(run->out->len - run->at_final, ==, strlen("data: [DONE]\n\n"));
+  g_assert_cmpuint(
+      run->out->len - run->at_final, ==, strlen("data: [DONE]\n\n"));
 }
 
 static void
