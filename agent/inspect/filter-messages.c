@@ -395,6 +395,5 @@ const Shape shape_messages = {.data_new = messages_data_new,
                               .write = messages_write,
                               .state = messages_state,
                               .is_complete = messages_is_complete,
-                              .terminal =
-                                  "event: message_stop\ndata: "
-                                  "{\"type\":\"message_stop\"}\n\n"};
+                              .terminal = "event: message_stop\ndata: "
+                                          "{\"type\":\"message_stop\"}\n\n"};
