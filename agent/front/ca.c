@@ -25,6 +25,10 @@ G_DEFINE_QUARK(hoop - front - error, front_error)
  * issuer and serial. */
 #define SERIAL_BITS 127
 #define MAX_PEM (64 * 1024)
+/* ub-common-name of RFC 5280: characters. */
+#define MAX_COMMON_NAME 64
+/* RFC 1035 section 2.3.4. */
+#define MAX_DNS_NAME 253
 
 struct ca {
   EVP_PKEY *key;
@@ -155,12 +159,31 @@ gather_facts(Ca *ca)
 }
 
 bool
+name_is_dns(const char *name)
+{
+  size_t len = strlen(name), label = 0;
+  bool number = true;
+
+  if (!len || len > MAX_DNS_NAME)
+    return false;
+  for (const char *at = name; *at; at++) {
+    if (*at == '.' ? !label : !g_ascii_isalnum(*at) && *at != '-' && *at != '_')
+      return false;
+    label = *at == '.' ? 0 : label + 1;
+    number = *at == '.' || (number && g_ascii_isdigit(*at));
+  }
+  return label && !number; /* 10.0.0.1 is an address */
+}
+
+bool
 ca_covers(const Ca *ca, const char *name)
 {
   size_t len = strlen(name);
 
   if (g_str_equal(name, "127.0.0.1") || g_str_equal(name, "::1"))
     return true;
+  if (!name_is_dns(name))
+    return false;
   for (char **permitted = ca->facts.names; *permitted; permitted++) {
     size_t outer = strlen(*permitted);
 
@@ -179,7 +202,8 @@ static bool
 allowed(const char *const *hosts, GError **error)
 {
   for (; *hosts; hosts++)
-    if (g_ascii_strcasecmp(*hosts, "github.com") == 0 || !strchr(*hosts, '.')) {
+    if (g_ascii_strcasecmp(*hosts, "github.com") == 0 || !strchr(*hosts, '.') ||
+        !name_is_dns(*hosts)) {
       g_set_error(error,
                   FRONT_ERROR,
                   FRONT_ERROR_NAME,
@@ -275,12 +299,12 @@ static bool
 set_subject(X509 *cert)
 {
   X509_NAME *name = X509_get_subject_name(cert);
-  g_autofree char *common = NULL;
-
-  common = g_strdup_printf(
+  g_autofree char *whole = g_strdup_printf(
       "hoop-agent CA of %s on %s", g_get_user_name(), g_get_host_name());
-  if (strlen(common) > 64) /* ub-common-name */
-    common[64] = '\0';
+  g_autofree char *valid = g_utf8_make_valid(whole, -1);
+  g_autofree char *common = g_utf8_substring(
+      valid, 0, MIN(g_utf8_strlen(valid, -1), MAX_COMMON_NAME));
+
   return X509_NAME_add_entry_by_txt(name,
                                     "O",
                                     MBSTRING_UTF8,
@@ -330,15 +354,30 @@ store_key(EVP_PKEY *key, const char *path, GError **error)
   return stored;
 }
 
+/* The file's error says what is wrong with it, this one what always helps. */
+static void
+unreadable(GError **error, const GError *why)
+{
+  g_set_error(error,
+              FRONT_ERROR,
+              FRONT_ERROR_CA,
+              "the agent's CA cannot be read: %s; or make another with "
+              "`hoop-agent ca rotate`",
+              why->message);
+}
+
 static EVP_PKEY *
 load_key(const char *path, GError **error)
 {
-  g_autoptr(Secret) pem = file_read_secret(path, error);
+  g_autoptr(GError) why = NULL;
+  g_autoptr(Secret) pem = file_read_secret(path, &why);
   EVP_PKEY *key;
   BIO *bio;
 
-  if (!pem)
+  if (!pem) {
+    unreadable(error, why);
     return NULL;
+  }
   bio = BIO_new_mem_buf(secret_bytes(pem), (int)secret_len(pem));
   key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
   BIO_free(bio);
@@ -350,12 +389,15 @@ load_key(const char *path, GError **error)
 static X509 *
 load_cert(const char *path, GError **error)
 {
-  g_autoptr(GBytes) pem = file_read(path, MAX_PEM, error);
+  g_autoptr(GError) why = NULL;
+  g_autoptr(GBytes) pem = file_read(path, MAX_PEM, &why);
   X509 *cert;
   BIO *bio;
 
-  if (!pem)
+  if (!pem) {
+    unreadable(error, why);
     return NULL;
+  }
   bio =
       BIO_new_mem_buf(g_bytes_get_data(pem, NULL), (int)g_bytes_get_size(pem));
   cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
@@ -418,6 +460,8 @@ open_ca(const char *state_dir,
   int fd;
 
   ca->path = g_build_filename(data_dir, "ca.pem", NULL);
+  if (!file_private_dir(state_dir, error) || !file_private_dir(data_dir, error))
+    return NULL;
   fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0 || flock(fd, LOCK_EX) != 0) {
     fail(error, g_strerror(errno), lock);

@@ -2,6 +2,7 @@
 /* Leaf certificates, minted for the names that clients ask for and kept for a
  * day; and the TLS settings of the agent's own side. */
 #include "front/private.h"
+#include "kit/clock.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -17,7 +18,7 @@
 typedef struct {
   char *name;
   SSL_CTX *context;
-  int64_t made_us;
+  int64_t made_us; /* wall clock: it goes on while the machine sleeps */
   GList link;
 } Leaf;
 
@@ -184,6 +185,8 @@ make_context(Leaves *leaves, const char *name, GError **error)
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_id_context(context, session_id, sizeof session_id - 1);
+  /* Tickets alone: the client keeps them, not we. */
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
   SSL_CTX_set_tlsext_servername_callback(context, choose_leaf);
@@ -205,13 +208,22 @@ drop(Leaves *leaves, Leaf *leaf)
   g_hash_table_remove(leaves->by_name, leaf->name);
 }
 
+/* A clock that was set back has made it a certificate of the future. */
+static bool
+is_fresh(const Leaf *leaf)
+{
+  int64_t age_us = clock_wall_us() - leaf->made_us;
+
+  return age_us >= 0 && age_us < USED_US;
+}
+
 static Leaf *
 leaf_for(Leaves *leaves, const char *name, GError **error)
 {
   Leaf *leaf = g_hash_table_lookup(leaves->by_name, name);
   SSL_CTX *context;
 
-  if (leaf && g_get_monotonic_time() - leaf->made_us < USED_US) {
+  if (leaf && is_fresh(leaf)) {
     g_queue_unlink(&leaves->order, &leaf->link);
     g_queue_push_tail_link(&leaves->order, &leaf->link);
     return leaf;
@@ -235,7 +247,7 @@ leaf_for(Leaves *leaves, const char *name, GError **error)
   leaf = g_new0(Leaf, 1);
   leaf->name = g_strdup(name);
   leaf->context = context;
-  leaf->made_us = g_get_monotonic_time();
+  leaf->made_us = clock_wall_us();
   leaf->link.data = leaf;
   g_queue_push_tail_link(&leaves->order, &leaf->link);
   g_hash_table_insert(leaves->by_name, leaf->name, leaf);

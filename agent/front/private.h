@@ -8,6 +8,8 @@
 /* ---- ca.c: signs a certificate that has everything but issuer, serial and
  * signature. */
 bool ca_sign(Ca *ca, X509 *leaf, GError **error);
+/* A host name as DNS knows them, no address; without a dot at the end. */
+bool name_is_dns(const char *name);
 
 /* ---- leaf.c: the server's TLS context; leaf certificates per name */
 typedef struct leaves Leaves;
