@@ -94,6 +94,8 @@ front_free(Front *front)
 {
   if (!front)
     return;
+  if (front->listener)
+    front_stop(front); /* nobody comes in while those who are in leave */
   end_all(front);
   listener_free(front->listener);
   peers_free(front->peers);

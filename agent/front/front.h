@@ -81,7 +81,8 @@ Front *front_new(Loop *loop,
 void front_start(Front *front, ExchangeEnv *env);
 /* Accepts no more; connections that are open stay. Loop's thread. */
 void front_stop(Front *front);
-/* Closes all connections too. Loop's thread, or after it ended. */
+/* Closes all connections too and runs the loop once for it; tunnels must have
+ * been ended by exchange_env_end(). Loop's thread, or after it ended. */
 void front_free(Front *front);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Front, front_free)
 uint16_t front_port(const Front *front);

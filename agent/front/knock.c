@@ -3,6 +3,7 @@
  * its first byte say: TLS, CONNECT, or plain HTTP. */
 #include "front/state.h"
 #include "kit/clock.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -11,6 +12,12 @@
 #include <unistd.h>
 
 #define TLS_HANDSHAKE 0x16 /* first byte of a TLS record with a hello */
+/* How long and how much a client may go on sending after it was refused. */
+#define LINGER_MS 2000
+#define LINGER_MAX ((size_t)1 << 20)
+/* Another user who knocks without end must not fill the journal: one row in
+ * this time, which counts the others. */
+#define STRANGER_ROW_US G_USEC_PER_SEC
 
 static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -20,14 +27,20 @@ struct knock {
   LoopWatch *watch;
   LoopTimer *timer;
   Caller *caller;
+  bool connected;     /* a CONNECT was answered */
   char *connect_host; /* inside a CONNECT to a governed host: host[:port] */
   char *fallback;     /* the leaf's name without SNI */
+  bool hangup;        /* the client says no more */
+  bool refused;       /* what still comes is dropped */
+  size_t dropped;
 };
 
 void
 knock_free(Knock *knock)
 {
-  g_hash_table_remove(knock->front->knocks, knock);
+  Front *front = knock->front;
+
+  g_hash_table_remove(front->knocks, knock);
   loop_watch_free(knock->watch);
   loop_timer_free(knock->timer);
   if (knock->fd >= 0)
@@ -36,12 +49,33 @@ knock_free(Knock *knock)
   g_free(knock->connect_host);
   g_free(knock->fallback);
   g_free(knock);
+  front_make_room(front);
 }
 
-/* A short answer in the clear, then the end. The socket is empty enough for
- * it: nothing was written before. */
-static void
-say(Knock *knock, int status, const char *phrase, const char *message)
+/* ---- Refusals
+ * ------------------------------------------------------------ */
+
+static const char *
+phrase_of(int status)
+{
+  switch (status) {
+  case 408:
+    return "Request Timeout";
+  case 431:
+    return "Request Header Fields Too Large";
+  case 501:
+    return "Not Implemented";
+  case 505:
+    return "HTTP Version Not Supported";
+  default:
+    return "Bad Request";
+  }
+}
+
+/* A short answer in the clear. The socket has room for it: nothing was written
+ * before but the few bytes that answer a CONNECT. */
+static bool
+say(Knock *knock, int status, const char *message)
 {
   g_autofree char *body =
       http_error_body(API_OTHER, status, "refused", message);
@@ -52,46 +86,78 @@ say(Knock *knock, int status, const char *phrase, const char *message)
                                             "x-github-request-id: %s\r\n"
                                             "Connection: close\r\n\r\n%s",
                                             status,
-                                            phrase,
+                                            phrase_of(status),
                                             strlen(body),
                                             id,
                                             body);
-  char rest[1024];
+  size_t len = strlen(answer);
 
-  if (send(knock->fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
-    return; /* the client left: nobody reads it */
-  shutdown(knock->fd, SHUT_WR);
-  /* Unread input would turn the close into a reset that eats the answer. */
-  while (recv(knock->fd, rest, sizeof rest, 0) > 0)
-    ;
+  return send(knock->fd, answer, len, MSG_NOSIGNAL) == (ssize_t)len &&
+         shutdown(knock->fd, SHUT_WR) == 0;
+}
+
+/* Unread input would turn the close into a reset that overtakes the answer:
+ * drops it until the client closes, or says too much. */
+static void
+drop(Knock *knock)
+{
+  char bytes[4096];
+  ssize_t n;
+
+  do {
+    n = recv(knock->fd, bytes, sizeof bytes, 0);
+    knock->dropped += n > 0 ? (size_t)n : 0;
+  } while (n > 0 && knock->dropped <= LINGER_MAX);
+  if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+    knock_free(knock);
 }
 
 static void
 refuse(Knock *knock,
        int status,
-       const char *phrase,
        const char *host,
        const char *method,
        const char *message)
 {
   exchange_record_refused(
       knock->front->env, knock->caller, host, method, NULL, status, message);
-  say(knock, status, phrase, message);
+  knock->refused = true;
+  if (!say(knock, status, message)) {
+    knock_free(knock); /* the client left: nobody reads it */
+    return;
+  }
+  loop_timer_set(knock->timer, LINGER_MS);
+  drop(knock);
+}
+
+/* Refuses a client that waits for TLS: it would read no words of ours. */
+static void
+turn_away(Knock *knock, const char *message)
+{
+  exchange_record_refused(knock->front->env,
+                          knock->caller,
+                          knock->connect_host,
+                          NULL,
+                          NULL,
+                          0,
+                          message);
   knock_free(knock);
 }
 
 static void
 too_slow(void *data)
 {
+  static const char message[] =
+      "nothing that can be answered came within [limits] first-byte-timeout";
   Knock *knock = data;
+  char byte;
 
-  refuse(knock,
-         408,
-         "Request Timeout",
-         knock->connect_host,
-         NULL,
-         "nothing that can be answered came within [limits] "
-         "first-byte-timeout");
+  if (knock->refused)
+    knock_free(knock);
+  else if (!knock->connected && recv(knock->fd, &byte, 1, MSG_PEEK) == 1)
+    refuse(knock, 408, NULL, NULL, message); /* half a CONNECT */
+  else
+    turn_away(knock, message);
 }
 
 /* ---- What comes in
@@ -115,44 +181,31 @@ become_tls(Knock *knock)
   SSL_CTX *context =
       leaves_context(knock->front->leaves, knock->fallback, &error);
 
-  if (context) {
+  if (context)
     become_http(knock, context);
-    return;
-  }
-  exchange_record_refused(knock->front->env,
-                          knock->caller,
-                          knock->connect_host,
-                          NULL,
-                          NULL,
-                          0,
-                          error->message);
-  knock_free(knock);
+  else
+    turn_away(knock, error->message);
 }
 
 static void
 plain(Knock *knock)
 {
-  if (knock->connect_host) {
+  if (knock->connect_host)
     refuse(knock,
            400,
-           "Bad Request",
            knock->connect_host,
            NULL,
            "plain HTTP inside a CONNECT to a governed host is refused: use "
            "https");
-    return;
-  }
-  if (!knock->front->options.plain_base_url) {
+  else if (!knock->front->options.plain_base_url)
     refuse(knock,
            400,
-           "Bad Request",
            NULL,
            NULL,
            "this port speaks TLS and CONNECT: use https://, or set [listen] "
            "plain-base-url=true");
-    return;
-  }
-  become_http(knock, NULL);
+  else
+    become_http(knock, NULL);
 }
 
 static void
@@ -181,23 +234,30 @@ accept_connect(Knock *knock, char *connect_host, const char *fallback)
   ssize_t sent =
       send(knock->fd, established, sizeof established - 1, MSG_NOSIGNAL);
 
-  g_free(knock->connect_host);
+  knock->connected = true;
   knock->connect_host = connect_host;
   g_free(knock->fallback);
   knock->fallback = g_strdup(fallback);
-  if (sent != (ssize_t)sizeof established - 1) {
+  if (sent != (ssize_t)sizeof established - 1)
     knock_free(knock);
-    return;
-  }
-  knock_look(knock);
+  else
+    knock_look(knock);
 }
 
+/* An address that leads back to this machine, however it is written. */
 static bool
-is_self(const Front *front, const char *host, uint16_t port)
+is_loopback(const char *host)
 {
-  return port == front_port(front) &&
-         (g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") ||
-          g_str_equal(host, "localhost"));
+  struct in6_addr v6;
+  struct in_addr v4;
+
+  if (inet_pton(AF_INET, host, &v4) == 1)
+    return ntohl(v4.s_addr) >> 24 == 127 || v4.s_addr == INADDR_ANY;
+  if (inet_pton(AF_INET6, host, &v6) == 1)
+    return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6) &&
+            (v6.s6_addr[12] == 127 || v6.s6_addr[12] == 0));
+  return g_str_equal(host, "localhost") || g_str_has_suffix(host, ".localhost");
 }
 
 static void
@@ -205,12 +265,18 @@ connect_to(Knock *knock, const char *host, uint16_t port)
 {
   ConnTable *conns = exchange_env_conns(knock->front->env);
 
-  if (knock->connect_host) {
-    refuse(
-        knock, 400, "Bad Request", host, "CONNECT", "a CONNECT in a CONNECT");
-  } else if (is_self(knock->front, host, port)) {
+  if (knock->connected) {
+    refuse(knock, 400, host, "CONNECT", "a CONNECT in a CONNECT");
+  } else if (port == front_port(knock->front) && is_loopback(host)) {
     /* Clients with a proxy set send loopback base URLs through it too. */
-    accept_connect(knock, NULL, host);
+    if (ca_covers(knock->front->ca, host))
+      accept_connect(knock, NULL, host);
+    else
+      refuse(knock,
+             400,
+             host,
+             "CONNECT",
+             "that is hoop-agent itself: name it 127.0.0.1");
   } else if (conn_for_host(conns, host, port)) {
     accept_connect(knock,
                    port == 443 ? g_strdup(host)
@@ -221,7 +287,8 @@ connect_to(Knock *knock, const char *host, uint16_t port)
   }
 }
 
-/* host:port; an IPv6 address stands in brackets (RFC 9112 section 3.2.3). */
+/* host:port; an IPv6 address stands in brackets (RFC 9112 section 3.2.3). The
+ * dot that ends a name in DNS makes it no other host. */
 bool
 split_authority(const char *authority, char **host, uint16_t *port)
 {
@@ -234,8 +301,8 @@ split_authority(const char *authority, char **host, uint16_t *port)
     return false;
   if (authority[0] == '[' && authority[len - 1] == ']' && len > 2)
     *host = g_strndup(authority + 1, len - 2);
-  else if (!memchr(authority, ':', len))
-    *host = g_strndup(authority, len);
+  else if (authority[0] != '[' && !memchr(authority, ':', len))
+    *host = g_strndup(authority, len - (len > 1 && colon[-1] == '.'));
   else
     return false;
   *port = (uint16_t)number;
@@ -259,20 +326,18 @@ read_connect(Knock *knock, const uint8_t *bytes, size_t len)
                           &request,
                           &consumed,
                           &error)) {
-    refuse(knock, 400, "Bad Request", NULL, "CONNECT", error->message);
+    refuse(knock, http_error_status(error), NULL, "CONNECT", error->message);
     return;
   }
-  if (!request)
-    return; /* more is to come */
+  if (!request) {
+    if (knock->hangup)
+      knock_free(knock); /* what is missing will not come */
+    return;
+  }
   taken = g_malloc(consumed);
   if (recv(knock->fd, taken, consumed, 0) != (ssize_t)consumed ||
       !split_authority(request->authority, &host, &port)) {
-    refuse(knock,
-           400,
-           "Bad Request",
-           NULL,
-           "CONNECT",
-           "CONNECT names no HOST:PORT");
+    refuse(knock, 400, NULL, "CONNECT", "CONNECT names no HOST:PORT");
     return;
   }
   connect_to(knock, host, port);
@@ -300,6 +365,8 @@ knock_look(Knock *knock)
     plain(knock);
   else if (n == sizeof word - 1)
     read_connect(knock, bytes, (size_t)len);
+  else if (knock->hangup)
+    knock_free(knock);
 }
 
 static void
@@ -307,14 +374,39 @@ ready(uint32_t events, void *data)
 {
   Knock *knock = data;
 
-  if (events & (EPOLLERR | EPOLLHUP))
+  if (events & (EPOLLERR | EPOLLHUP)) {
     knock_free(knock);
+    return;
+  }
+  knock->hangup = knock->hangup || (events & EPOLLRDHUP) != 0;
+  if (knock->refused)
+    drop(knock);
   else
     knock_look(knock);
 }
 
 /* ---- Who it is
  * -------------------------------------------------------------------- */
+
+static void
+record_stranger(Knock *knock, const char *why)
+{
+  Front *front = knock->front;
+  int64_t now_us = loop_now_us(front->loop);
+  g_autofree char *text = NULL;
+
+  if (now_us < front->strangers_until_us) {
+    front->n_strangers++;
+    return;
+  }
+  if (front->n_strangers)
+    text = g_strdup_printf(
+        "%s (and %u more since the last such row)", why, front->n_strangers);
+  exchange_record_refused(
+      front->env, knock->caller, NULL, NULL, NULL, 0, text ? text : why);
+  front->strangers_until_us = now_us + STRANGER_ROW_US;
+  front->n_strangers = 0;
+}
 
 static bool
 identify(Knock *knock)
@@ -325,19 +417,18 @@ identify(Knock *knock)
 
   if (!peers_identify(knock->front->peers, knock->fd, &peer, &error)) {
     knock->caller = caller_new((uid_t)-1);
-    why = g_strdup(error->message);
-  } else {
-    knock->caller = caller_new(peer.uid);
-    if (peer.uid == getuid()) {
-      peers_resolve(
-          knock->front->workers, knock->front->loop, &peer, knock->caller);
-      return true;
-    }
-    why = g_strdup_printf("user id %u is not this agent's owner",
-                          (unsigned)peer.uid);
+    record_stranger(knock, error->message);
+    return false;
   }
-  exchange_record_refused(
-      knock->front->env, knock->caller, NULL, NULL, NULL, 0, why);
+  knock->caller = caller_new(peer.uid);
+  if (peer.uid == getuid()) {
+    peers_resolve(
+        knock->front->workers, knock->front->loop, &peer, knock->caller);
+    return true;
+  }
+  why = g_strdup_printf("user id %u is not this agent's owner",
+                        (unsigned)peer.uid);
+  record_stranger(knock, why);
   return false;
 }
 
@@ -368,8 +459,9 @@ knock_begin(Front *front, int fd)
     knock_free(knock);
     return;
   }
-  knock->watch =
-      loop_watch_new(front->loop, fd, EPOLLIN | EPOLLET, ready, knock);
+  /* Edge triggered: what is only peeked at stays in the socket. */
+  knock->watch = loop_watch_new(
+      front->loop, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, ready, knock);
   knock->timer = loop_timer_new(front->loop, too_slow, knock);
   loop_timer_set(knock->timer,
                  1000 * (int64_t)front->options.http.first_byte_timeout);

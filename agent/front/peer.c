@@ -165,6 +165,13 @@ diagnose(Peers *peers, int fd, PeerId *out)
          receive(peers, question.header.nlmsg_seq, out);
 }
 
+static bool
+refuse(const char *why, GError **error)
+{
+  g_set_error_literal(error, FRONT_ERROR, FRONT_ERROR_PEER, why);
+  return false;
+}
+
 bool
 peers_identify(Peers *peers, int fd, PeerId *out, GError **error)
 {
@@ -172,35 +179,44 @@ peers_identify(Peers *peers, int fd, PeerId *out, GError **error)
   socklen_t len = sizeof credentials;
   int domain = 0;
   socklen_t domain_len = sizeof domain;
+  PeerId found = {0};
 
-  *out = (PeerId){0};
   if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) == 0 &&
       domain == AF_UNIX) {
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
-      out->uid = credentials.uid;
-      out->pid = credentials.pid;
+      *out = (PeerId){.uid = credentials.uid, .pid = credentials.pid};
       return true;
     }
-  } else if (diagnose(peers, fd, out)) {
-    return true;
+  } else if (diagnose(peers, fd, &found)) {
+    if (found.inode) {
+      *out = found;
+      return true;
+    }
+    /* Of a socket without one the kernel says that it is root's. */
+    return refuse("the client closed its socket before it could be asked "
+                  "whose it is",
+                  error);
   }
-  g_set_error_literal(error,
-                      FRONT_ERROR,
-                      FRONT_ERROR_PEER,
-                      "the kernel knows no owner of this connection on this "
-                      "machine (another network namespace?)");
-  return false;
+  return refuse("the kernel knows no owner of this connection on this machine "
+                "(another network namespace?)",
+                error);
 }
 
 /* ---- Processes
  * ------------------------------------------------------------------ */
 
+/* The kernel marks a program that was replaced since: it is known by its name
+ * all the same. */
 static char *
 executable(pid_t pid)
 {
+  static const char mark[] = " (deleted)";
   g_autofree char *link = g_strdup_printf("/proc/%d/exe", (int)pid);
+  char *name = g_file_read_link(link, NULL);
 
-  return g_file_read_link(link, NULL);
+  if (name && g_str_has_suffix(name, mark))
+    name[strlen(name) - (sizeof mark - 1)] = '\0';
+  return name;
 }
 
 /* The fourth field of /proc/PID/stat, behind the name in parentheses. */

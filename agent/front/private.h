@@ -26,12 +26,12 @@ Peers *peers_new(GError **error);
 void peers_free(Peers *peers);
 typedef struct {
   uid_t uid;
-  ino_t inode; /* of the client's socket; 0 for Unix sockets */
+  ino_t inode; /* of the client's socket, never 0; 0 for Unix sockets */
   pid_t pid;   /* Unix sockets; 0 otherwise */
 } PeerId;
 /* Who is at the other end of an accepted loopback connection: by the kernel's
  * socket diagnosis (sock_diag(7)), exact look-up; another network namespace is
- * not found and therefore refused. */
+ * not found and therefore refused, as is a socket that was closed already. */
 bool peers_identify(Peers *peers, int fd, PeerId *out, GError **error);
 /* Looks for the process that holds the socket; on a worker, then caller_resolve
  * on the loop. */

@@ -17,6 +17,8 @@ struct front {
   GHashTable *knocks;  /* set of Knock: sockets that said nothing yet */
   GHashTable *clients; /* set of Client: HTTP connections */
   unsigned n_tunnels;
+  int64_t strangers_until_us; /* no further row about them before */
+  unsigned n_strangers;       /* that have no row of their own */
 };
 
 /* ---- knock.c */
