@@ -104,6 +104,10 @@ is_web_page(const HttpHeaders *headers, const char *authority)
   const char *site = http_headers_get(headers, "sec-fetch-site");
   const char *host;
 
+  /* No browser sends two; who does hides one behind the other. */
+  if (http_headers_occurrences(headers, "origin") > 1 ||
+      http_headers_occurrences(headers, "sec-fetch-site") > 1)
+    return true;
   if (site && !g_str_equal(site, "none") && !g_str_equal(site, "same-origin"))
     return true;
   if (!origin)
