@@ -216,8 +216,12 @@ static gboolean
 terminate(gpointer data)
 {
   struct agent *agent = data;
-  Drain *drain = g_new0(Drain, 1);
+  Drain *drain;
 
+  if (agent->stopping)
+    return G_SOURCE_REMOVE; /* the other signal came first */
+  agent->stopping = true;
+  drain = g_new0(Drain, 1);
   log_info("stopping: waiting up to %d s for what runs", DRAIN_S);
   tell_systemd("STOPPING=1");
   drain->agent = agent;

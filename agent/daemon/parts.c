@@ -6,6 +6,7 @@
 #include "kit/log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -195,7 +196,9 @@ make_front(struct agent *agent, GError **error)
   if (!agent->front)
     return false;
   agent->self_url = g_strdup_printf(
-      "https://%s:%u", config->address, (unsigned)front_port(agent->front));
+      strchr(config->address, ':') ? "https://[%s]:%u" : "https://%s:%u",
+      config->address,
+      (unsigned)front_port(agent->front));
   return true;
 }
 
@@ -264,24 +267,34 @@ agent_make(struct agent *agent, GError **error)
          make_env(agent, error);
 }
 
+/* What one loop posts to the other, and that back again. */
+static void
+settle_loops(struct agent *agent)
+{
+  for (unsigned i = 0; i < 2 && agent->data_loop; i++) {
+    loop_iterate(agent->data_loop, 0);
+    loop_iterate(agent->main_loop, 0);
+  }
+}
+
 void
 agent_unmake(struct agent *agent)
 {
+  g_clear_handle_id(&agent->pause_timer, g_source_remove);
   /* Ends what runs; its last rows are stored and its last replies delivered
    * before what they refer to goes. */
-  front_free(agent->front);
   if (agent->env)
     exchange_env_end(agent->env);
+  front_free(agent->front);
   worker_pool_free(agent->workers);
   journal_close(agent->journal);
-  if (agent->main_loop)
-    loop_iterate(agent->main_loop, 0);
+  settle_loops(agent);
   approve_queue_free(agent->approve);
-  if (agent->data_loop)
-    loop_iterate(agent->data_loop, 0);
-  exchange_env_free(agent->env);
-  /* Sessions of held credentials cancel what they run upstream. */
+  settle_loops(agent);
+  /* Sessions of held credentials cancel what they run upstream and tell the
+   * exchanges that wait for them. */
   conn_table_free(agent->conns);
+  exchange_env_free(agent->env);
   upstream_free(agent->upstream);
   ca_free(agent->ca);
   if (agent->main_source) {

@@ -44,6 +44,7 @@ struct agent {
   Loop *data_loop;
   pthread_t data_thread;
   bool data_started;
+  bool stopping; /* a signal began the drain */
   Upstream *upstream;
   ConnTable *conns;
   Ca *ca;

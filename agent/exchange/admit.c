@@ -88,6 +88,8 @@ exchange_bearer(const Exchange *exchange)
 
   if (value && g_ascii_strncasecmp(value, "bearer ", 7) == 0)
     return value + 7;
+  if (value && g_ascii_strncasecmp(value, "token ", 6) == 0)
+    return value + 6; /* GitHub's older form */
   return NULL;
 }
 

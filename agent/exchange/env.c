@@ -40,13 +40,9 @@ exchange_env_end(ExchangeEnv *env)
   unsigned n;
 
   all = g_hash_table_get_keys_as_array(env->running, &n);
-  for (unsigned i = 0; i < n; i++) {
-    Exchange *exchange = all[i];
-
-    if (exchange->conn)
-      http_conn_abort(exchange->conn);
-    exchange_closed(exchange, NULL);
-  }
+  /* Their owners hear `closed` and pass it on. */
+  for (unsigned i = 0; i < n; i++)
+    http_conn_abort(((Exchange *)all[i])->conn);
   tunnels_end(env);
 }
 

@@ -48,9 +48,10 @@ typedef struct {
 } ExchangeOptions;
 
 ExchangeEnv *exchange_env_new(const ExchangeOptions *options, GError **error);
-/* Ends what runs: connections are closed and what was not answered is recorded
- * so. Calls that are on their way (journal, worker, approvals) may still come
- * back until exchange_env_free(). */
+/* Ends what runs: tunnels at once; connections are aborted, and their owner
+ * calls exchange_closed() when it hears of it from the loop, which records what
+ * was not answered. Calls that are on their way (journal, worker, approvals,
+ * credentials) may still come back until exchange_env_free(). */
 void exchange_env_end(ExchangeEnv *env);
 /* After exchange_env_end() and its last call. */
 void exchange_env_free(ExchangeEnv *env);

@@ -5,9 +5,14 @@
 #include "exchange/splice.h"
 #include "exchange/state.h"
 #include "kit/clock.h"
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Reads of what a client sent before its CONNECT was answered. */
+#define EARLY_READS 64
 
 typedef struct {
   unsigned refs; /* of the tunnel, of a row that is on its way */
@@ -68,17 +73,26 @@ answer(const Tunnel *tunnel, int status, const char *phrase, const char *why)
 {
   g_autofree char *body =
       http_error_body(API_OTHER, status, "tunnel_refused", why);
+  g_autofree char *id = http_request_id_new();
   g_autofree char *head =
       g_strdup_printf("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-                      "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                      "Content-Length: %zu\r\nx-github-request-id: %s\r\n"
+                      "Connection: close\r\n\r\n%s",
                       status,
                       phrase,
                       strlen(body),
+                      id,
                       body);
+  char early[4096];
 
   /* A client that does not take a few hundred bytes does not read them. */
-  if (send(tunnel->fd, head, strlen(head), MSG_NOSIGNAL) > 0)
-    shutdown(tunnel->fd, SHUT_WR);
+  if (send(tunnel->fd, head, strlen(head), MSG_NOSIGNAL) < 0)
+    return;
+  shutdown(tunnel->fd, SHUT_WR);
+  /* What it sent before it was told would turn the close into a reset. */
+  for (unsigned i = 0; i < EARLY_READS; i++)
+    if (recv(tunnel->fd, early, sizeof early, 0) <= 0)
+      return;
 }
 
 static void
@@ -105,6 +119,25 @@ spliced(const char *why, void *data)
   end(data, why);
 }
 
+/* A name that leads back to this agent would make each request its own
+ * client's. */
+static bool
+is_ourselves(const Tunnel *tunnel, int fd)
+{
+  const char *colon = strrchr(tunnel->env->self_url, ':');
+  struct sockaddr_in6 address = {0};
+  socklen_t len = sizeof address;
+  const struct sockaddr_in *v4 = (const void *)&address;
+
+  /* The port lies at the same place in both families. */
+  if (getpeername(fd, (struct sockaddr *)&address, &len) != 0 ||
+      ntohs(address.sin6_port) != atoi(colon + 1))
+    return false;
+  if (address.sin6_family == AF_INET)
+    return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+  return IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
+}
+
 static void
 connected(int fd, const GError *error, void *data)
 {
@@ -116,6 +149,12 @@ connected(int fd, const GError *error, void *data)
     tunnel->env->stats.errors++;
     answer(tunnel, 502, "Bad Gateway", error->message);
     end(tunnel, "unreachable");
+    return;
+  }
+  if (is_ourselves(tunnel, fd)) {
+    close(fd);
+    answer(tunnel, 502, "Bad Gateway", "this leads to hoop-agent itself");
+    end(tunnel, "itself");
     return;
   }
   if (send(tunnel->fd, ok, sizeof ok - 1, MSG_NOSIGNAL) != sizeof ok - 1) {
@@ -179,13 +218,16 @@ exchange_tunnel(ExchangeEnv *env,
   g_strlcpy(tunnel->id, id, sizeof tunnel->id);
   g_hash_table_add(env->tunnels, tunnel);
   env->stats.tunnels++;
-  if (env->draining || policy_tunnels(env->policy) == ACTION_BLOCK) {
+  if (env->draining) {
+    answer(tunnel, 503, "Service Unavailable", "hoop-agent is stopping");
+    end(tunnel, "agent-stopping");
+    return;
+  }
+  if (policy_tunnels(env->policy) == ACTION_BLOCK) {
     answer(tunnel,
            403,
            "Forbidden",
-           env->draining ? "hoop-agent is stopping"
-                         : "policy allows no tunnels to hosts that no "
-                           "connection governs");
+           "policy allows no tunnels to hosts that no connection governs");
     end(tunnel, "blocked");
     return;
   }
