@@ -208,6 +208,25 @@ test_call_findings(const Parts *parts)
 }
 
 static void
+test_plan(const Parts *parts)
+{
+  g_autoptr(StreamPlan) plan =
+      judge_stream_plan(parts->policy, &subject, parts->pack);
+  unsigned n;
+  const DetectorRule *const *rules = rule_pack_rules(parts->pack, &n);
+
+  g_assert_cmpuint(plan->n_rules, ==, n);
+  g_assert_true(plan->hold_tools);
+  for (unsigned i = 0; i < n; i++) {
+    bool listed = strcmp(rules[i]->class_name, "secret") == 0 ||
+                  strcmp(rules[i]->class_name, "card") == 0 ||
+                  strcmp(rules[i]->class_name, "iban") == 0;
+
+    g_assert_cmpint(plan->by_rule[i], ==, listed ? ACTION_MASK : ACTION_ALLOW);
+  }
+}
+
+static void
 test_all(void)
 {
   Parts parts;
@@ -218,6 +237,7 @@ test_all(void)
   test_ask(&parts);
   test_answer_calls(&parts);
   test_call_findings(&parts);
+  test_plan(&parts);
   parts_clear(&parts);
 }
 
