@@ -50,5 +50,6 @@ help_verb(const Verb *verb)
   if (any)
     puts("");
   for (unsigned i = 0; i < MAX_OPTIONS && verb->options[i].name; i++)
-    help_option(&verb->options[i]);
+    if (verb->options[i].help)
+      help_option(&verb->options[i]);
 }

@@ -223,6 +223,27 @@ first_word_known(const Call *call)
   return false;
 }
 
+/* An option of `list` says nothing to `show`. */
+static bool
+options_go_with(const Call *call)
+{
+  for (unsigned i = 0; i < option_count(call->verb); i++) {
+    const VerbOption *option = &call->verb->options[i];
+
+    if (!call->values[i] || !option->only ||
+        (call->n_args && strcmp(call->args[0], option->only) == 0))
+      continue;
+    complain(call,
+             CLI_USAGE,
+             "--%s goes with `%s %s` only",
+             option->name,
+             call->verb->name,
+             option->only);
+    return false;
+  }
+  return true;
+}
+
 static bool
 arguments_fit(const Call *call)
 {
@@ -238,7 +259,8 @@ arguments_fit(const Call *call)
              verb->arguments);
     return false;
   }
-  return !verb->words || !call->n_args || first_word_known(call);
+  return (!verb->words || !call->n_args || first_word_known(call)) &&
+         options_go_with(call);
 }
 
 bool

@@ -177,8 +177,10 @@ time_text(int64_t wall_us)
 void
 print_json(struct json_object *json)
 {
-  puts(json_object_to_json_string_ext(
-      json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+  puts(json_object_to_json_string_ext(json,
+                                      JSON_C_TO_STRING_PRETTY |
+                                          JSON_C_TO_STRING_SPACED |
+                                          JSON_C_TO_STRING_NOSLASHESCAPE));
   json_object_put(json);
 }
 
@@ -226,6 +228,13 @@ cell_width(const char *cell)
 }
 
 void
+table_free(Table *table)
+{
+  g_ptr_array_unref(table->rows);
+  g_free(table);
+}
+
+void
 table_print(Table *table)
 {
   g_autofree int *widths = g_new0(int, table->columns);
@@ -245,6 +254,5 @@ table_print(Table *table)
              "");
     printf("%s\n", i == 0 ? ink(INK_PLAIN) : "");
   }
-  g_ptr_array_unref(table->rows);
-  g_free(table);
+  table_free(table);
 }

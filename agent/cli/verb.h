@@ -24,13 +24,14 @@ enum {
 };
 
 /* Options of one verb; the longest list of the table has fewer. */
-#define MAX_OPTIONS 10
+#define MAX_OPTIONS 12
 
 typedef struct {
   const char *name;  /* without dashes */
   char letter;       /* its short form, or 0 */
   const char *value; /* what stands behind it, e.g. "FILE"; NULL: a switch */
-  const char *help;
+  const char *help;  /* NULL: not told about */
+  const char *only;  /* first argument that it goes with; NULL: any */
 } VerbOption;
 
 typedef struct call Call;
@@ -111,6 +112,7 @@ typedef struct table Table;
 Table *table_new(const char *const *headings); /* NULL terminated */
 void table_add(Table *table, const char *const *cells);
 void table_print(Table *table); /* and frees it */
+void table_free(Table *table);
 
 /* ---- reach.c: the daemon and its configuration */
 /* The daemon's proxy, or NULL after having complained into *code. */
@@ -138,5 +140,19 @@ int verb_status(const Call *call);
 int verb_pending(const Call *call);
 int verb_approve(const Call *call);
 int verb_deny(const Call *call);
+int verb_pause(const Call *call);
+int verb_resume(const Call *call);
+int verb_logs(const Call *call);
+int verb_whoami(const Call *call);
+int verb_connection(const Call *call);
+int verb_journal(const Call *call);
+int verb_why(const Call *call);
+int verb_review(const Call *call);
+int verb_scan(const Call *call);
+int verb_policy(const Call *call);
+int verb_env(const Call *call);
+int verb_setup(const Call *call);
+int verb_ca(const Call *call);
+int verb_doctor(const Call *call);
 
 #endif

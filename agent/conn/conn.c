@@ -51,25 +51,41 @@ host_allowed(const char *connection, const char *host, GError **error)
   return false;
 }
 
-static bool
-collect_hosts(Connection *connection,
-              const ConfigConnection *config,
-              GError **error)
+/* What a connection of this type governs; NULL with an error. */
+static char **
+governed_hosts(const ConnType *type,
+               const ConfigConnection *config,
+               GError **error)
 {
   g_autoptr(GStrvBuilder) hosts = g_strv_builder_new();
 
-  g_strv_builder_addv(hosts, (const char **)connection->type->hosts);
-  if (connection->credential)
-    g_strv_builder_addv(hosts, (const char **)connection->type->held_hosts);
+  g_strv_builder_addv(hosts, (const char **)type->hosts);
+  if (config->credential)
+    g_strv_builder_addv(hosts, (const char **)type->held_hosts);
   for (char **host = config->hosts; host && *host; host++) {
     g_autofree char *lower = g_ascii_strdown(*host, -1);
 
     if (!host_allowed(config->name, lower, error))
-      return false;
+      return NULL;
     g_strv_builder_add(hosts, lower);
   }
-  connection->hosts = g_strv_builder_end(hosts);
-  return true;
+  return g_strv_builder_end(hosts);
+}
+
+static const ConnType *
+find_type(const ConfigConnection *config, GError **error)
+{
+  const ConnType *type = conn_type_find(config->type);
+
+  if (!type)
+    g_set_error(error,
+                CONN_ERROR,
+                CONN_ERROR_CONFIG,
+                "[connection \"%s\"] type=%s: no such type (copilot, "
+                "anthropic, openai)",
+                config->name,
+                config->type);
+  return type;
 }
 
 static bool
@@ -102,29 +118,42 @@ connection_new(const ConfigConnection *config, Clients *clients, GError **error)
     return NULL;
   connection = g_new0(Connection, 1);
   connection->name = g_strdup(config->name);
-  connection->type = conn_type_find(config->type);
+  connection->type = find_type(config, error);
   connection->upstream = g_strdup(config->upstream);
   connection->issuer = g_strdup(config->issuer);
   connection->endpoints = endpoints_new();
   connection->clients = clients;
-  if (!connection->type)
-    g_set_error(error,
-                CONN_ERROR,
-                CONN_ERROR_CONFIG,
-                "[connection \"%s\"] type=%s: no such type (copilot, "
-                "anthropic, openai)",
-                config->name,
-                config->type);
-  else if (config->credential)
+  if (connection->type)
+    connection->hosts = governed_hosts(connection->type, config, error);
+  if (connection->hosts && config->credential)
     connection->credential = credential_new(config->credential, error);
-  if (!connection->type || (config->credential && !connection->credential) ||
-      !collect_hosts(connection, config, error)) {
+  if (!connection->hosts || (config->credential && !connection->credential)) {
     connection_free(connection);
     return NULL;
   }
   if (connection->credential && connection->type->session_tokens)
     connection->session = session_new(connection);
   return connection;
+}
+
+char **
+conn_hosts(const Config *config, const char *name, GError **error)
+{
+  g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+
+  for (unsigned i = 0; i < config->connections->len; i++) {
+    const ConfigConnection *one = config->connections->pdata[i];
+    g_auto(GStrv) hosts = NULL;
+    const ConnType *type;
+
+    if (name ? !g_str_equal(one->name, name) : !one->enabled)
+      continue;
+    if (!check_upstream(one, error) || !(type = find_type(one, error)) ||
+        !(hosts = governed_hosts(type, one, error)))
+      return NULL;
+    g_strv_builder_addv(all, (const char **)hosts);
+  }
+  return g_strv_builder_end(all);
 }
 
 ConnTable *

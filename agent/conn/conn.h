@@ -43,6 +43,10 @@ bool connection_holds_credential(const Connection *connection);
 /* Every host that the CA's constraints must cover, each with everything
  * beneath it; NULL terminated, the table's. */
 const char *const *conn_table_hosts(ConnTable *table);
+/* The same for what a configuration says, without opening a credential: of all
+ * connections that are on, or of the one of this name, on or not. g_strfreev.
+ * Any process. */
+char **conn_hosts(const Config *config, const char *name, GError **error);
 /* Connections in order, for `connection list`. */
 Connection *const *conn_table_all(ConnTable *table, unsigned *n);
 

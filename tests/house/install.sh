@@ -21,8 +21,9 @@ prefix=$(sed -n 's/^prefix = //p' Makefile)
 make -s install DESTDIR="$dest" >"$dest/log" 2>&1
 report $? 'make install'
 for file in lib/systemd/user/hoop-agent.service \
+  lib/systemd/user/hoop-agent.socket \
   share/hoop-agent/default.yaml share/hoop-agent/rules.d/10-cloud.yaml \
-  share/man/man1/hoop-agent.1 \
+  share/man/man1/hoop-agent.1 share/man/man5/hoop-agent.conf.5 \
   share/man/man5/hoop-policy.5 share/man/man5/hoop-journal.5 \
   share/bash-completion/completions/hoop-agent.bash \
   share/fish/vendor_completions.d/hoop-agent.fish \
@@ -32,14 +33,15 @@ for file in lib/systemd/user/hoop-agent.service \
 done
 
 unit=$dest$prefix/lib/systemd/user/hoop-agent.service
-! grep -q '@' "$unit"
+! grep -q '@[A-Za-z_]*@' "$unit"
 report $? 'the unit has no place left to fill'
 if command -v systemd-analyze >/dev/null; then
   mkdir -p "$dest/check"
   sed "s|^ExecStart=[^ ]*|ExecStart=$(command -v true)|" "$unit" \
     >"$dest/check/hoop-agent.service"
   XDG_RUNTIME_DIR=$dest/check systemd-analyze --user verify --man=no \
-    "$dest/check/hoop-agent.service" >"$dest/verify" 2>&1 &&
+    "$dest/check/hoop-agent.service" "${unit%.service}.socket" \
+    >"$dest/verify" 2>&1 &&
     ! grep -q hoop-agent "$dest/verify"
   status=$?
   report $status 'systemd takes the unit'

@@ -21,14 +21,16 @@ rows() {
     }' "$table"
 }
 
-# told: "LINE SECTION KEY" of each key that the page describes.
+# told: "LINE SECTION KEY" of each key that the page describes: a .B line behind
+# a .TP.
 told() {
   awk '{ gsub(/\\-/, "-") }
     /^\.S[HS]/ { section = "" }
     /^\.SS/ { section = $0; gsub(/^\.SS +|["\[\]]|\\f[A-Z]/, "", section)
       sub(/ .*/, "", section) }
-    section != "" && /^\.(B|BR|BI) / { key = $2; gsub(/["=]/, "", key)
-      print FNR, section, key }' $page
+    tag && section != "" && /^\.(B|BR|BI) / { key = $2; gsub(/["=]/, "", key)
+      print FNR, section, key }
+    { tag = /^\.TP/ }' $page
 }
 
 declare -A known=() written=()

@@ -182,8 +182,8 @@ good_tree && tables
 printf '  KEY("listen",\n   "address", ""),\n' >>"$tree/agent/config/keys.c"
 finds keys agent/config/keys.c:7 '[listen] address is not described'
 good_tree && tables
-printf '.B gone\n' >>"$tree/man/hoop-agent.conf.5"
-finds keys man/hoop-agent.conf.5:9 '[connection] gone is not in'
+printf '.TP\n.B gone\n' >>"$tree/man/hoop-agent.conf.5"
+finds keys man/hoop-agent.conf.5:10 '[connection] gone is not in'
 
 good_tree
 printf '/* %s */\n' "$licence" | plant agent/kit/file.c

@@ -1,1 +1,126 @@
-# serve status pending approve deny
+# SPDX-License-Identifier: Apache-2.0
+# Completion of hoop-agent's command line for bash.
+
+# Ids of requests that wait, or of the last recorded exchanges.
+_hoop_agent_ids() {
+  case $1 in
+  pending)
+    hoop-agent pending --json 2>/dev/null |
+      sed -n 's/^ *"id": "\([0-9a-v]*\)".*/\1/p'
+    ;;
+  journal)
+    hoop-agent journal list --json --limit 50 2>/dev/null |
+      sed -n 's/^ *"exchange": "\([0-9a-v]*\)".*/\1/p' | sort -u
+    ;;
+  esac
+}
+
+_hoop_agent_options() {
+  case $1 in
+  serve) echo --config ;;
+  status | pending | whoami) echo --json ;;
+  doctor | ca | connection | why) echo --json --config ;;
+  logs) echo --follow --config ;;
+  pause) echo --for ;;
+  env) echo --shell --via --config ;;
+  setup) echo --undo --yes --via --profile --config ;;
+  review) echo --masked --json ;;
+  approve) echo --masked --reason ;;
+  deny) echo --reason ;;
+  scan) echo --json --batch --chunks --config ;;
+  policy)
+    case $2 in
+    explain) echo --json --group --api --connection --direction --config ;;
+    *) echo --json --config ;;
+    esac
+    ;;
+  journal)
+    case $2 in
+    list)
+      echo --json --limit --since --kind --user --client --connection \
+        --model --rule --verdict --config
+      ;;
+    verify) echo --json --head --config ;;
+    *) echo --json --config ;;
+    esac
+    ;;
+  esac
+  [ "$1" != pending ] || echo --watch
+  echo --help
+}
+
+_hoop_agent_arguments() {
+  local clients='vscode jetbrains neovim language-server copilot-cli claude codex openai'
+  case $1 in
+  env | setup) echo "$clients" ;;
+  review | approve | deny) _hoop_agent_ids pending ;;
+  why) _hoop_agent_ids journal ;;
+  connection) [ -n "$2" ] || echo list ;;
+  ca) [ -n "$2" ] || echo show export rotate ;;
+  policy) [ -n "$2" ] || echo check explain show ;;
+  journal)
+    if [ "$2" = show ]; then
+      _hoop_agent_ids journal
+    elif [ -z "$2" ]; then
+      echo list show verify
+    fi
+    ;;
+  esac
+}
+
+_hoop_agent() {
+  local verbs='serve status doctor logs pause resume env setup ca pending
+    review approve deny why scan policy journal connection whoami'
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+  local verb=${COMP_WORDS[1]} sub=''
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$word")
+    return
+  fi
+  case $before in
+  --config | --profile | --head)
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    return
+    ;;
+  --shell) set -- sh fish json ;;
+  --via) set -- proxy base-url ;;
+  --direction) set -- request response ;;
+  --api)
+    set -- other completions chat responses messages embeddings models mcp \
+      telemetry
+    ;;
+  --kind)
+    set -- start stop request response approval tool tunnel refused policy \
+      pause error signin prune
+    ;;
+  --for | --reason | --chunks | --group | --connection | --limit | --since | \
+    --user | --client | --model | --rule | --verdict)
+    return
+    ;;
+  *) set -- ;;
+  esac
+  if [ $# -gt 0 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$*" -- "$word")
+    return
+  fi
+  if [ "$COMP_CWORD" -gt 2 ]; then sub=${COMP_WORDS[2]}; fi
+  if [ "${word:0:1}" = - ]; then
+    mapfile -t COMPREPLY < <(
+      compgen -W "$(_hoop_agent_options "$verb" "$sub")" -- "$word"
+    )
+    return
+  fi
+  case $verb.$sub in
+  scan.* | policy.check | policy.explain | ca.export)
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    ;;
+  *)
+    mapfile -t COMPREPLY < <(
+      compgen -W "$(_hoop_agent_arguments "$verb" "$sub")" -- "$word"
+    )
+    ;;
+  esac
+}
+
+complete -o filenames -F _hoop_agent hoop-agent

@@ -1,1 +1,82 @@
-# serve status pending approve deny
+# SPDX-License-Identifier: Apache-2.0
+# Completion of hoop-agent's command line for fish.
+
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny why scan policy journal connection whoami
+set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
+
+function __hoop_agent_waiting
+    hoop-agent pending --json 2>/dev/null | string match -rg '^ *"id": "([0-9a-v]+)"'
+end
+
+function __hoop_agent_recorded
+    hoop-agent journal list --json --limit 50 2>/dev/null | string match -rg '^ *"exchange": "([0-9a-v]+)"' | sort -u
+end
+
+function __hoop_agent_sub
+    set -l words (commandline -opc)
+    test (count $words) -ge 3; and contains -- $words[3] $argv
+end
+
+complete -c hoop-agent -f
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -l version -d 'Print the version'
+complete -c hoop-agent -l help -d 'Help'
+
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Run the agent in the foreground'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a status -d 'Show what the agent is doing'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a doctor -d 'Check what must be right'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a logs -d "Show the agent's own log"
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a pause -d 'Refuse everything governed for a while'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a resume -d 'End a pause'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a env -d 'Print the variables that lead a client to the agent'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a setup -d "Write a client's settings, or take them back"
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a ca -d "Show, export or replace the agent's CA"
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a pending -d 'List requests that wait for a person'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a review -d 'Show a waiting request'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a approve -d 'Let a waiting request go'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a deny -d 'Refuse a waiting request'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, try or show the policy'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, show or verify what was recorded'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
+
+complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal connection whoami' -l json -d 'Print JSON'
+complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal connection' -l config -rF -d 'Configuration to read'
+complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
+complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
+complete -c hoop-agent -n '__fish_seen_subcommand_from env setup' -a "$clients"
+complete -c hoop-agent -n '__fish_seen_subcommand_from env setup' -l via -x -a 'proxy base-url' -d 'How it reaches the agent'
+complete -c hoop-agent -n '__fish_seen_subcommand_from env' -l shell -x -a 'sh fish json' -d Syntax
+complete -c hoop-agent -n '__fish_seen_subcommand_from setup' -l undo -d 'Put everything back'
+complete -c hoop-agent -n '__fish_seen_subcommand_from setup' -s y -l yes -d 'Do not ask'
+complete -c hoop-agent -n '__fish_seen_subcommand_from setup' -l profile -rF -d 'Shell profile'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ca; and not __hoop_agent_sub show export rotate' -a 'show export rotate'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ca; and __hoop_agent_sub export' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from pending' -l watch -d 'Go on with what comes'
+complete -c hoop-agent -n '__fish_seen_subcommand_from review approve deny' -a '(__hoop_agent_waiting)'
+complete -c hoop-agent -n '__fish_seen_subcommand_from review approve' -l masked -d Masked
+complete -c hoop-agent -n '__fish_seen_subcommand_from approve deny' -l reason -x -d 'Why; goes on record'
+complete -c hoop-agent -n '__fish_seen_subcommand_from why' -a '(__hoop_agent_recorded)'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l batch -d 'JSON lines'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l chunks -x -d 'As a stream, so many bytes at a time'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check explain show' -a 'check explain show'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check explain' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l group -x -d 'As a member of it'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l direction -x -a 'request response' -d 'Which way'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list show verify' -a 'list show verify'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -a '(__hoop_agent_recorded)'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l limit -x -d 'The last rows'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l since -x -d 'From then on'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune' -d Kind
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l user -x -d User
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l client -x -d Client
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l connection -x -d Connection
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l model -x -d Model
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l rule -x -d Rule
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l verdict -x -d Verdict
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
+complete -c hoop-agent -n '__fish_seen_subcommand_from connection; and not __hoop_agent_sub list' -a list

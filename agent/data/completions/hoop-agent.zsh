@@ -1,1 +1,102 @@
-# serve status pending approve deny
+#compdef hoop-agent
+# SPDX-License-Identifier: Apache-2.0
+# Completion of hoop-agent's command line for zsh.
+
+_hoop_agent_waiting() {
+  local -a ids
+  ids=(${(f)"$(hoop-agent pending --json 2>/dev/null |
+    sed -n 's/^ *"id": "\([0-9a-v]*\)".*/\1/p')"})
+  _describe 'waiting request' ids
+}
+
+_hoop_agent_recorded() {
+  local -a ids
+  ids=(${(fu)"$(hoop-agent journal list --json --limit 50 2>/dev/null |
+    sed -n 's/^ *"exchange": "\([0-9a-v]*\)".*/\1/p')"})
+  _describe 'exchange' ids
+}
+
+_hoop_agent() {
+  local context state line
+  local -a verbs clients json config reason via
+  verbs=(
+    'serve:run the agent in the foreground'
+    'status:show what the agent is doing'
+    'doctor:check what must be right'
+    "logs:show the agent's own log"
+    'pause:refuse everything governed for a while'
+    'resume:end a pause'
+    'env:print the variables that lead a client to the agent'
+    "setup:write a client's settings, or take them back"
+    "ca:show, export or replace the agent's CA"
+    'pending:list requests that wait for a person'
+    'review:show a waiting request'
+    'approve:let a waiting request go'
+    'deny:refuse a waiting request'
+    "why:tell one exchange's story"
+    'scan:find secrets in files'
+    'policy:check, try or show the policy'
+    'journal:list, show or verify what was recorded'
+    'connection:list the connections'
+    'whoami:show whose exchanges these are'
+  )
+  clients=(vscode jetbrains neovim language-server copilot-cli claude codex
+    openai)
+  json=('--json[print JSON]')
+  config=('--config[configuration to read]:file:_files')
+  reason=('--reason[why; goes on record]:text:')
+  via=('--via[how it reaches the agent]:way:(proxy base-url)')
+
+  _arguments -C '--help[help]' '--version[version]' '1:verb:->verb' \
+    '*::argument:->rest'
+  if [[ $state = verb ]]; then
+    _describe 'verb' verbs
+    return
+  fi
+  case $line[1] in
+  serve) _arguments $config ;;
+  status | whoami) _arguments $json ;;
+  doctor) _arguments $json $config ;;
+  logs) _arguments '(-f --follow)'{-f,--follow}'[go on]' $config ;;
+  pause) _arguments '--for[how long]:time:(90s 10m 1h)' ;;
+  resume) ;;
+  env)
+    _arguments '--shell[syntax]:shell:(sh fish json)' $via $config \
+      "1:client:($clients)"
+    ;;
+  setup)
+    _arguments '--undo[put everything back]' '(-y --yes)'{-y,--yes}'[do not ask]' \
+      $via '--profile[shell profile]:file:_files' $config \
+      "1:client:($clients)"
+    ;;
+  ca) _arguments $json $config '1:what:(show export rotate)' '2:file:_files' ;;
+  pending) _arguments $json '--watch[go on]' ;;
+  review) _arguments '--masked[as it would be masked]' $json '1:id:_hoop_agent_waiting' ;;
+  approve) _arguments '--masked[masked]' $reason '1:id:_hoop_agent_waiting' ;;
+  deny) _arguments $reason '1:id:_hoop_agent_waiting' ;;
+  why) _arguments $json $config '1:id:_hoop_agent_recorded' ;;
+  scan)
+    _arguments $json '--batch[JSON lines]' '--chunks[as a stream]:bytes:' \
+      $config '*:file:_files'
+    ;;
+  policy)
+    _arguments $json $config '--group[as a member of]:group:' \
+      '--api[shape]:api:(other completions chat responses messages embeddings models mcp telemetry)' \
+      '--connection[connection]:name:' \
+      '--direction[which way]:direction:(request response)' \
+      '1:what:(check explain show)' '*:file:_files'
+    ;;
+  journal)
+    _arguments $json $config '--limit[rows]:number:' '--since[from]:time:' \
+      '--kind[kind]:kind:(start stop request response approval tool tunnel refused policy pause error signin prune)' \
+      '--user[user]:user:' '--client[client]:client:' \
+      '--connection[connection]:name:' '--model[model]:model:' \
+      '--rule[rule]:rule:' '--verdict[verdict]:verdict:' \
+      '--head[held elsewhere]:head:_files' \
+      '1:what:(list show verify)' '2:id:_hoop_agent_recorded'
+    ;;
+  connection) _arguments $json $config '1:what:(list)' ;;
+  esac
+}
+
+_hoop_agent "$@"

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* review: one waiting request as it would go out, with nothing in it that
+ * could act on the terminal or hide from the eye. */
+#include "cli/verb.h"
+#include "kit/clock.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char *
+text(GVariant *review, const char *key)
+{
+  const char *value = NULL;
+
+  g_variant_lookup(review, key, "&s", &value);
+  return value;
+}
+
+static void
+line(const char *name, const char *value)
+{
+  g_autofree char *shown = visible(value ?: "unknown", -1, false);
+
+  printf("%-11s %s\n", name, shown);
+}
+
+static void
+say_rules(GVariant *review)
+{
+  g_autofree const char **rules = NULL;
+  g_autofree const char **messages = NULL;
+  g_autofree const char **approvers = NULL;
+  g_autofree char *asked = NULL;
+
+  g_variant_lookup(review, "rules", "^a&s", &rules);
+  g_variant_lookup(review, "messages", "^a&s", &messages);
+  g_variant_lookup(review, "approvers", "^a&s", &approvers);
+  for (unsigned i = 0; rules && rules[i]; i++) {
+    const char *message =
+        messages && i < g_strv_length((char **)messages) ? messages[i] : "";
+    g_autofree char *both =
+        g_strconcat(rules[i], *message ? ": " : "", message, NULL);
+
+    line("asked by", both);
+  }
+  asked = approvers ? g_strjoinv(", ", (char **)approvers) : NULL;
+  line("who answers", asked);
+}
+
+static void
+say_body(const char *heading, const char *body)
+{
+  g_autofree char *shown = visible(body, -1, true);
+
+  printf("\n%s---- %s%s\n%s%s",
+         ink(INK_BOLD),
+         heading,
+         ink(INK_PLAIN),
+         shown,
+         g_str_has_suffix(shown, "\n") ? "" : "\n");
+}
+
+static void
+say(GVariant *review, bool masked_only)
+{
+  g_autofree char *left = NULL;
+  gint64 deadline = 0;
+  gboolean can_mask = FALSE;
+  guint32 findings = 0;
+
+  g_variant_lookup(review, "deadline_us", "x", &deadline);
+  g_variant_lookup(review, "can_mask", "b", &can_mask);
+  g_variant_lookup(review, "findings", "u", &findings);
+  left = span_text(deadline - clock_wall_us());
+  line("request", text(review, "id"));
+  line("client", text(review, "client"));
+  line("process", text(review, "process"));
+  line("to", text(review, "host"));
+  line("model", text(review, "model"));
+  say_rules(review);
+  printf("%-11s %u\n%-11s %s, then the answer is no\n",
+         "findings",
+         findings,
+         "time left",
+         left);
+  if (!masked_only && text(review, "text"))
+    say_body("as it would go out", text(review, "text"));
+  if (can_mask && text(review, "masked_text"))
+    say_body("as `approve --masked` would send it",
+             text(review, "masked_text"));
+  printf("\nhoop-agent approve %s%s, or hoop-agent deny %s\n",
+         text(review, "id"),
+         can_mask ? " [--masked]" : "",
+         text(review, "id"));
+}
+
+int
+verb_review(const Call *call)
+{
+  int code = CLI_DONE;
+  g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
+  g_autofree char *id =
+      agent ? pending_id(call, agent, call->args[0], &code) : NULL;
+  g_autoptr(GVariant) review = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!id)
+    return code;
+  if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
+    return complain_error(call, error);
+  if (call_has(call, "json"))
+    print_json(variant_to_json(review));
+  else
+    say(review, call_has(call, "masked"));
+  return CLI_DONE;
+}

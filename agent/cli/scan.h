@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The detector as the verbs scan and policy use it, without the daemon.
+ * Private. */
+#ifndef HOOP_CLI_SCAN_H
+#define HOOP_CLI_SCAN_H
+
+#include "cli/verb.h"
+#include "inspect/inspect.h"
+
+typedef struct {
+  RulePack *pack;
+  Detector *detector;
+  DetectorScratch *scratch;
+  Masker *masker;
+} Scanner;
+
+/* Loads the rule pack and the user's mask keys (random ones where the daemon
+ * has made none yet). False after having complained into *code. */
+bool scanner_init(const Call *call,
+                  const Config *config,
+                  Scanner *scanner,
+                  int *code);
+void scanner_clear(Scanner *scanner);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Scanner, scanner_clear)
+
+typedef struct {
+  char *rule, *class_name, *description;
+  size_t start, end;
+} Found;
+
+/* What one text holds, and the text with all of it masked. */
+typedef struct {
+  GArray *found; /* Found, by start */
+  char *masked;
+  size_t masked_len;
+} Scanned;
+void scanned_clear(Scanned *scanned);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Scanned, scanned_clear)
+
+bool scanner_scan(Scanner *scanner,
+                  const char *text,
+                  size_t len,
+                  Scanned *out,
+                  GError **error);
+/* The same through the masker of streamed answers, `chunk` bytes at a time. */
+bool scanner_stream(Scanner *scanner,
+                    const char *text,
+                    size_t len,
+                    size_t chunk,
+                    Scanned *out,
+                    GError **error);
+
+/* A file, or standard input for "-", of at most `max` bytes; wiped when it
+ * goes. */
+GBytes *read_input(const char *name, size_t max, GError **error);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* why: one exchange's story from the journal, rule by rule. */
+#include "cli/rows.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Findings that are listed; their number is always told. */
+#define MAX_FINDINGS 20
+
+/* ---- Reading what the record holds ---------------------------------------
+ */
+
+static struct json_object *
+member(struct json_object *json, const char *key)
+{
+  struct json_object *value = NULL;
+
+  return json && json_object_object_get_ex(json, key, &value) ? value : NULL;
+}
+
+static const char *
+text(struct json_object *json, const char *key)
+{
+  struct json_object *value = member(json, key);
+
+  return json_object_is_type(value, json_type_string)
+             ? json_object_get_string(value)
+             : NULL;
+}
+
+static size_t
+length(struct json_object *list)
+{
+  return json_object_is_type(list, json_type_array)
+             ? json_object_array_length(list)
+             : 0;
+}
+
+static void line(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void
+line(const char *name, const char *format, ...)
+{
+  g_autofree char *value = NULL;
+  g_autofree char *shown = NULL;
+  va_list args;
+
+  va_start(args, format);
+  value = g_strdup_vprintf(format, args);
+  va_end(args);
+  shown = visible(value, -1, false);
+  printf("  %-10s %s\n", name, shown);
+}
+
+/* ---- Verdicts and findings -----------------------------------------------
+ */
+
+static void
+say_match(struct json_object *match, bool shadow)
+{
+  g_autoptr(GString) out = g_string_new(text(match, "rule") ?: "?");
+  const char *effect = text(match, "effect");
+  const char *assumed = text(match, "assumed");
+  int findings = json_object_get_int(member(match, "findings"));
+
+  if (effect)
+    g_string_append_printf(out, " (here: %s)", effect);
+  if (findings)
+    g_string_append_printf(
+        out, ", %d finding%s", findings, findings == 1 ? "" : "s");
+  if (assumed)
+    g_string_append_printf(out, ", %s is not known and counts", assumed);
+  if (json_object_get_boolean(member(match, "limited")))
+    g_string_append(out, ", a regex met its limit, which counts");
+  if (shadow)
+    g_string_append(out, " (shadow: only recorded)");
+  line(text(match, "action") ?: "?", "%s", out->str);
+}
+
+static void
+say_verdict(struct json_object *verdict)
+{
+  struct json_object *matched = member(verdict, "matched");
+  struct json_object *shadow = member(verdict, "shadow");
+  const char *rule = text(verdict, "rule");
+
+  if (!verdict)
+    return;
+  if (rule)
+    line("reason", "rule %s, %s", rule, text(verdict, "origin") ?: "?");
+  else
+    line("reason",
+         "%s",
+         member(verdict, "default") ? "no rule decided: the policy's default"
+                                    : "no rule asked for anything");
+  if (text(verdict, "message"))
+    line("message", "%s", text(verdict, "message"));
+  for (size_t i = 0; i < length(matched); i++)
+    say_match(json_object_array_get_idx(matched, i), false);
+  for (size_t i = 0; i < length(shadow); i++)
+    say_match(json_object_array_get_idx(shadow, i), true);
+  if (text(verdict, "revision"))
+    line("policy", "revision %.12s", text(verdict, "revision"));
+}
+
+static void
+say_findings(struct json_object *detail)
+{
+  struct json_object *list = member(detail, "findings");
+  size_t n = (size_t)json_object_get_int64(member(detail, "n_findings"));
+
+  for (size_t i = 0; i < MIN(length(list), MAX_FINDINGS); i++) {
+    struct json_object *one = json_object_array_get_idx(list, i);
+
+    line("found",
+         "%s in %s, %d bytes (fingerprint %s)",
+         text(one, "rule") ?: "?",
+         text(one, "field") ?: "?",
+         json_object_get_int(member(one, "length")),
+         text(one, "fingerprint") ?: "?");
+  }
+  if (n > MAX_FINDINGS)
+    line("", "and %zu more", n - MAX_FINDINGS);
+}
+
+static void
+say_answers(struct json_object *detail)
+{
+  struct json_object *list = member(detail, "answers");
+
+  for (size_t i = 0; i < length(list); i++) {
+    struct json_object *one = json_object_array_get_idx(list, i);
+    const char *reason = text(one, "reason");
+
+    line(text(one, "answer") ?: "?",
+         "by %s (%s, %s) at %s%s%s",
+         text(one, "who") ?: "?",
+         text(one, "approver") ?: "?",
+         text(one, "how") ?: "?",
+         text(one, "when") ?: "?",
+         reason ? ": " : "",
+         reason ? reason : "");
+  }
+}
+
+/* ---- Rows ----------------------------------------------------------------
+ */
+
+static void
+say_numbers(const JournalRow *row)
+{
+  g_autofree char *took = span_text(MAX(row->duration_us, 0));
+
+  if (row->status >= 0)
+    line("status", "%d", (int)row->status);
+  if (row->duration_us >= 0)
+    line("took",
+         row->duration_us < G_USEC_PER_SEC ? "%d ms" : "%.0d%s",
+         row->duration_us < G_USEC_PER_SEC ? (int)(row->duration_us / 1000) : 0,
+         took);
+  if (row->tokens_in >= 0 || row->tokens_out >= 0)
+    line("tokens",
+         "%" G_GINT64_FORMAT " in, %" G_GINT64_FORMAT " out",
+         MAX(row->tokens_in, 0),
+         MAX(row->tokens_out, 0));
+}
+
+static void
+say_row(const JournalEntry *entry)
+{
+  const JournalRow *row = entry->row;
+  struct json_object *detail =
+      row->detail ? json_tokener_parse(row->detail) : NULL;
+  g_autofree char *when = time_text(row->wall_us);
+  g_autofree char *verdict = visible(row->verdict ?: "", -1, false);
+
+  printf("\n%s%s: %s%s  %s, row %" G_GINT64_FORMAT "\n",
+         ink(INK_BOLD),
+         row_kind_name(row->kind),
+         verdict,
+         ink(INK_PLAIN),
+         when,
+         entry->seq);
+  if (text(detail, "tool"))
+    line("tool", "%s", text(detail, "tool"));
+  say_verdict(member(detail, "verdict"));
+  say_findings(detail);
+  say_answers(detail);
+  if (text(detail, "refused"))
+    line("refused", "%s", text(detail, "refused"));
+  if (text(detail, "message"))
+    line("told", "%s", text(detail, "message"));
+  if (text(detail, "why"))
+    line("why", "%s", text(detail, "why"));
+  say_numbers(row);
+  json_object_put(detail);
+}
+
+static void
+say_head(const JournalRow *row)
+{
+  line("exchange", "%s", row->exchange);
+  line("user", "%s (%s)", row->user ?: "unknown", row->issuer ?: "-");
+  line("client", "%s", row->client ?: "unknown");
+  if (row->process)
+    line("process", "%s", row->process);
+  line("request",
+       "%s %s at %s (%s, connection %s)",
+       row->method ?: "?",
+       row->path ?: "?",
+       row->host ?: "?",
+       row->api ?: "?",
+       row->connection ?: "-");
+  if (row->model)
+    line("model", "%s", row->model);
+}
+
+static void
+say_json(GPtrArray *rows)
+{
+  struct json_object *json = json_object_new_object();
+  struct json_object *list = json_object_new_array();
+  const KeptRow *first = rows->pdata[0];
+
+  json_object_object_add(
+      json, "exchange", json_object_new_string(first->entry.row->exchange));
+  for (unsigned i = 0; i < rows->len; i++) {
+    const KeptRow *kept = rows->pdata[i];
+
+    json_object_array_add(list, row_json(NULL, &kept->entry));
+  }
+  json_object_object_add(json, "rows", list);
+  print_json(json);
+}
+
+/* One that still waits has no row yet. */
+static bool
+waits(const char *prefix)
+{
+  g_autoptr(HoopAgent1) agent = daemon_try();
+  g_autoptr(GVariant) list = NULL;
+  GVariantIter iter;
+  GVariant *one;
+  bool found = false;
+
+  if (!agent || !hoop_agent1_call_pending_sync(agent, &list, NULL, NULL))
+    return false;
+  g_variant_iter_init(&iter, list);
+  while ((one = g_variant_iter_next_value(&iter))) {
+    const char *id = "";
+
+    g_variant_lookup(one, "id", "&s", &id);
+    found = found || g_str_has_prefix(id, prefix);
+    g_variant_unref(one);
+  }
+  return found;
+}
+
+int
+verb_why(const Call *call)
+{
+  int code = CLI_DONE;
+  g_autoptr(Config) config = cli_config(call, &code);
+  g_autoptr(JournalReader) reader =
+      config ? rows_open(call, config, &code) : NULL;
+  g_autoptr(GPtrArray) rows = NULL;
+  const KeptRow *first;
+
+  if (!reader)
+    return code;
+  rows = rows_of_exchange(call, reader, call->args[0], &code);
+  if (!rows) {
+    if (waits(call->args[0]))
+      complain(call,
+               code,
+               "it waits for a person: `hoop-agent review %s` shows it",
+               call->args[0]);
+    return code;
+  }
+  if (call_has(call, "json")) {
+    say_json(rows);
+    return CLI_DONE;
+  }
+  first = rows->pdata[0];
+  say_head(first->entry.row);
+  for (unsigned i = 0; i < rows->len; i++) {
+    const KeptRow *kept = rows->pdata[i];
+
+    say_row(&kept->entry);
+  }
+  return CLI_DONE;
+}
