@@ -64,11 +64,11 @@ visible(const char *text, gssize len, bool lines)
     }
     if (lines && (c == '\n' || c == '\t'))
       g_string_append_c(out, (char)c);
-    else if (c == '\0' || acts_on_terminal(c))
+    else if (acts_on_terminal(c))
       append_visible(out, c);
     else
       g_string_append_unichar(out, c);
-    at = c == '\0' ? at + 1 : g_utf8_next_char(at);
+    at = g_utf8_next_char(at);
   }
   return g_string_free(out, FALSE);
 }
