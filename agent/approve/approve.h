@@ -38,7 +38,8 @@ typedef struct {
   char *message; /* or NULL */
   Approver *approvers;
   unsigned n_approvers;
-  unsigned needed;
+  unsigned needed; /* distinct people, where `by` counts */
+  ApproveBy by;
 } ApproveNeed;
 
 /* What this rule asks; frees as part of its HeldRequest. */

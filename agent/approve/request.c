@@ -4,7 +4,7 @@
 #include "approve/private.h"
 #include <string.h>
 
-G_DEFINE_QUARK(hoop - approve - error, approve_error)
+G_DEFINE_QUARK(hoop_approve_error, approve_error)
 
 const char *
 outcome_name(Outcome outcome)
@@ -35,6 +35,7 @@ approve_need_new(const PolicyRule *rule)
   need->message = g_strdup(rule->message);
   need->n_approvers = rule->n_approvers;
   need->needed = rule->approvals_needed;
+  need->by = rule->by;
   need->approvers = g_new0(Approver, rule->n_approvers);
   for (unsigned i = 0; i < rule->n_approvers; i++) {
     need->approvers[i].kind = rule->approvers[i].kind;
@@ -135,6 +136,32 @@ answers_for(const Approver *approver,
   return any;
 }
 
+/* Reviewers are second pairs of eyes: where several are named, so many people
+ * must have looked, whatever groups one of them is in. */
+static unsigned
+reviewers_named(const ApproveNeed *need)
+{
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < need->n_approvers; i++)
+    n += need->approvers[i].kind == APPROVER_REVIEWER;
+  return n;
+}
+
+static unsigned
+reviewers_who_agreed(const GPtrArray *answers)
+{
+  g_autoptr(GHashTable) people = g_hash_table_new(g_str_hash, g_str_equal);
+
+  for (unsigned i = 0; i < answers->len; i++) {
+    const GivenAnswer *given = answers->pdata[i];
+
+    if (given->kind == APPROVER_REVIEWER && given->answer != ANSWER_DENY)
+      g_hash_table_add(people, given->who);
+  }
+  return g_hash_table_size(people);
+}
+
 bool
 need_is_met(const ApproveNeed *need, const GPtrArray *answers)
 {
@@ -143,9 +170,15 @@ need_is_met(const ApproveNeed *need, const GPtrArray *answers)
 
   for (unsigned i = 0; i < need->n_approvers; i++)
     kinds += answers_for(&need->approvers[i], answers, people);
-  /* All of them: each by somebody, and one person may be two of them (the
-   * developer who also proves presence). Fewer: so many distinct people. */
-  if (need->needed == need->n_approvers)
-    return kinds == need->n_approvers;
-  return g_hash_table_size(people) >= need->needed;
+  switch (need->by) {
+  case BY_ALL:
+    /* One person may be two of them: the developer who proves presence. */
+    return kinds == need->n_approvers &&
+           reviewers_who_agreed(answers) >= reviewers_named(need);
+  case BY_ANY:
+    return kinds > 0;
+  case BY_COUNT:
+    return g_hash_table_size(people) >= need->needed;
+  }
+  return false;
 }

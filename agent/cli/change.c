@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop - change - error, change_error)
+G_DEFINE_QUARK(hoop_change_error, change_error)
 
 /* Settings and profiles are pages of text. */
 #define MAX_FILE ((size_t)4 * 1024 * 1024)

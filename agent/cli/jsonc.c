@@ -4,7 +4,7 @@
 #include "cli/jsonc.h"
 #include <string.h>
 
-G_DEFINE_QUARK(hoop - jsonc - error, jsonc_error)
+G_DEFINE_QUARK(hoop_jsonc_error, jsonc_error)
 
 /* Settings nest three or four deep. */
 #define MAX_DEPTH 128

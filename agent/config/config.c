@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop - config - error, config_error)
+G_DEFINE_QUARK(hoop_config_error, config_error)
 
 /* A configuration is a page of text. */
 #define MAX_FILE (256 * 1024)

@@ -5,7 +5,7 @@
 #include "kit/file.h"
 #include <string.h>
 
-G_DEFINE_QUARK(hoop - conn - error, conn_error)
+G_DEFINE_QUARK(hoop_conn_error, conn_error)
 
 struct conn_table {
   GPtrArray *connections;

@@ -10,7 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop - daemon - error, daemon_error)
+G_DEFINE_QUARK(hoop_daemon_error, daemon_error)
 
 /* One for large inspections, one for looking up processes. */
 #define WORKERS 2

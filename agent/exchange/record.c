@@ -223,6 +223,22 @@ count_tokens(const Exchange *exchange, JournalRow *row)
         exchange->answer_inspection, &row->tokens_in, &row->tokens_out);
 }
 
+/* What the rules that the stream plan carried out came to. */
+static char *
+stream_verdict(Exchange *exchange)
+{
+  const char(*fingerprints)[FINGERPRINT_SIZE];
+  g_autoptr(Verdict) verdict = NULL;
+  const Finding *findings;
+  Subject subject;
+  unsigned n;
+
+  findings = response_filter_findings(exchange->filter, &fingerprints, &n);
+  exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
+  verdict = judge_stream(exchange->policy, &subject, findings, n, false);
+  return verdict_to_json(verdict);
+}
+
 void
 record_response(Exchange *exchange, RecordThen then)
 {
@@ -251,7 +267,9 @@ record_response(Exchange *exchange, RecordThen then)
     g_free(row->model);
     row->model = g_strdup(model);
   }
-  if (exchange->answer_verdict)
+  if (exchange->filter)
+    verdict = stream_verdict(exchange);
+  else if (exchange->answer_verdict)
     verdict = verdict_to_json(exchange->answer_verdict);
   json_raw(detail, "verdict", verdict);
   if (exchange->filter)

@@ -14,7 +14,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop - front - error, front_error)
+G_DEFINE_QUARK(hoop_front_error, front_error)
 
 /* Long enough not to bother, short enough that a forgotten machine's key does
  * not stay good for ever. */

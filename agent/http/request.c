@@ -15,7 +15,7 @@
 /* Longest field name that an error repeats. */
 #define MAX_SHOWN_NAME 40
 
-G_DEFINE_QUARK(hoop - http - error, http_error)
+G_DEFINE_QUARK(hoop_http_error, http_error)
 
 typedef struct {
   const char *text;

@@ -6,7 +6,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(hoop - identity - error, identity_error)
+G_DEFINE_QUARK(hoop_identity_error, identity_error)
 
 struct identity {
   const Person *person;

@@ -14,7 +14,7 @@
 #define JIT_STACK_MIN ((size_t)32 * 1024)
 #define JIT_STACK_MAX ((size_t)512 * 1024)
 
-G_DEFINE_QUARK(inspect - error - quark, inspect_error)
+G_DEFINE_QUARK(hoop_inspect_error, inspect_error)
 
 static bool
 load_or_build(Detector *detector, const char *cache_dir, GError **error)

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK(hoop - journal - error - quark, journal_error)
+G_DEFINE_QUARK(hoop_journal_error, journal_error)
 
 /* The longest text of each field, in bytes. Host is RFC 1035's limit; the
  * others hold what clients and providers send with room to spare, and keep one

@@ -18,7 +18,7 @@ enum {
   AT_END             /* after the top value */
 };
 
-G_DEFINE_QUARK(json - error - quark, json_error)
+G_DEFINE_QUARK(hoop_json_error, json_error)
 
 /* Sets the error, with the line and the column in bytes, counted only now.
  * Returns false, which is also the 0 that readers of a token's end return. */

@@ -13,7 +13,7 @@
 #define PROXY_PORT 80
 #define PROXY_SCHEME "http://"
 
-G_DEFINE_QUARK(hoop - upstream - error - quark, upstream_error)
+G_DEFINE_QUARK(hoop_upstream_error, upstream_error)
 
 static void
 run_curl_timer(void *data)

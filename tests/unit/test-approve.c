@@ -78,14 +78,15 @@ decided(const Decision *decision, void *data)
 }
 
 static ApproveNeed *
-need(unsigned needed, const ApproverKind *kinds, unsigned n)
+need(ApproveBy by, unsigned needed, const ApproverKind *kinds, unsigned n)
 {
   Approver approvers[4] = {0};
   PolicyRule rule = {.id = (char *)"rule",
                      .message = (char *)"Why?",
                      .approvers = approvers,
                      .n_approvers = n,
-                     .approvals_needed = needed};
+                     .approvals_needed = needed,
+                     .by = by};
 
   for (unsigned i = 0; i < n; i++)
     approvers[i].kind = kinds[i];
@@ -106,7 +107,7 @@ request(const char *id, const char *client, uint8_t digest, unsigned timeout)
   memset(held->masked_digest, digest + 100, SHA256_LEN);
   held->can_mask = true;
   held->timeout = timeout;
-  g_ptr_array_add(held->needs, need(1, developer, 1));
+  g_ptr_array_add(held->needs, need(BY_ALL, 1, developer, 1));
   return held;
 }
 
@@ -273,7 +274,7 @@ test_all_needs_must_be_met(Fixture *f, const void *data)
   Held held;
 
   (void)data;
-  g_ptr_array_add(what->needs, need(1, presence, 1));
+  g_ptr_array_add(what->needs, need(BY_ALL, 1, presence, 1));
   hold(f, &held, what);
   g_assert_true(answer(f, "a", ANSWER_APPROVE_MASKED, 101, NULL));
   g_assert_cmpuint(held.decided, ==, 0);
@@ -297,7 +298,7 @@ test_reviewers_are_others_and_distinct(Fixture *f, const void *data)
 
   (void)data;
   g_ptr_array_set_size(what->needs, 0);
-  g_ptr_array_add(what->needs, need(2, reviewers, 3));
+  g_ptr_array_add(what->needs, need(BY_COUNT, 2, reviewers, 3));
   hold(f, &held, what);
   g_assert_false(answer_as(
       f, "a", APPROVER_REVIEWER, "ada", ANSWER_APPROVE, 1, f->nonce, &own));
@@ -307,6 +308,30 @@ test_reviewers_are_others_and_distinct(Fixture *f, const void *data)
   g_assert_false(answer_as(
       f, "a", APPROVER_REVIEWER, "bob", ANSWER_APPROVE, 1, f->nonce, &twice));
   g_assert_error(twice, APPROVE_ERROR, APPROVE_ERROR_DECIDED);
+  loop_iterate(f->loop, 0);
+  g_assert_cmpuint(held.decided, ==, 0);
+  g_assert_true(answer_as(
+      f, "a", APPROVER_REVIEWER, "cyd", ANSWER_APPROVE, 1, f->nonce, NULL));
+  loop_iterate(f->loop, 0);
+  g_assert_cmpint(held.outcome, ==, OUTCOME_APPROVED);
+  let_go(&held);
+}
+
+/* Two reviewers' groups are two people, though one is in both. */
+static void
+test_all_reviewers_are_distinct(Fixture *f, const void *data)
+{
+  static const ApproverKind reviewers[] = {APPROVER_REVIEWER,
+                                           APPROVER_REVIEWER};
+  HeldRequest *what = request("a", "cli", 1, 60);
+  Held held;
+
+  (void)data;
+  g_ptr_array_set_size(what->needs, 0);
+  g_ptr_array_add(what->needs, need(BY_ALL, 2, reviewers, 2));
+  hold(f, &held, what);
+  g_assert_true(answer_as(
+      f, "a", APPROVER_REVIEWER, "bob", ANSWER_APPROVE, 1, f->nonce, NULL));
   loop_iterate(f->loop, 0);
   g_assert_cmpuint(held.decided, ==, 0);
   g_assert_true(answer_as(
@@ -439,6 +464,7 @@ main(int argc, char **argv)
   TEST(nothing_to_mask);
   TEST(all_needs_must_be_met);
   TEST(reviewers_are_others_and_distinct);
+  TEST(all_reviewers_are_distinct);
   TEST(approver_who_was_not_named);
   TEST(timeout_means_no);
   TEST(equal_requests_share_a_prompt);
