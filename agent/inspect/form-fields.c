@@ -50,8 +50,7 @@ add_part(Inspection *inspection,
 {
   char *out = arena_open(&inspection->arena, end - start);
   const size_t len = form_decode(text + start, end - start, out, NULL);
-  const bool valid =
-      g_utf8_validate_len(out, len, NULL) || memchr(out, '\0', len) != NULL;
+  const bool valid = g_utf8_validate_len(out, len, NULL);
   FieldPlace place = {.parent = NO_FIELD,
                       .start = start,
                       .end = end,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole bodies: read by content type and API, every text scanned in one pass,
  * texts that are JSON themselves decoded again. */
+#define _GNU_SOURCE
 #include "inspect/calls.h"
 #include "inspect/roles.h"
 #include "inspect/spans.h"
@@ -163,12 +164,27 @@ read_text(Inspection *inspection, const char *text, size_t len, GError **error)
                       .verbatim = true};
   char *out;
 
-  if (!g_utf8_validate_len(text, len, NULL) && memchr(text, '\0', len) == NULL)
+  /* Refuses NUL too: UTF-16 is valid UTF-8 with NULs between its letters, and
+   * no rule would see a secret in it. */
+  if (!g_utf8_validate_len(text, len, NULL))
     return fail(error, INSPECT_ERROR_UNREADABLE, "the text is not UTF-8");
   out = arena_open(&inspection->arena, len);
   memcpy(out, text, len);
   place.text = arena_close(&inspection->arena, len);
   return inspection_add(inspection, &place, len, "", 0, false, error);
+}
+
+static bool
+looks_like_json(const char *text, size_t len)
+{
+  while (len > 0 && g_ascii_isspace(text[0])) {
+    text++;
+    len--;
+  }
+  while (len > 0 && g_ascii_isspace(text[len - 1]))
+    len--;
+  return len >= 2 && ((text[0] == '{' && text[len - 1] == '}') ||
+                      (text[0] == '[' && text[len - 1] == ']'));
 }
 
 static bool
@@ -186,9 +202,13 @@ read_body(Inspection *inspection, const char *content_type, GError **error)
     type = read_type(content_type, strcspn(content_type, "; \t"));
     if (!charset_is_utf8(content_type))
       type = TYPE_OTHER;
-    /* An API that expects JSON may read it whatever the type says. */
-    if (type == TYPE_TEXT && inspection->direction == DIRECTION_REQUEST &&
+    /* An API that expects JSON may read it whatever the type says, and no form
+     * looks like it. */
+    if ((type == TYPE_TEXT || type == TYPE_FORM) &&
+        inspection->direction == DIRECTION_REQUEST &&
         body_is_interpreted(inspection))
+      type = TYPE_JSON;
+    if (type == TYPE_FORM && looks_like_json(text, len))
       type = TYPE_JSON;
   }
   switch (type) {
@@ -206,19 +226,6 @@ read_body(Inspection *inspection, const char *content_type, GError **error)
   return fail(error,
               INSPECT_ERROR_TYPE,
               "a content type or character set that is not inspected");
-}
-
-static bool
-looks_like_json(const char *text, size_t len)
-{
-  while (len > 0 && g_ascii_isspace(text[0])) {
-    text++;
-    len--;
-  }
-  while (len > 0 && g_ascii_isspace(text[len - 1]))
-    len--;
-  return len >= 2 && ((text[0] == '{' && text[len - 1] == '}') ||
-                      (text[0] == '[' && text[len - 1] == ']'));
 }
 
 /* Texts that are JSON give fields of their own; fields that this adds are
@@ -274,6 +281,37 @@ terminate_texts(Inspection *inspection)
 }
 
 static bool
+holds(const char *text, const char *value, size_t len)
+{
+  return text != NULL && memmem(text, strlen(text), value, len) != NULL;
+}
+
+/* Paths, model and conversation are recorded and shown beside the body: what
+ * was found does not stand in them either. */
+static void
+scrub_facts(Inspection *inspection)
+{
+  bool in_name = false;
+
+  for (guint i = 0; i < inspection->findings->len; i++) {
+    const Finding *finding = &g_array_index(inspection->findings, Finding, i);
+    const InspectField *field =
+        &g_array_index(inspection->fields, InspectField, finding->field);
+    const char *value = field->text + finding->start;
+    const size_t len = finding->end - finding->start;
+
+    in_name = in_name || field->is_key;
+    if (holds(inspection->model, value, len))
+      strcpy(inspection->model, "?");
+    if (holds(inspection->conversation, value, len))
+      strcpy(inspection->conversation, "?");
+  }
+  for (guint i = 0; in_name && i < inspection->fields->len; i++)
+    g_array_index(inspection->fields, InspectField, i).path =
+        g_string_chunk_insert_const(inspection->paths, "?");
+}
+
+static bool
 scan_body(DetectorScratch *scratch, Inspection *inspection, GError **error)
 {
   const guint n = inspection->fields->len;
@@ -295,6 +333,7 @@ scan_body(DetectorScratch *scratch, Inspection *inspection, GError **error)
                    error))
     return false;
   findings_sort(inspection->findings);
+  scrub_facts(inspection);
   findings_drop_outer(inspection);
   return true;
 }
