@@ -185,10 +185,27 @@ prompt_new(ApproveQueue *queue, HeldRequest *request)
   return prompt;
 }
 
+/* What is asked depends on more than the bytes: headers, session, rates. */
+static bool
+same_needs(const HeldRequest *a, const HeldRequest *b)
+{
+  if (a->needs->len != b->needs->len)
+    return false;
+  for (unsigned i = 0; i < a->needs->len; i++) {
+    const ApproveNeed *one = a->needs->pdata[i], *other = b->needs->pdata[i];
+
+    if (g_strcmp0(one->rule_id, other->rule_id) != 0)
+      return false;
+  }
+  return true;
+}
+
 static bool
 same_request(const HeldRequest *a, const HeldRequest *b)
 {
   return memcmp(a->digest, b->digest, SHA256_LEN) == 0 &&
+         memcmp(a->masked_digest, b->masked_digest, SHA256_LEN) == 0 &&
+         a->can_mask == b->can_mask && same_needs(a, b) &&
          g_strcmp0(a->user, b->user) == 0 &&
          g_strcmp0(a->client, b->client) == 0 &&
          g_strcmp0(a->policy_revision, b->policy_revision) == 0;

@@ -205,14 +205,17 @@ conn_table_all(ConnTable *table, unsigned *n)
   return (Connection *const *)table->connections->pdata;
 }
 
-/* The name itself or anything beneath it. */
+/* The name itself or anything beneath it; a dot at the end changes nothing
+ * about where a name leads. */
 static bool
 covers(const char *governed, const char *host)
 {
   size_t outer = strlen(governed), len = strlen(host);
 
+  if (len > 0 && host[len - 1] == '.')
+    len--;
   return len >= outer &&
-         g_ascii_strcasecmp(host + len - outer, governed) == 0 &&
+         g_ascii_strncasecmp(host + len - outer, governed, outer) == 0 &&
          (len == outer || host[len - outer - 1] == '.');
 }
 

@@ -73,7 +73,7 @@ session_token(const Session *session)
 bool
 session_store(Session *session, const char *token, int64_t expires_s)
 {
-  if (!*token)
+  if (!token || !*token) /* a JSON null is no token */
     return false;
   secret_unref(session->token);
   session->token = secret_new(token, strlen(token));

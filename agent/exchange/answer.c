@@ -18,9 +18,11 @@ is_event_stream(const Exchange *exchange, const char *type)
 {
   if (is_type(type, "text/event-stream"))
     return true;
-  /* Some servers leave the type out; what was asked for as a stream is read
-   * as one, else it would slip past the filter. */
-  return !type && exchange->status < 300 && exchange->inspection &&
+  /* Some servers leave the type out or call it text; what was asked for as a
+   * stream is read as one by clients, whatever the type says. */
+  return (!type || g_ascii_strncasecmp(type, "text/", 5) == 0) &&
+         exchange->status < 300 && exchange->inspection &&
+         api_is_generation(exchange->route.api) &&
          inspection_wants_stream(exchange->inspection);
 }
 
@@ -234,7 +236,12 @@ answer_done(Exchange *exchange, const GError *error)
     upstream_failed(exchange, error);
     return;
   case ANSWER_EMPTY:
-    record_response(exchange, empty_recorded);
+    /* A stream that was opened while the request was held says so itself. */
+    if (exchange->head_sent)
+      stream_message(
+          exchange, "upstream_status", "The server answered nothing.");
+    else
+      record_response(exchange, empty_recorded);
     return;
   case ANSWER_PASS:
     if (error)

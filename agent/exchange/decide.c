@@ -234,7 +234,7 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
   if (outcome == OUTCOME_DENIED || outcome == OUTCOME_TIMEOUT) {
     uint8_t digest[SHA256_LEN];
 
-    exchange_digest(exchange, exchange->forward, digest);
+    exchange_digest(exchange, "request", exchange->forward, digest);
     refused_add(exchange->env->refused,
                 digest,
                 message,
@@ -256,7 +256,7 @@ ask(Exchange *exchange)
 
   if (!prepare_forward(exchange, spans))
     return;
-  exchange_digest(exchange, exchange->forward, hold.digest);
+  exchange_digest(exchange, "request", exchange->forward, hold.digest);
   before = refused_find(
       exchange->env->refused, hold.digest, loop_now_us(exchange->env->loop));
   if (before) {
@@ -272,7 +272,7 @@ ask(Exchange *exchange)
     exchange_refuse(exchange, "cannot_mask", "The body cannot be masked.");
     return;
   }
-  exchange_digest(exchange, masked_body, hold.masked_digest);
+  exchange_digest(exchange, "request", masked_body, hold.masked_digest);
   hold.can_mask = masked->len > spans->len;
   inspection_findings(exchange->inspection, &hold.n_findings);
   hold.text = exchange_view(exchange, exchange->inspection, spans);

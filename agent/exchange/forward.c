@@ -40,6 +40,9 @@ rebuild_headers(Exchange *exchange)
                                      "accept-encoding",
                                      "expect",
                                      "forwarded",
+                                     /* half a secret is not seen */
+                                     "range",
+                                     "if-range",
                                      "via",
                                      "x-forwarded-for",
                                      "x-forwarded-host",

@@ -122,9 +122,13 @@ digest_part(Sha256 *sha, const void *bytes, size_t len)
 }
 
 void
-exchange_digest(Exchange *exchange, GBytes *body, uint8_t out[SHA256_LEN])
+exchange_digest(Exchange *exchange,
+                const char *what,
+                GBytes *body,
+                uint8_t out[SHA256_LEN])
 {
-  const char *parts[] = {exchange->person->user,
+  const char *parts[] = {what,
+                         exchange->person->user,
                          connection_name(exchange->connection),
                          exchange->request->method,
                          exchange->route.host,
@@ -230,17 +234,15 @@ keep_waiting(void *data)
                  1000 * (int64_t)exchange->env->limits.keepalive_interval);
 }
 
-static GPtrArray *
-needs_of(const Verdict *verdict)
+static void
+add_needs(HeldRequest *held, const Verdict *verdict)
 {
-  GPtrArray *needs = g_ptr_array_new();
   const PolicyRule *const *rules;
   unsigned n;
 
   rules = verdict_approvals(verdict, &n);
   for (unsigned i = 0; i < n; i++)
-    g_ptr_array_add(needs, approve_need_new(rules[i]));
-  return needs;
+    g_ptr_array_add(held->needs, approve_need_new(rules[i]));
 }
 
 static HeldRequest *
@@ -267,7 +269,7 @@ held_request(Exchange *exchange, HoldAsk *ask)
   memcpy(held->digest, ask->digest, SHA256_LEN);
   memcpy(held->masked_digest, ask->masked_digest, SHA256_LEN);
   held->can_mask = ask->can_mask;
-  held->needs = needs_of(ask->verdict);
+  add_needs(held, ask->verdict);
   held->timeout = verdict_timeout(ask->verdict, most);
   held->text = g_steal_pointer(&ask->text);
   held->masked_text = g_steal_pointer(&ask->masked_text);

@@ -174,7 +174,12 @@ char *hold_refusal(const Verdict *verdict,
 char *exchange_view(Exchange *exchange,
                     const Inspection *inspection,
                     const GArray *spans);
-void exchange_digest(Exchange *exchange, GBytes *body, uint8_t out[SHA256_LEN]);
+/* `what`: "request", "answer" or "tool", so that a yes to one of them is none
+ * to another with the same bytes. */
+void exchange_digest(Exchange *exchange,
+                     const char *what,
+                     GBytes *body,
+                     uint8_t out[SHA256_LEN]);
 
 /* ---- forward.c */
 void exchange_forward(Exchange *exchange);

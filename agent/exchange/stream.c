@@ -109,7 +109,8 @@ exchange_writable(Exchange *exchange)
 static void
 final_recorded(Exchange *exchange, const GError *error)
 {
-  if (exchange_is_gone(exchange))
+  /* What came behind the end may have broken: then a message goes out. */
+  if (exchange_is_gone(exchange) || exchange->answered)
     return;
   if (error) {
     exchange_unrecorded(exchange, error);

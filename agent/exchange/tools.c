@@ -70,7 +70,7 @@ ask(Exchange *exchange, const ToolCall *call)
                   .stream = exchange->mode == ANSWER_STREAM,
                   .then = answered};
 
-  exchange_digest(exchange, bytes, hold.digest);
+  exchange_digest(exchange, "tool", bytes, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
   hold.text = g_strdup_printf(
       "The answer wants to run %s:\n%s\n", call->name, call->arguments);

@@ -152,7 +152,7 @@ ask(Exchange *exchange)
   const GArray *spans = verdict_mask_spans(exchange->answer_verdict);
   HoldAsk hold = {.verdict = exchange->answer_verdict, .then = asked};
 
-  exchange_digest(exchange, exchange->reply, hold.digest);
+  exchange_digest(exchange, "answer", exchange->reply, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
   hold.text = exchange_view(exchange, exchange->answer_inspection, spans);
   hold.masked_text = g_strdup(hold.text);
