@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -244,6 +245,7 @@ door_new(const FrontOptions *options, const char *config)
   g_autoptr(GError) error = NULL;
   Door *door = g_new0(Door, 1);
 
+  signal(SIGPIPE, SIG_IGN); /* as every program does that opens a door */
   door->dir = g_dir_make_tmp("hoop-door-XXXXXX", NULL);
   door->loop = loop_new(NULL);
   door->workers = worker_pool_new(1, 64);
