@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
@@ -13,7 +14,6 @@ import {
   Fixture,
   startAgent,
   startBackend,
-  tempDir,
   until,
 } from '../flow/lib/harness.mjs';
 
@@ -72,9 +72,12 @@ test(
   'full_disk_refuses_and_recovers',
   { skip: process.getuid() !== 0 && 'needs root for a tmpfs' },
   async (t) => {
-    const small = tempDir(t, 'hoop-full-');
+    const small = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-full-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', small]);
-    t.after(() => execFileSync('umount', ['-l', small]));
+    t.after(() => {
+      execFileSync('umount', ['-l', small]);
+      fs.rmdirSync(small);
+    });
     const file = path.join(small, 'j', 'journal.db');
     const agent = await startAgent(t, {
       backend,
