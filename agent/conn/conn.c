@@ -322,6 +322,100 @@ governed_host(Connection *connection, Service service, const char *token)
   return g_strndup(host, strcspn(host, ":/"));
 }
 
+/* ---- Paths
+ * ------------------------------------------------------------------- */
+
+/* An escape that servers may read as something with a meaning of its own, or
+ * that needs none (RFC 3986, 2.3): there to look different. */
+static bool
+is_odd_escape(const char *at)
+{
+  char c =
+      (char)(g_ascii_xdigit_value(at[1]) << 4 | g_ascii_xdigit_value(at[2]));
+
+  return g_ascii_isalnum(c) || strchr("-._~\\", c) || g_ascii_iscntrl(c);
+}
+
+/* No empty or dot parts: servers drop them, and then it is another path. */
+static bool
+is_plain(const char *path)
+{
+  for (const char *at = path; *at; at++) {
+    if (*at == '%' && is_odd_escape(at))
+      return false;
+    if (*at != '/')
+      continue;
+    if (at[1] == '/' || (at[1] == '.' && (!at[2] || at[2] == '/')) ||
+        (at[1] == '.' && at[2] == '.' && (!at[3] || at[3] == '/')))
+      return false;
+  }
+  return true;
+}
+
+/* The API that the most forgiving server would take the path for: without
+ * regard to case, parameters and escaped slashes. */
+static Api
+loosest_api(const char *method, const char *path)
+{
+  g_autoptr(GString) loose = g_string_new(NULL);
+
+  for (const char *at = path; *at; at++) {
+    if (*at == ';') {
+      at += strcspn(at, "/") - 1;
+    } else if (g_ascii_strncasecmp(at, "%2f", 3) == 0) {
+      g_string_append_c(loose, '/');
+      at += 2;
+    } else {
+      g_string_append_c(loose, g_ascii_tolower(*at));
+    }
+  }
+  return api_from_path(method, loose->str);
+}
+
+/* Bodies of these are not inspected: nothing else is spelled like them. */
+static bool
+is_auth(Service service, const char *method, const char *path)
+{
+  static const char *const sign_in[] = {
+      "/login/device/code", "/login/oauth/access_token", NULL};
+  static const char *const token[] = {
+      "/copilot_internal/v2/token", "/api/v3/copilot_internal/v2/token", NULL};
+
+  if (strcmp(method, "POST") == 0)
+    return service == SERVICE_LOGIN && g_strv_contains(sign_in, path);
+  return service == SERVICE_ACCOUNT && g_strv_contains(token, path) &&
+         api_from_path(method, path) == API_TOKEN;
+}
+
+static bool
+check_path(const Connection *connection,
+           const char *method,
+           const char *path,
+           GError **error)
+{
+  const char *why = NULL;
+
+  if (path[0] != '/')
+    why = "only paths that begin with / are forwarded";
+  else if (!is_plain(path))
+    why = "a path with empty or dot parts, or needless escapes, could mean "
+          "another to the server than to the agent";
+  else if (loosest_api(method, path) != api_from_path(method, path))
+    why = "this path is nearly one of the API's own: spell it like that";
+  else if (api_from_path(method, path) == API_TOKEN &&
+           !is_auth(connection->type->service(path), method, path))
+    why = "session tokens are asked for at /copilot_internal/v2/token";
+  if (!why)
+    return true;
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_UNKNOWN,
+              "connection %s: %s",
+              connection->name,
+              why);
+  return false;
+}
+
 bool
 connection_route(Connection *connection,
                  const char *connect_host,
@@ -335,14 +429,8 @@ connection_route(Connection *connection,
   Service service = connection->type->service(path);
   g_autofree char *base = NULL;
 
-  if (path[0] != '/') {
-    g_set_error(error,
-                CONN_ERROR,
-                CONN_ERROR_UNKNOWN,
-                "connection %s: only paths that begin with / are forwarded",
-                connection->name);
+  if (!check_path(connection, method, path, error))
     return false;
-  }
   if (connect_host && !connection->upstream)
     base = g_strconcat("https://", connect_host, NULL);
   else
@@ -354,6 +442,6 @@ connection_route(Connection *connection,
     out->host = governed_host(connection, service, token);
   out->api = api_from_path(method, path);
   out->completions = out->api == API_COMPLETIONS;
-  out->auth = service == SERVICE_LOGIN || out->api == API_TOKEN;
+  out->auth = is_auth(service, method, path);
   return true;
 }

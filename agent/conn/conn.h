@@ -57,10 +57,13 @@ typedef struct {
   Api api;
   bool completions; /* typed keystrokes */
   bool auth;        /* a credential is exchanged with its issuer: the body is
-                       bounded, forwarded as it is and never recorded */
+                       bounded, holds what sign-in sends and nothing else, is
+                       forwarded as it is and never recorded */
 } Route;
 void route_clear(Route *route);
-/* connect_host: the host of the CONNECT, or NULL for a base-URL request, whose
+/* False with UNKNOWN for a path that servers could read as another one than
+ * we do: empty or dot parts, needless escapes, nearly a known API's path.
+ * connect_host: the host of the CONNECT, or NULL for a base-URL request, whose
  * paths map to the connection's several hosts. `token`: the client's bearer
  * token, for the endpoints remembered with it; or NULL. */
 bool connection_route(Connection *connection,

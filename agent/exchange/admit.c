@@ -119,7 +119,7 @@ known_caller(void *data)
 
   if (exchange_is_gone(exchange) || exchange->answered)
     return;
-  if (!identify(exchange))
+  if (!identify(exchange) || !head_allowed(exchange))
     return;
   if (exchange->request->content_length >
       (int64_t)exchange->env->limits.max_body) {
@@ -133,12 +133,28 @@ known_caller(void *data)
   http_conn_read_body(exchange->conn);
 }
 
+/* Of two the agent would read one and the server the other. */
+static bool
+refuse_doubles(Exchange *exchange)
+{
+  const HttpHeaders *headers = exchange->request->headers;
+
+  if (http_headers_occurrences(headers, "content-type") < 2 &&
+      http_headers_occurrences(headers, "content-encoding") < 2)
+    return false;
+  exchange_refuse(exchange,
+                  "body_not_readable",
+                  "Content-Type or Content-Encoding stands twice.");
+  return true;
+}
+
 void
 exchange_admit(Exchange *exchange)
 {
   /* The route comes first: it names the API, so that every refusal after it
    * has that API's form. */
-  if (!route(exchange) || refuse_upgrade(exchange) || !ready(exchange))
+  if (!route(exchange) || refuse_upgrade(exchange) ||
+      refuse_doubles(exchange) || !ready(exchange))
     return;
   if (exchange->caller->resolved) {
     known_caller(exchange);

@@ -73,6 +73,21 @@ pass_head(Exchange *exchange, int64_t length)
                         -1);
 }
 
+/* Of two the agent would read one and the client the other. */
+static bool
+refuse_doubles(Exchange *exchange)
+{
+  if (!exchange->env->detector ||
+      (http_headers_occurrences(exchange->headers, "content-type") < 2 &&
+       http_headers_occurrences(exchange->headers, "content-encoding") < 2))
+    return false;
+  exchange_fail(exchange,
+                502,
+                "answer_not_readable",
+                "The answer's Content-Type or Content-Encoding stands twice.");
+  return true;
+}
+
 static bool
 has_no_body(const Exchange *exchange)
 {
@@ -83,14 +98,21 @@ has_no_body(const Exchange *exchange)
 void
 answer_head(Exchange *exchange, int status, HttpHeaders *headers)
 {
-  const char *type = http_headers_get(headers, "content-type");
-  const char *length = http_headers_get(headers, "content-length");
-  int64_t size = length ? g_ascii_strtoll(length, NULL, 10) : -1;
+  const char *type, *length;
   g_autoptr(GError) error = NULL;
+  int64_t size;
   bool sse;
 
   exchange->status = status;
   exchange->headers = headers;
+  if (exchange_is_gone(exchange) || exchange->answered)
+    return;
+  head_clean_answer(exchange, headers);
+  if (refuse_doubles(exchange))
+    return;
+  type = http_headers_get(headers, "content-type");
+  length = http_headers_get(headers, "content-length");
+  size = length ? g_ascii_strtoll(length, NULL, 10) : -1;
   sse = is_event_stream(exchange, type);
   if (has_no_body(exchange)) {
     exchange->mode = ANSWER_EMPTY;

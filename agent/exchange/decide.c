@@ -157,6 +157,13 @@ exchange_inspect(Exchange *exchange)
                     "This is too large for a sign-in or token request.");
     return;
   }
+  if (exchange->env->detector && exchange->route.auth &&
+      !head_is_sign_in(exchange, type)) {
+    exchange_refuse(exchange,
+                    "body_not_readable",
+                    "This is not what a sign-in or token request sends.");
+    return;
+  }
   if (!exchange->env->detector || exchange->route.auth) {
     /* Measuring mode, or the exchange of a credential with its issuer. */
     exchange->forward = g_bytes_ref(exchange->body);

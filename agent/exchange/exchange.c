@@ -12,6 +12,7 @@ exchange_free(Exchange *exchange)
   http_request_free(exchange->request);
   g_free(exchange->connect_host);
   g_free(exchange->path);
+  g_free(exchange->shown_path);
   caller_unref(exchange->caller);
   policy_unref(exchange->policy);
   person_unref(exchange->person);
@@ -138,6 +139,7 @@ exchange_begin(ExchangeEnv *env,
   exchange->connection = arrival->connection;
   exchange->connect_host = g_strdup(arrival->connect_host);
   exchange->path = g_strdup(arrival->path);
+  exchange->shown_path = head_shown(env, arrival->path);
   exchange->caller = caller_ref(arrival->caller);
   exchange->ended = ended;
   exchange->ended_data = data;

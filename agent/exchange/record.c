@@ -160,7 +160,7 @@ new_row(Exchange *exchange, RowKind kind)
   row->connection = g_strdup(connection_name(exchange->connection));
   row->host = g_strdup(exchange->route.host);
   row->method = g_strdup(exchange->request->method);
-  row->path = g_strdup(exchange->path);
+  row->path = g_strdup(exchange->shown_path);
   row->api = g_strdup(api_name(exchange->route.api));
   row->pid = caller->pid;
   if (caller->processes)
@@ -263,9 +263,9 @@ record_response(Exchange *exchange, RecordThen then)
     model = response_filter_model(exchange->filter);
   else if (exchange->answer_inspection)
     model = inspection_model(exchange->answer_inspection);
-  if (model) {
+  if (model && g_strcmp0(row->model, model) != 0) {
     g_free(row->model);
-    row->model = g_strdup(model);
+    row->model = head_shown(exchange->env, model);
   }
   if (exchange->filter)
     verdict = stream_verdict(exchange);
@@ -293,12 +293,13 @@ record_tool(Exchange *exchange,
 {
   g_autoptr(GString) detail = g_string_new("{");
   g_autofree char *json = verdict_to_json(verdict);
+  g_autofree char *name = head_shown(exchange->env, call->name);
   const PolicyRule *reason = verdict_reason(verdict);
   JournalRow *row = new_row(exchange, ROW_TOOL);
 
   row->verdict = g_strdup(outcome);
   row->rule = g_strdup(reason ? reason->id : NULL);
-  json_member(detail, "tool", call->name);
+  json_member(detail, "tool", name);
   json_raw(detail, "verdict", json);
   row->detail = close_json(detail);
   append(exchange, row, then);
@@ -367,7 +368,7 @@ exchange_record_refused(ExchangeEnv *env,
   row->wall_us = clock_wall_us();
   row->host = g_strdup(host);
   row->method = g_strdup(method);
-  row->path = g_strdup(path);
+  row->path = head_shown(env, path);
   row->status = status;
   row->verdict = g_strdup("refused");
   if (caller) {

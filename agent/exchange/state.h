@@ -58,6 +58,7 @@ struct exchange {
   Connection *connection;
   char *connect_host; /* or NULL */
   char *path;         /* to route by */
+  char *shown_path;   /* to record */
   Caller *caller;
   LoopFunc ended;
   void *ended_data;
@@ -131,6 +132,18 @@ void exchange_admit(Exchange *exchange);
 /* The bearer token that the client sends, for the endpoints that came with
  * it; or NULL. */
 const char *exchange_bearer(const Exchange *exchange);
+
+/* ---- head.c: what is said outside bodies */
+/* Judges target and header fields; false after a refusal. */
+bool head_allowed(Exchange *exchange);
+/* True when the body is one that signing in sends, and holds nothing else. */
+bool head_is_sign_in(Exchange *exchange, const char *type);
+/* Drops fields that lead the client around the agent, or that hold what
+ * policy masks. */
+void head_clean_answer(Exchange *exchange, HttpHeaders *headers);
+/* A path or name as it may be recorded: without secrets. g_free; NULL for
+ * NULL. */
+char *head_shown(ExchangeEnv *env, const char *text);
 
 /* ---- decide.c: the whole body is there */
 void exchange_inspect(Exchange *exchange);
