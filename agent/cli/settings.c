@@ -239,14 +239,22 @@ add_direct(GArray *variables)
   add(variables, "no_proxy", no_proxy());
 }
 
+/* Claude Code's TLS library cannot hold a certificate for an address against
+ * the CA's constraints, so it gets the name; the port is the same. */
+static char *
+named_base(const Site *site, const char *path)
+{
+  const char *port = strrchr(site->base, ':');
+
+  return g_strconcat("https://localhost", port, path, NULL);
+}
+
 /* One API's address is one variable; Copilot's clients ask for two. */
 static void
 add_base(GArray *variables, const Site *site, const Client *client)
 {
   if (g_str_equal(client->connection, "anthropic")) {
-    add(variables,
-        "ANTHROPIC_BASE_URL",
-        g_strconcat(site->base, "/c/anthropic", NULL));
+    add(variables, "ANTHROPIC_BASE_URL", named_base(site, "/c/anthropic"));
   } else if (g_str_equal(client->connection, "openai")) {
     add(variables,
         "OPENAI_BASE_URL",
