@@ -8,3 +8,4 @@ export * from './calls.mjs';
 export * from './http.mjs';
 export * from './process.mjs';
 export * from './sse.mjs';
+export * from './through.mjs';
