@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server behind the proxies that are compared: a 2 KB JSON answer, or 200
- * SSE deltas, each written alone.
+ * SSE deltas, each written alone; "paced" in the request: 5 ms apart.
  *
  * backend CERT_FILE KEY_FILE   prints its port, serves until SIGTERM */
 #define _GNU_SOURCE
@@ -16,6 +16,7 @@
 
 #define ANSWER_BYTES 2048
 #define DELTAS 200
+#define PACE_MS 5
 
 typedef struct {
   Loop *loop;
@@ -28,7 +29,8 @@ typedef struct {
   Server *server;
   HttpConn *conn;
   HttpHeaders *headers;
-  bool stream;
+  bool stream, paced;
+  LoopTimer *pace;
   unsigned sent;
   bool writing;
 } Peer;
@@ -43,7 +45,7 @@ on_request(HttpConn *conn, HttpRequest *request, void *data)
 {
   Peer *peer = data;
 
-  peer->stream = false;
+  peer->stream = peer->paced = false;
   http_request_free(request);
   http_conn_read_body(conn);
 }
@@ -52,12 +54,33 @@ on_request(HttpConn *conn, HttpRequest *request, void *data)
 static void
 on_body(HttpConn *conn, const uint8_t *bytes, size_t len, void *data)
 {
-  static const char wants[] = "\"stream\":true";
+  const char *text = (const char *)bytes;
   Peer *peer = data;
 
   (void)conn;
-  if (len > 64 && g_strstr_len((const char *)bytes, 64, wants))
-    peer->stream = true;
+  if (len <= 64)
+    return;
+  peer->stream = peer->stream || g_strstr_len(text, 64, "\"stream\":true");
+  peer->paced = peer->paced || g_strstr_len(text, 64, "\"paced\":true");
+}
+
+static void
+peer_free(Peer *peer)
+{
+  loop_timer_free(peer->pace);
+  http_headers_free(peer->headers);
+  g_free(peer);
+}
+
+static void next_delta(void *data);
+
+static void
+go_on(Peer *peer)
+{
+  if (peer->paced)
+    loop_timer_set(peer->pace, PACE_MS);
+  else
+    loop_defer(peer->server->loop, next_delta, peer);
 }
 
 /* One delta each round of the loop: its own chunk, record and segment. */
@@ -74,13 +97,12 @@ next_delta(void *data)
   Peer *peer = data;
 
   if (!peer->conn) {
-    http_headers_free(peer->headers);
-    g_free(peer);
+    peer_free(peer);
     return;
   }
   if (peer->sent++ < DELTAS) {
     http_conn_send(peer->conn, delta, sizeof delta - 1);
-    loop_defer(peer->server->loop, next_delta, peer);
+    go_on(peer);
     return;
   }
   peer->writing = false;
@@ -104,7 +126,7 @@ on_body_end(HttpConn *conn, void *data)
   http_conn_send_head(conn, 200, peer->headers, HTTP_BODY_CHUNKED, -1);
   peer->sent = 0;
   peer->writing = true;
-  loop_defer(peer->server->loop, next_delta, peer);
+  go_on(peer);
 }
 
 static void
@@ -123,8 +145,7 @@ on_closed(HttpConn *conn, void *data)
   peer->conn = NULL;
   if (peer->writing)
     return; /* next_delta frees it */
-  http_headers_free(peer->headers);
-  g_free(peer);
+  peer_free(peer);
 }
 
 static const HttpConnEvents events = {.request = on_request,
@@ -147,6 +168,7 @@ on_accept(uint32_t ready, void *data)
   peer = g_new0(Peer, 1);
   peer->server = server;
   peer->headers = http_headers_new();
+  peer->pace = loop_timer_new(server->loop, next_delta, peer);
   peer->conn =
       http_conn_new(server->loop, fd, server->context, &limits, &events, peer);
 }

@@ -2,7 +2,7 @@
 // hoop-agent beside direct, nginx, haproxy, node http-proxy and mitmproxy, in
 // one run: client TLS → proxy → TLS backend, 32 KB JSON requests; medians.
 // Usage: node tests/bench/proxies/compare.mjs [--seconds 8] [--rounds 3]
-//        [--only a,b] [--json FILE]
+//        [--only a,b] [--scenes json-16,sse-16] [--json FILE]
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,6 +14,7 @@ import {
   configText,
   freePort,
   privateEnv,
+  processTree,
   until,
 } from '../../flow/lib/harness.mjs';
 
@@ -23,6 +24,7 @@ for (let i = 2; i < process.argv.length; i += 2)
 const SECONDS = Number(args.get('seconds') ?? 8);
 const ROUNDS = Number(args.get('rounds') ?? 3);
 const only = args.get('only')?.split(',');
+const chosen = args.get('scenes')?.split(',');
 const build = process.env.HOOP_BUILDDIR;
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-bench-'));
 const children = [];
@@ -163,11 +165,25 @@ makers['agent-on'] = (tls, backend) => agent('agent-on', tls, backend, true);
 
 const needs = { nginx: 'nginx', haproxy: 'haproxy', mitmproxy: 'mitmdump' };
 
+/** Processor time of a program and its children so far, in µs. */
+function cpu(child) {
+  let ticks = 0;
+  for (const pid of child ? processTree(child.pid) : []) {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(rest[11]) + Number(rest[12]);
+  }
+  return ticks * 10000;
+}
+
 function measure(target, clients, mode, extra = []) {
+  const before = cpu(target.child);
   const out = execFileSync(path.join(build, 'tests/bench/proxies/load'), [
     String(target.port), target.ca, String(clients), String(SECONDS), mode, ...extra,
   ]);
-  return JSON.parse(out);
+  const result = JSON.parse(out);
+  result.cpu_us = (cpu(target.child) - before) / Math.max(1, result.requests);
+  return result;
 }
 
 function median(values) {
@@ -178,8 +194,9 @@ const scenes = [
   ['json-1', 1, 'json', []],
   ['json-16', 16, 'json', []],
   ['sse-16', 16, 'sse', []],
+  ['paced-4', 4, 'paced', []],
   ['connect-nagle', 1, 'connect', ['nagle']],
-];
+].filter(([scene]) => !chosen || chosen.includes(scene));
 
 async function main() {
   const tls = certificates();
@@ -208,23 +225,42 @@ async function main() {
   if (args.has('json')) fs.writeFileSync(args.get('json'), JSON.stringify(results, null, 1));
 }
 
+/** One column of a scene: name, its value, and beside nginx's. */
+const columns = {
+  'json-1': [['p50_us', 'p50 µs']],
+  'json-16': [['per_second', '/s'], ['cpu_us', 'cpu µs']],
+  'sse-16': [['per_second', '/s'], ['cpu_us', 'cpu µs']],
+  'paced-4': [['alone', 'alone %'], ['p50_us', 'p50 µs'], ['cpu_us', 'cpu µs']],
+  'connect-nagle': [['p50_us', 'p50 µs'], ['p99_us', 'p99 µs']],
+};
+
+function value(runs, key) {
+  if (key === 'alone')
+    return median(runs.map((x) => (100 * x.alone) / Math.max(1, x.deltas)));
+  return median(runs.map((x) => x[key]));
+}
+
 function print(results) {
-  const base = results.nginx;
-  const rate = (r, scene) => median(r[scene].map((x) => x.per_second));
-  const p50 = (r, scene) => median(r[scene].map((x) => x.p50_us));
-  const table = Object.entries(results).map(([name, r]) => ({
-    name,
-    'json 1: p50 µs': p50(r, 'json-1'),
-    'json 16: /s': rate(r, 'json-16'),
-    '× nginx': base ? (rate(r, 'json-16') / rate(base, 'json-16')).toFixed(2) : '',
-    'p50 × nginx': base ? (p50(r, 'json-1') / p50(base, 'json-1')).toFixed(2) : '',
-    'sse 16: /s': rate(r, 'sse-16'),
-    'sse × nginx': base ? (rate(r, 'sse-16') / rate(base, 'sse-16')).toFixed(2) : '',
-    'alone %': (100 * median(r['sse-16'].map((x) => x.alone / Math.max(1, x.deltas)))).toFixed(1),
-    'new TLS p50 ms': (p50(r, 'connect-nagle') / 1000).toFixed(2),
-    failed: Object.values(r).flat().reduce((n, x) => n + x.failed, 0),
-  }));
-  console.table(table);
+  for (const [scene] of scenes) {
+    console.log(scene);
+    console.table(
+      Object.fromEntries(
+        Object.entries(results).map(([name, result]) => {
+          const row = {};
+          for (const [key, title] of columns[scene]) {
+            const mine = value(result[scene], key);
+            row[title] = Number(mine.toFixed(1));
+            if (results.nginx && key !== 'alone')
+              row[`${title} × nginx`] = Number(
+                (mine / value(results.nginx[scene], key)).toFixed(2),
+              );
+          }
+          row.failed = result[scene].reduce((n, x) => n + x.failed, 0);
+          return [name, row];
+        }),
+      ),
+    );
+  }
 }
 
 main()

@@ -2,7 +2,7 @@
 /* Load for comparing proxies: a thread for each client, each with one TLS
  * connection, blocking, so that every proxy meets the same clients.
  *
- * load PORT CA_FILE CLIENTS SECONDS json|sse|connect [nagle]
+ * load PORT CA_FILE CLIENTS SECONDS json|sse|paced|connect [nagle]
  * prints {"requests","per_second","p50_us","p99_us","alone","deltas","failed"}
  */
 #define _GNU_SOURCE
@@ -202,15 +202,17 @@ static void
 make_request(void)
 {
   static const char words[] = "the quick brown fox jumps over the lazy dog, ";
-  bool sse = strcmp(load.mode, "sse") == 0;
+  bool paced = strcmp(load.mode, "paced") == 0;
+  bool sse = paced || strcmp(load.mode, "sse") == 0;
   size_t room = BODY_BYTES + 1024, len;
   char *body = malloc(room);
 
   len = (size_t)snprintf(body,
                          room,
-                         "{\"model\":\"gpt-4.1\",\"stream\":%s,\"messages\":"
+                         "{\"model\":\"gpt-4.1\",\"stream\":%s,%s\"messages\":"
                          "[{\"role\":\"user\",\"content\":\"",
-                         sse ? "true" : "false");
+                         sse ? "true" : "false",
+                         paced ? "\"paced\":true," : "");
   while (len < BODY_BYTES) {
     memcpy(body + len, words, sizeof words - 1);
     len += sizeof words - 1;
@@ -269,8 +271,8 @@ main(int argc, char **argv)
 
   if (argc < 6) {
     fprintf(stderr,
-            "usage: load PORT CA_FILE CLIENTS SECONDS json|sse|connect "
-            "[nagle]\n");
+            "usage: load PORT CA_FILE CLIENTS SECONDS "
+            "json|sse|paced|connect [nagle]\n");
     return 2;
   }
   load.port = atoi(argv[1]);
