@@ -180,7 +180,6 @@ IoResult
 conn_io_flush(HttpConn *conn)
 {
   size_t written = 0;
-  conn->chunk_waits = false;
   while (conn->out.len > 0 && !conn->blocked) {
     size_t n = 0;
     IoResult result = conn->ssl ? tls_write(conn, &n) : plain_write(conn, &n);

@@ -10,7 +10,7 @@
 
 /* Output of this size is written at once; less waits until the callbacks of
  * this round are done, so that a head, its body and the end of the answer
- * make one record. */
+ * make one record, and so do pieces of a stream that came together. */
 #define WRITE_NOW 16384
 /* Status line, the fields that are added here, and the line ends. */
 #define HEAD_EXTRA 320
@@ -311,14 +311,10 @@ http_conn_send(HttpConn *conn, const void *bytes, size_t len)
   }
   if (conn->discard)
     return true;
-  /* What is still queued from this round keeps its own record. */
-  if (conn->chunk_waits)
-    write_now(conn);
   bool chunks = conn->kind == HTTP_BODY_CHUNKED && !conn->http10;
   if (conn->state == CONN_DEAD ||
       !(chunks ? queue_chunk(conn, bytes, len) : queue_plain(conn, bytes, len)))
     return true;
-  conn->chunk_waits = true;
   if (conn->out.len >= WRITE_NOW)
     write_now(conn);
   conn_kick(conn);

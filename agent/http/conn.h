@@ -60,7 +60,6 @@ struct http_conn {
   Buf in;
   size_t scanned; /* bytes of `in` known to hold no complete head */
   Buf out;
-  bool chunk_waits; /* `out` ends in body bytes that have their own write */
 
   /* The request that is with the owner. */
   ConnBody body;

@@ -254,12 +254,11 @@ void http_conn_send_head(HttpConn *conn,
                          const HttpHeaders *headers,
                          HttpBodyKind kind,
                          int64_t content_length);
-/* Queues body bytes: one call, one chunk, one write and TLS record while they
- * fit. They leave before the loop waits again, the first together with the
- * head, the last with the end of the answer when those are called in the same
- * round. Returns false when more than high_water bytes wait: stop until
- * `writable` (the bytes were taken). An owner that does not stop loses the
- * connection at 64 MiB. */
+/* Queues body bytes: one call, one chunk. They leave before the loop waits
+ * again: what one round brings shares writes and TLS records of 16 KiB, with
+ * the head and the end of the answer when those are called in it. Returns
+ * false when more than high_water bytes wait: stop until `writable` (the bytes
+ * were taken). An owner that does not stop loses the connection at 64 MiB. */
 bool http_conn_send(HttpConn *conn, const void *bytes, size_t len);
 /* The answer is complete. One shorter than its content_length is cut off by a
  * reset, so that the client sees that it is not whole. */
