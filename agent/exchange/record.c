@@ -300,7 +300,8 @@ record_tool(Exchange *exchange,
   row->verdict = g_strdup(outcome);
   row->rule = g_strdup(reason ? reason->id : NULL);
   json_member(detail, "tool", name);
-  json_raw(detail, "verdict", json);
+  if (g_strcmp0(name, call->name) == 0) /* the verdict repeats it */
+    json_raw(detail, "verdict", json);
   row->detail = close_json(detail);
   append(exchange, row, then);
 }

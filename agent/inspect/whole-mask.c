@@ -94,6 +94,8 @@ add_edits(MaskContext *context,
   unsigned n;
   const InspectField *fields = inspection_fields(inspection, &n);
 
+  if (spans->len == 0)
+    return; /* an array that was never filled has no data to sort */
   qsort(spans->data, spans->len, sizeof(Span), compare_spans);
   for (guint i = 0; i < spans->len;) {
     Span merged = g_array_index(spans, Span, i);
