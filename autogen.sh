@@ -17,6 +17,7 @@ Usage: ./autogen.sh VERB [OPTION]... [-- CONFIGURE-OPTION...]
 
   try              build, then show the agent at work against a bundled
                    stand-in of Copilot's backend; leaves it running until Ctrl-C
+                   (--once: ends after the demonstration)
   check            build, then run all tests (check-full: the long ones too)
   install          build, install (default /usr/local) and enable the user unit
   build            build only
@@ -193,7 +194,7 @@ verb_try() {
   HOOP_BUILDDIR=$(cd "$build" && pwd)
   HOOP_SRCDIR=$top
   export HOOP_BUILDDIR HOOP_SRCDIR
-  exec bash tests/demo/try.sh
+  exec bash tests/demo/try.sh ${try_options[@]+"${try_options[@]}"}
 }
 
 # verb_check TARGET: automake's lines as they come, its summary at the end.
@@ -253,10 +254,12 @@ writable() {
 verb=
 options=()
 wanted_groups=()
+try_options=()
 while [ $# -gt 0 ]; do
   case $1 in
   -h | --help) usage && exit 0 ;;
   --bootstrap-only) verb=bootstrap ;;
+  --once) try_options=(--once) ;;
   --prefix=*) options+=("$1") ;;
   --builddir=*) build=${1#*=} ;;
   --)
