@@ -368,6 +368,15 @@ proxy_from_environment(Config *config)
     config->no_proxy = g_strdup(except);
 }
 
+bool
+config_is_agent(const Config *config, const char *host, int port)
+{
+  return port == config->port &&
+         (g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") ||
+          g_str_equal(host, "0.0.0.0") || g_str_equal(host, "::") ||
+          g_ascii_strcasecmp(host, "localhost") == 0);
+}
+
 /* A proxy that is this agent would make each request its own client. */
 static bool
 proxy_is_not_us(const Config *config, GError **error)
@@ -388,9 +397,7 @@ proxy_is_not_us(const Config *config, GError **error)
                 config->proxy);
     return false;
   }
-  if (g_uri_get_port(uri) != config->port ||
-      !(g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") ||
-        g_str_equal(host, "localhost")))
+  if (!config_is_agent(config, host, g_uri_get_port(uri)))
     return true;
   g_set_error(error,
               CONFIG_ERROR,

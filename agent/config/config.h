@@ -75,6 +75,10 @@ Config *config_load(const char *file, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
+/* True when host and port lead to this agent itself: what is named so as proxy
+ * or upstream would make each request its own client's. */
+bool config_is_agent(const Config *config, const char *host, int port);
+
 /* The folder of the control socket, which no configuration moves. g_free. */
 char *config_runtime_dir(void);
 

@@ -17,6 +17,7 @@
  * four fixed characters tell people (and secret scanners) whose it is. */
 #define TOKEN_PREFIX "gho_hoop"
 #define TOKEN_BYTES 16
+#define TOKEN_LEN (sizeof TOKEN_PREFIX - 1 + 2 * (size_t)TOKEN_BYTES)
 /* A name a person gave to a program. */
 #define MAX_NAME 64
 #define MAX_FILE (64 * 1024)
@@ -48,38 +49,83 @@ clients_free(Clients *clients)
   g_free(clients);
 }
 
-static struct json_object *
-read_names(const char *path)
+/* Every name has a token in our form: a file that holds anything else is not
+ * one that we wrote. */
+static bool
+is_ours(struct json_object *names)
 {
-  g_autoptr(GBytes) bytes = file_read(path, MAX_FILE, NULL);
-  g_autofree char *text = NULL;
-  struct json_object *names;
+  if (!json_object_is_type(names, json_type_object))
+    return false;
+  json_object_object_foreach(names, name, value)
+  {
+    const char *token = json_object_get_string(value);
 
-  if (!bytes)
-    return NULL;
-  text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-  names = json_tokener_parse(text);
-  if (names && !json_object_is_type(names, json_type_object)) {
-    json_object_put(names);
-    names = NULL;
+    if (!*name || !json_object_is_type(value, json_type_string) ||
+        strlen(token) != TOKEN_LEN || !g_str_has_prefix(token, TOKEN_PREFIX))
+      return false;
   }
-  return names;
+  return true;
 }
 
-/* `hoop-agent env` may add a client at any time. */
+struct json_object *
+clients_parse(const char *path, const char *text, size_t len, GError **error)
+{
+  struct json_tokener *tokener = json_tokener_new();
+  struct json_object *names = NULL;
+  bool whole = false;
+
+  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+  if (len <= MAX_FILE && !memchr(text, '\0', len)) {
+    names = json_tokener_parse_ex(tokener, text, (int)len);
+    whole = json_tokener_get_error(tokener) == json_tokener_success;
+  }
+  json_tokener_free(tokener);
+  if (whole && is_ours(names))
+    return names;
+  json_object_put(names);
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_CREDENTIAL,
+              "%s is damaged; remove it, then `hoop-agent env CLIENT` gives "
+              "each client another token",
+              path);
+  return NULL;
+}
+
+/* NULL without an error: there is no such file yet. */
+static struct json_object *
+read_names(const char *path, GError **error)
+{
+  g_autoptr(GError) why = NULL;
+  g_autoptr(GBytes) bytes = file_read(path, MAX_FILE, &why);
+  const char *text;
+  size_t len;
+
+  if (bytes) {
+    text = g_bytes_get_data(bytes, &len);
+    return clients_parse(path, text ? text : "", len, error);
+  }
+  if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    g_set_error(error, CONN_ERROR, CONN_ERROR_CREDENTIAL, "%s", why->message);
+  return NULL;
+}
+
+/* `hoop-agent env` may add a client at any time; a file that is gone or cannot
+ * be read takes all of them away. */
 static void
 refresh(Clients *clients)
 {
-  struct stat now;
+  struct stat now = {0};
 
-  if (stat(clients->path, &now) != 0 ||
-      (now.st_ino == clients->seen.st_ino &&
-       now.st_mtim.tv_sec == clients->seen.st_mtim.tv_sec &&
-       now.st_mtim.tv_nsec == clients->seen.st_mtim.tv_nsec))
+  if (stat(clients->path, &now) == 0 && now.st_dev == clients->seen.st_dev &&
+      now.st_ino == clients->seen.st_ino &&
+      now.st_size == clients->seen.st_size &&
+      now.st_mtim.tv_sec == clients->seen.st_mtim.tv_sec &&
+      now.st_mtim.tv_nsec == clients->seen.st_mtim.tv_nsec)
     return;
   clients->seen = now;
   json_object_put(clients->names);
-  clients->names = read_names(clients->path);
+  clients->names = read_names(clients->path, NULL);
 }
 
 static bool
@@ -155,12 +201,17 @@ lock(const char *path, GError **error)
 static char *
 get_or_add(const char *path, const char *client, GError **error)
 {
-  struct json_object *names = read_names(path);
+  g_autoptr(GError) why = NULL;
+  struct json_object *names = read_names(path, &why);
   struct json_object *known = NULL;
   g_autofree char *token = NULL;
   const char *text;
   bool stored;
 
+  if (why) {
+    g_propagate_error(error, g_steal_pointer(&why));
+    return NULL;
+  }
   if (!names)
     names = json_object_new_object();
   if (json_object_object_get_ex(names, client, &known)) {
@@ -171,7 +222,16 @@ get_or_add(const char *path, const char *client, GError **error)
   token = new_token();
   json_object_object_add(names, client, json_object_new_string(token));
   text = json_object_to_json_string_ext(names, JSON_C_TO_STRING_PRETTY);
-  stored = file_replace(path, text, strlen(text), 0600, error);
+  stored = strlen(text) <= MAX_FILE;
+  if (stored)
+    stored = file_replace(path, text, strlen(text), 0600, error);
+  else
+    g_set_error(error,
+                CONN_ERROR,
+                CONN_ERROR_CREDENTIAL,
+                "%s holds as many clients as it can; remove those that are "
+                "no more",
+                path);
   json_object_put(names);
   return stored ? g_steal_pointer(&token) : NULL;
 }

@@ -28,6 +28,24 @@ connection_free(void *data)
   g_free(connection);
 }
 
+/* Letters, digits, dashes in labels with dots between; the last is no number,
+ * so that it is no address. */
+static bool
+is_host_name(const char *host)
+{
+  const char *label = host;
+
+  for (;;) {
+    size_t len = strcspn(label, ".");
+
+    if (!len || strspn(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") < len)
+      return false;
+    if (!label[len])
+      return strspn(label, "0123456789") < len;
+    label += len + 1;
+  }
+}
+
 /* github.com is where people sign in and push code: never terminated. A name
  * without a dot would put a whole top level domain under the agent's CA. */
 static bool
@@ -37,7 +55,7 @@ host_allowed(const char *connection, const char *host, GError **error)
 
   if (strcmp(host, "github.com") == 0)
     why = "it is never terminated; name the Copilot hosts instead";
-  else if (!strchr(host, '.') || host[0] == '.' || g_str_has_suffix(host, "."))
+  else if (!strchr(host, '.') || !is_host_name(host))
     why = "give a whole host name, such as copilot.example.com";
   if (!why)
     return true;
@@ -84,37 +102,48 @@ find_type(const ConfigConnection *config, GError **error)
                 "[connection \"%s\"] type=%s: no such type (copilot, "
                 "anthropic, openai)",
                 config->name,
-                config->type);
+                config->type ? config->type : "");
   return type;
 }
 
 static bool
-check_upstream(const ConfigConnection *config, GError **error)
+check_upstream(const Config *all,
+               const ConfigConnection *config,
+               GError **error)
 {
+  const char *why = "give https://HOST[:PORT]";
   g_autoptr(GUri) uri = NULL;
 
   if (!config->upstream)
     return true;
   uri = g_uri_parse(config->upstream, G_URI_FLAGS_NONE, NULL);
   if (uri && g_strcmp0(g_uri_get_scheme(uri), "https") == 0 &&
-      g_uri_get_host(uri) && !*g_uri_get_path(uri) && !g_uri_get_query(uri) &&
-      !g_uri_get_userinfo(uri))
-    return true;
+      g_uri_get_host(uri) && *g_uri_get_host(uri) && !*g_uri_get_path(uri) &&
+      !g_uri_get_query(uri) && !g_uri_get_fragment(uri) &&
+      !g_uri_get_userinfo(uri)) {
+    if (!config_is_agent(all, g_uri_get_host(uri), g_uri_get_port(uri)))
+      return true;
+    why = "that is this agent itself";
+  }
+  /* A password may stand in it: it is not repeated. */
   g_set_error(error,
               CONN_ERROR,
               CONN_ERROR_CONFIG,
-              "[connection \"%s\"] upstream=%s: give https://HOST[:PORT]",
+              "[connection \"%s\"] upstream: %s",
               config->name,
-              config->upstream);
+              why);
   return false;
 }
 
 static Connection *
-connection_new(const ConfigConnection *config, Clients *clients, GError **error)
+connection_new(const Config *all,
+               const ConfigConnection *config,
+               Clients *clients,
+               GError **error)
 {
   Connection *connection;
 
-  if (!check_upstream(config, error))
+  if (!check_upstream(all, config, error))
     return NULL;
   connection = g_new0(Connection, 1);
   connection->name = g_strdup(config->name);
@@ -148,7 +177,8 @@ conn_hosts(const Config *config, const char *name, GError **error)
 
     if (name ? !g_str_equal(one->name, name) : !one->enabled)
       continue;
-    if (!check_upstream(one, error) || !(type = find_type(one, error)) ||
+    if (!check_upstream(config, one, error) ||
+        !(type = find_type(one, error)) ||
         !(hosts = governed_hosts(type, one, error)))
       return NULL;
     g_strv_builder_addv(all, (const char **)hosts);
@@ -170,7 +200,7 @@ conn_table_new(const Config *config, GError **error)
 
     if (!wanted->enabled)
       continue;
-    connection = connection_new(wanted, table->clients, error);
+    connection = connection_new(config, wanted, table->clients, error);
     if (!connection)
       return NULL;
     g_ptr_array_add(table->connections, connection);
@@ -244,7 +274,7 @@ conn_for_base_url(ConnTable *table,
                   const char **rest,
                   GError **error)
 {
-  const char *name = g_str_has_prefix(path, "/c/") ? path + 3 : "copilot";
+  const char *name = g_str_has_prefix(path, "/c/") ? path + 3 : CONN_DEFAULT;
   size_t len = name == path + 3 ? strcspn(name, "/") : strlen(name);
 
   for (unsigned i = 0; i < table->connections->len; i++) {

@@ -25,6 +25,8 @@ typedef struct connection Connection;
 /* Built from the configuration; `state_dir` keeps the clients' tokens
  * (clients.json, 0600). Data thread only, but for conn_client_token(). */
 ConnTable *conn_table_new(const Config *config, GError **error);
+/* Requests that wait for a credential are told that none comes. Before the
+ * loop and the upstream that they were given. Accepts NULL. */
 void conn_table_free(ConnTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnTable, conn_table_free)
 

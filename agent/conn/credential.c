@@ -13,28 +13,63 @@ struct credential {
   bool fresh; /* not yet reported as changed */
 };
 
+static bool fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static bool
+fail(GError **error, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start(args, format);
+  text = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_set_error_literal(error, CONN_ERROR, CONN_ERROR_CREDENTIAL, text);
+  return false;
+}
+
+/* It becomes a header's value: one word of ASCII. */
+static bool
+is_one_word(const Secret *value)
+{
+  const char *text = secret_text(value);
+
+  for (size_t i = 0; i < secret_len(value); i++)
+    if (text[i] <= ' ' || text[i] > '~')
+      return false;
+  return true;
+}
+
 static bool
 read_again(Credential *credential, GError **error)
 {
-  Secret *value = file_read_secret(credential->path, error);
+  g_autoptr(GError) why = NULL;
+  g_autoptr(Secret) value = file_read_secret(credential->path, &why);
 
   if (!value)
-    return false;
-  if (!secret_len(value)) {
-    secret_unref(value);
-    g_set_error(error,
-                CONN_ERROR,
-                CONN_ERROR_CREDENTIAL,
-                "%s: is empty; put the credential into it",
+    return fail(error, "the credential cannot be used: %s", why->message);
+  if (!is_one_word(value))
+    return fail(error,
+                "the credential in %s is not one word: it holds white space "
+                "or control bytes",
                 credential->path);
-    return false;
-  }
   credential->fresh =
       !credential->value ||
       !secret_equal(credential->value, secret_bytes(value), secret_len(value));
   secret_unref(credential->value);
-  credential->value = value;
+  credential->value = g_steal_pointer(&value);
   return true;
+}
+
+/* Whatever is done to a file changes one of these. */
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+         a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+         a->st_ctim.tv_nsec == b->st_ctim.tv_nsec &&
+         a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static bool
@@ -45,10 +80,7 @@ refresh(Credential *credential, GError **error)
   if (!credential->path)
     return true;
   if (stat(credential->path, &now) == 0 && credential->value &&
-      now.st_ino == credential->seen.st_ino &&
-      now.st_mode == credential->seen.st_mode &&
-      now.st_mtim.tv_sec == credential->seen.st_mtim.tv_sec &&
-      now.st_mtim.tv_nsec == credential->seen.st_mtim.tv_nsec)
+      is_same_file(&now, &credential->seen))
     return true;
   if (!read_again(credential, error)) {
     /* The old one is not used on: a withdrawn file is a withdrawn right. */
@@ -59,37 +91,50 @@ refresh(Credential *credential, GError **error)
   return true;
 }
 
+static bool
+from_file(Credential *credential, const char *path, GError **error)
+{
+  if (g_str_has_prefix(path, "~/"))
+    credential->path = g_build_filename(g_get_home_dir(), path + 2, NULL);
+  else if (*path == '/')
+    credential->path = g_strdup(path);
+  else
+    return fail(error, "credential=file:%s: give an absolute path", path);
+  return refresh(credential, error);
+}
+
+static bool
+from_environment(Credential *credential, const char *name, GError **error)
+{
+  char *value = (char *)g_getenv(name);
+
+  if (!value || !*value)
+    return fail(error, "credential=env:%s: that variable is not set", name);
+  credential->value = secret_new(value, strlen(value));
+  credential->fresh = true;
+  /* Neither for children nor for who reads /proc/PID/environ. */
+  secret_wipe(value, strlen(value));
+  g_unsetenv(name);
+  return is_one_word(credential->value) ||
+         fail(error,
+              "credential=env:%s: it is not one word: it holds white space or "
+              "control bytes",
+              name);
+}
+
 Credential *
 credential_new(const char *source, GError **error)
 {
   g_autoptr(Credential) credential = g_new0(Credential, 1);
-  const char *value;
+  bool fine;
 
-  if (g_str_has_prefix(source, "file:")) {
-    credential->path = g_strdup(source + 5);
-    return refresh(credential, error) ? g_steal_pointer(&credential) : NULL;
-  }
-  if (!g_str_has_prefix(source, "env:")) {
-    g_set_error(error,
-                CONN_ERROR,
-                CONN_ERROR_CREDENTIAL,
-                "credential=%s: give file:PATH or env:NAME",
-                source);
-    return NULL;
-  }
-  value = g_getenv(source + 4);
-  if (!value || !*value) {
-    g_set_error(error,
-                CONN_ERROR,
-                CONN_ERROR_CREDENTIAL,
-                "credential=%s: that variable is not set",
-                source);
-    return NULL;
-  }
-  credential->value = secret_new(value, strlen(value));
-  credential->fresh = true;
-  g_unsetenv(source + 4); /* children and /proc/PID/environ of them */
-  return g_steal_pointer(&credential);
+  if (g_str_has_prefix(source, "file:"))
+    fine = from_file(credential, source + strlen("file:"), error);
+  else if (g_str_has_prefix(source, "env:"))
+    fine = from_environment(credential, source + strlen("env:"), error);
+  else
+    fine = fail(error, "credential=%s: give file:PATH or env:NAME", source);
+  return fine ? g_steal_pointer(&credential) : NULL;
 }
 
 void

@@ -5,8 +5,8 @@
 #include "kit/digest.h"
 #include <string.h>
 
-/* One developer's clients renew their tokens every half hour; the oldest are
- * long expired when this many are known. */
+/* One developer's clients renew their tokens every half hour; those that were
+ * not used for longest are long expired when this many are known. */
 #define MAX_TOKENS 256
 
 typedef struct {
@@ -15,7 +15,7 @@ typedef struct {
 } Entry;
 
 struct endpoints {
-  GQueue entries; /* newest first */
+  GQueue entries; /* last used first */
 };
 
 static void
@@ -57,8 +57,11 @@ find(Endpoints *endpoints, const char *token)
   for (GList *at = endpoints->entries.head; at; at = at->next) {
     Entry *entry = at->data;
 
-    if (memcmp(entry->token, digest, SHA256_LEN) == 0)
+    if (memcmp(entry->token, digest, SHA256_LEN) == 0) {
+      g_queue_unlink(&endpoints->entries, at);
+      g_queue_push_head_link(&endpoints->entries, at);
       return entry;
+    }
   }
   return NULL;
 }

@@ -5,6 +5,10 @@
 #define HOOP_CONN_PRIVATE_H
 
 #include "conn/conn.h"
+#include "kit/json.h"
+
+/* The connection of base-URL requests that name none. */
+#define CONN_DEFAULT "copilot"
 
 /* What a path belongs to, so that base-URL requests find their host. */
 typedef enum {
@@ -48,6 +52,13 @@ const char *endpoints_get(Endpoints *endpoints,
 typedef struct clients Clients;
 Clients *clients_new(const char *state_dir);
 void clients_free(Clients *clients);
+/* The file's contents: an object of names and tokens, or NULL with an error
+ * that says what to do. json_object_put() it. */
+struct json_object;
+struct json_object *clients_parse(const char *path,
+                                  const char *text,
+                                  size_t len,
+                                  GError **error);
 /* The client's name for a token that it sent, bare or inside the session
  * token that was made of it; NULL when unknown. */
 const char *clients_find(Clients *clients, const char *token);
@@ -64,21 +75,49 @@ const char *credential_get(Credential *credential,
                            bool *changed,
                            GError **error);
 
+/* ---- answer.c: answers that carry a token or endpoints */
+typedef struct answer Answer;
+/* Strict: RFC 8259, an object, no name of it or of its endpoints twice or with
+ * a NUL, token and expires_at (both may be missing) a word and a whole number;
+ * else CONN_ERROR_CREDENTIAL. Keeps a reference on body. */
+Answer *answer_new(GBytes *body, GError **error);
+void answer_free(Answer *answer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Answer, answer_free)
+const Secret *answer_token(const Answer *answer); /* or NULL */
+bool answer_expires(const Answer *answer, int64_t *out);
+/* The URL under this name, or NULL. */
+const char *answer_endpoint(const Answer *answer, const char *name);
+/* The same bytes with `token` in place of the token and `endpoint` in place of
+ * every endpoint's URL; NULL leaves them. */
+GBytes *answer_edit(const Answer *answer,
+                    const char *token,
+                    const char *endpoint);
+
 /* ---- session.c: short-lived tokens exchanged for the credential */
 typedef struct session Session;
 Session *session_new(Connection *connection);
+/* Who still waits is told that nothing comes. Before the upstream's end. */
 void session_free(Session *session);
-void session_forget(Session *session);
 /* The current token, or NULL: then session_fetch(). */
 const char *session_token(const Session *session);
+/* The latest token, however little of its time is left; NULL when there never
+ * was one. For who just fetched it. */
+const char *session_latest(const Session *session);
 void session_fetch(Session *session,
                    Upstream *upstream,
                    Loop *loop,
                    const char *credential,
                    void (*done)(const GError *error, void *data),
                    void *data);
-/* Takes over the token of an answer to /copilot_internal/v2/token. */
-bool session_store(Session *session, const char *token, int64_t expires_s);
+/* The credential is another one: what was exchanged for the former is
+ * forgotten, and who waits for it gets one of the new. */
+void session_renew(Session *session,
+                   Upstream *upstream,
+                   Loop *loop,
+                   const char *credential);
+/* Takes over the token of an answer to /copilot_internal/v2/token, where there
+ * is no current one. */
+void session_offer(Session *session, const Secret *token, int64_t expires_s);
 
 struct connection {
   char *name;

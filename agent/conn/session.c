@@ -3,7 +3,6 @@
  * at a time, everybody who needs it waits for the same. */
 #include "conn/private.h"
 #include "kit/clock.h"
-#include <json-c/json.h>
 #include <string.h>
 
 /* A token is renewed when it has less than this left, so that it does not
@@ -26,8 +25,10 @@ struct session {
   GArray *waiters;
   UpstreamRequest *request;
   int status;
+  bool too_long;
   Buf answer;
   GError *failed; /* to be told to the waiters from the loop */
+  LoopTimer *later;
 };
 
 Session *
@@ -41,24 +42,17 @@ session_new(Connection *connection)
   return session;
 }
 
-void
-session_free(Session *session)
-{
-  if (!session)
-    return;
-  if (session->request)
-    upstream_request_cancel(session->request);
-  secret_unref(session->token);
-  g_array_unref(session->waiters);
-  buf_clear(&session->answer);
-  g_clear_error(&session->failed);
-  g_free(session);
-}
-
-void
-session_forget(Session *session)
+static void
+forget(Session *session)
 {
   g_clear_pointer(&session->token, secret_unref);
+  session->expires_s = 0;
+}
+
+const char *
+session_latest(const Session *session)
+{
+  return session->token ? secret_text(session->token) : NULL;
 }
 
 const char *
@@ -70,15 +64,20 @@ session_token(const Session *session)
   return secret_text(session->token);
 }
 
-bool
-session_store(Session *session, const char *token, int64_t expires_s)
+static void
+store(Session *session, const Secret *token, int64_t expires_s)
 {
-  if (!token || !*token) /* a JSON null is no token */
-    return false;
   secret_unref(session->token);
-  session->token = secret_new(token, strlen(token));
+  session->token = secret_ref((Secret *)token);
   session->expires_s = expires_s;
-  return true;
+}
+
+void
+session_offer(Session *session, const Secret *token, int64_t expires_s)
+{
+  /* An answer that was long on its way may be to a former credential. */
+  if (!session_token(session))
+    store(session, token, expires_s);
 }
 
 static void
@@ -108,29 +107,24 @@ got_body(const uint8_t *bytes, size_t len, void *data)
 {
   Session *session = data;
 
-  if (!buf_append(&session->answer, bytes, len))
-    session->status = 0; /* no token answer is so long */
+  session->too_long =
+      session->too_long || !buf_append(&session->answer, bytes, len);
   return true;
 }
 
 static bool
 parse(Session *session, GError **error)
 {
-  g_autofree char *text =
-      g_strndup((const char *)buf_bytes(&session->answer), session->answer.len);
-  struct json_object *answer = NULL, *token = NULL, *expires = NULL;
-  bool fine = false;
+  g_autoptr(GBytes) body = buf_steal(&session->answer);
+  g_autoptr(Answer) answer = NULL;
+  int64_t expires_s;
 
-  if (session->status == 200)
-    answer = json_tokener_parse(text);
-  if (answer && json_object_object_get_ex(answer, "token", &token) &&
-      json_object_object_get_ex(answer, "expires_at", &expires))
-    fine = session_store(
-        session, json_object_get_string(token), json_object_get_int64(expires));
-  json_object_put(answer);
-  secret_wipe(text, strlen(text));
-  if (fine)
+  if (session->status == 200 && !session->too_long)
+    answer = answer_new(body, NULL);
+  if (answer && answer_token(answer) && answer_expires(answer, &expires_s)) {
+    store(session, answer_token(answer), expires_s);
     return true;
+  }
   g_set_error(error,
               CONN_ERROR,
               CONN_ERROR_CREDENTIAL,
@@ -170,6 +164,34 @@ tell_failed(void *data)
   tell(session, failed);
 }
 
+static void
+start(Session *session, Upstream *upstream, Loop *loop, const char *credential)
+{
+  g_autoptr(HttpHeaders) headers = http_headers_new();
+  g_autofree char *bearer = g_strconcat("Bearer ", credential, NULL);
+  g_autofree char *url =
+      g_strconcat(connection_base(session->connection, SERVICE_ACCOUNT, NULL),
+                  token_path,
+                  NULL);
+  UpstreamSpec spec = {.method = "GET", .url = url, .headers = headers};
+
+  http_headers_add(headers, "Authorization", bearer);
+  http_headers_add(headers, "Accept", "application/json");
+  http_headers_add(headers, "Accept-Encoding", "identity");
+  http_headers_add(headers, "User-Agent", "hoop-agent");
+  secret_wipe(bearer, strlen(bearer));
+  session->status = 0;
+  session->too_long = false;
+  buf_clear(&session->answer);
+  session->request =
+      upstream_send(upstream, &spec, &events, session, &session->failed);
+  if (session->request)
+    return;
+  if (!session->later)
+    session->later = loop_timer_new(loop, tell_failed, session);
+  loop_timer_set(session->later, 0);
+}
+
 void
 session_fetch(Session *session,
               Upstream *upstream,
@@ -179,28 +201,42 @@ session_fetch(Session *session,
               void *data)
 {
   Waiter waiter = {done, data};
-  g_autoptr(HttpHeaders) headers = NULL;
-  g_autofree char *bearer = NULL;
-  g_autofree char *url = NULL;
-  UpstreamSpec spec;
 
   g_array_append_val(session->waiters, waiter);
-  if (session->request || session->failed)
-    return;
-  headers = http_headers_new();
-  bearer = g_strconcat("Bearer ", credential, NULL);
-  url = g_strconcat(connection_base(session->connection, SERVICE_ACCOUNT, NULL),
-                    token_path,
-                    NULL);
-  http_headers_add(headers, "Authorization", bearer);
-  http_headers_add(headers, "Accept", "application/json");
-  http_headers_add(headers, "Accept-Encoding", "identity");
-  http_headers_add(headers, "User-Agent", "hoop-agent");
-  secret_wipe(bearer, strlen(bearer));
-  spec = (UpstreamSpec){.method = "GET", .url = url, .headers = headers};
-  session->status = 0;
-  session->request =
-      upstream_send(upstream, &spec, &events, session, &session->failed);
+  if (!session->request && !session->failed)
+    start(session, upstream, loop, credential);
+}
+
+void
+session_renew(Session *session,
+              Upstream *upstream,
+              Loop *loop,
+              const char *credential)
+{
+  forget(session);
   if (!session->request)
-    loop_defer(loop, tell_failed, session);
+    return;
+  upstream_request_cancel(session->request);
+  session->request = NULL;
+  start(session, upstream, loop, credential);
+}
+
+void
+session_free(Session *session)
+{
+  g_autoptr(GError) stopping = NULL;
+
+  if (!session)
+    return;
+  if (session->request)
+    upstream_request_cancel(g_steal_pointer(&session->request));
+  stopping = g_error_new_literal(
+      CONN_ERROR, CONN_ERROR_CREDENTIAL, "hoop-agent is stopping");
+  tell(session, stopping);
+  forget(session);
+  g_array_unref(session->waiters);
+  buf_clear(&session->answer);
+  g_clear_error(&session->failed);
+  loop_timer_free(session->later);
+  g_free(session);
 }

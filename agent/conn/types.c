@@ -108,7 +108,7 @@ const ConnType *
 conn_type_find(const char *name)
 {
   for (unsigned i = 0; i < G_N_ELEMENTS(types); i++)
-    if (strcmp(types[i].name, name) == 0)
+    if (g_strcmp0(types[i].name, name) == 0)
       return &types[i];
   return NULL;
 }

@@ -340,9 +340,6 @@ read_connect(Knock *knock, const uint8_t *bytes, size_t len)
     refuse(knock, 400, NULL, "CONNECT", "CONNECT names no HOST:PORT");
     return;
   }
-  /* "example.com." is that host too, and is governed like it. */
-  if (strlen(host) > 1 && g_str_has_suffix(host, "."))
-    host[strlen(host) - 1] = '\0';
   connect_to(knock, host, port);
 }
 

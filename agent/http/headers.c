@@ -3,6 +3,7 @@
  * hold nothing that would break a message's framing. */
 #include "http/http.h"
 #include "http/syntax.h"
+#include "kit/secret.h"
 #include <string.h>
 
 /* A list starts with room for what a usual request brings. */
@@ -48,11 +49,19 @@ field_new(const char *name, size_t name_len, const char *value, size_t len)
   return (Field){both, both + name_len + 1, (unsigned)name_len};
 }
 
+/* A value may be a credential: none is left behind in memory. */
+static void
+field_free(Field *field)
+{
+  secret_wipe(field->value, strlen(field->value));
+  g_free(field->name);
+}
+
 /* Frees the field at `index` and closes the gap. */
 static void
 drop(HttpHeaders *headers, unsigned index)
 {
-  g_free(headers->fields[index].name);
+  field_free(&headers->fields[index]);
   headers->count--;
   memmove(headers->fields + index,
           headers->fields + index + 1,
@@ -103,7 +112,7 @@ http_headers_free(HttpHeaders *headers)
   if (!headers)
     return;
   for (unsigned i = 0; i < headers->count; i++)
-    g_free(headers->fields[i].name);
+    field_free(&headers->fields[i]);
   g_free(headers->fields);
   g_free(headers);
 }
