@@ -107,8 +107,7 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
 static void
 stop(Exchange *exchange)
 {
-  if (exchange->caller->waiting_data == exchange)
-    exchange->caller->waiting = NULL;
+  exchange_forget_caller(exchange);
   hold_cancel(exchange);
   if (exchange->upstream)
     upstream_request_cancel(g_steal_pointer(&exchange->upstream));
