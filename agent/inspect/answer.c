@@ -114,6 +114,8 @@ n_choices(const AnswerState *state)
   return CLAMP(state->n_choices, 1, MAX_CHOICES);
 }
 
+/* A message has no place in code that a person is typing: the choice ends as
+ * one that was cut ("length"), never as a whole one. */
 static void
 end_completions(Writer *writer)
 {
@@ -123,7 +125,7 @@ end_completions(Writer *writer)
     if (is_finished(writer->state, i))
       continue;
     choice = g_strdup_printf("{\"index\":%u,\"text\":\"\",\"logprobs\":null,"
-                             "\"finish_reason\":\"stop\"}",
+                             "\"finish_reason\":\"length\"}",
                              i);
     chunk(writer, "text_completion", choice);
   }

@@ -90,7 +90,7 @@ test_completions_say_nothing(void)
 
   assert_events(stream);
   g_assert_null(strstr(stream, "rule"));
-  g_assert_cmpuint(count(stream, "\"finish_reason\":\"stop\""), ==, 2);
+  g_assert_cmpuint(count(stream, "\"finish_reason\":\"length\""), ==, 2);
   g_assert_true(g_str_has_suffix(stream, "data: [DONE]\n\n"));
 }
 
