@@ -3,14 +3,6 @@
  * go; everything that can be refused without reading is refused here. */
 #include "exchange/state.h"
 
-/* The caller is advisory: who it is takes a walk through /proc, some
- * milliseconds on a worker. A machine that is too busy for it does not keep
- * the request; rules that look at the process then assume the worse. */
-#define CALLER_WAIT_MS 50
-/* Memory taken for a body on the word of its Content-Length; more follows with
- * the bytes. */
-#define BELIEVED_BODY (256 * 1024)
-
 /* Clients fall back to HTTP at once on 426, and only on 426. */
 static bool
 refuse_upgrade(Exchange *exchange)
@@ -120,31 +112,17 @@ route(Exchange *exchange)
   return false;
 }
 
-void
-exchange_forget_caller(Exchange *exchange)
-{
-  Caller *caller = exchange->caller;
-
-  g_clear_pointer(&exchange->patience, loop_timer_free);
-  if (caller->waiting_data != exchange)
-    return;
-  caller->waiting = NULL;
-  caller->waiting_data = NULL;
-}
-
-/* As far as it is known. */
 static void
 known_caller(void *data)
 {
   Exchange *exchange = data;
-  int64_t length = exchange->request->content_length;
 
-  exchange_forget_caller(exchange);
   if (exchange_is_gone(exchange) || exchange->answered)
     return;
   if (!identify(exchange) || !head_allowed(exchange))
     return;
-  if (length > (int64_t)exchange->env->limits.max_body) {
+  if (exchange->request->content_length >
+      (int64_t)exchange->env->limits.max_body) {
     exchange_fail(exchange,
                   413,
                   "body_too_large",
@@ -152,8 +130,6 @@ known_caller(void *data)
                   "Send less context, or ask who runs the agent to raise it.");
     return;
   }
-  if (length > 0)
-    buf_reserve(&exchange->incoming, (size_t)MIN(length, BELIEVED_BODY));
   http_conn_read_body(exchange->conn);
 }
 
@@ -186,7 +162,4 @@ exchange_admit(Exchange *exchange)
   }
   exchange->caller->waiting = known_caller;
   exchange->caller->waiting_data = exchange;
-  exchange->patience =
-      loop_timer_new(exchange->env->loop, known_caller, exchange);
-  loop_timer_set(exchange->patience, CALLER_WAIT_MS);
 }

@@ -152,6 +152,7 @@ pass_body(Exchange *exchange, const uint8_t *bytes, size_t len)
 static bool
 take(Exchange *exchange, const uint8_t *bytes, size_t len)
 {
+  g_autofree char *message = NULL;
   g_autoptr(GError) error = NULL;
   size_t before = exchange->answer.len;
 
@@ -171,11 +172,11 @@ take(Exchange *exchange, const uint8_t *bytes, size_t len)
   }
   if (exchange->mode == ANSWER_STREAM)
     exchange->env->stats.errors++;
-  exchange_fail(exchange,
-                502,
-                "answer_not_readable",
-                error ? error->message
-                      : "The answer is larger than [limits] max-body allows.");
+  message = error ? g_strdup_printf("The server's answer cannot be read: %s.",
+                                    error->message)
+                  : g_strdup("The server's answer is larger than [limits] "
+                             "max-body allows.");
+  exchange_fail(exchange, 502, "answer_not_readable", message);
   return false;
 }
 

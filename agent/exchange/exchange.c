@@ -107,7 +107,8 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
 static void
 stop(Exchange *exchange)
 {
-  exchange_forget_caller(exchange);
+  if (exchange->caller->waiting_data == exchange)
+    exchange->caller->waiting = NULL;
   hold_cancel(exchange);
   if (exchange->upstream)
     upstream_request_cancel(g_steal_pointer(&exchange->upstream));

@@ -60,7 +60,6 @@ struct exchange {
   char *path;         /* to route by */
   char *shown_path;   /* to record */
   Caller *caller;
-  LoopTimer *patience; /* ends the wait for the caller's look-up; or NULL */
   LoopFunc ended;
   void *ended_data;
   char id[EXCHANGE_ID_SIZE];
@@ -130,8 +129,6 @@ bool exchange_count(Exchange *exchange, size_t bytes);
 
 /* ---- admit.c: before the body */
 void exchange_admit(Exchange *exchange);
-/* Waits no longer for the caller's look-up. */
-void exchange_forget_caller(Exchange *exchange);
 /* The bearer token that the client sends, for the endpoints that came with
  * it; or NULL. */
 const char *exchange_bearer(const Exchange *exchange);

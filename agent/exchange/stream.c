@@ -146,10 +146,12 @@ stream_message(Exchange *exchange, const char *outcome, const char *text)
 {
   const char *model =
       exchange->inspection ? inspection_model(exchange->inspection) : NULL;
+  /* Among the model's words: who speaks must be plain. */
+  g_autofree char *signed_text = g_strconcat("[hoop-agent] ", text, NULL);
 
   response_filter_end_with_message(exchange->filter,
                                    model,
-                                   text,
+                                   signed_text,
                                    &exchange->out,
                                    &exchange->recorded_answer);
   g_free(exchange->outcome);
