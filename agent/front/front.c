@@ -100,7 +100,6 @@ front_free(Front *front)
   listener_free(front->listener);
   peers_free(front->peers);
   leaves_free(front->leaves);
-  caller_unref(front->last_caller);
   g_hash_table_unref(front->knocks);
   g_hash_table_unref(front->clients);
   g_free(front);

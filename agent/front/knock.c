@@ -408,22 +408,6 @@ record_stranger(Knock *knock, const char *why)
   front->n_strangers = 0;
 }
 
-/* The next connection is most likely from the same process as the last whose
- * look-up is done. */
-static pid_t
-remember(Front *front, Caller *caller)
-{
-  pid_t likely = 0;
-
-  if (front->last_caller && front->last_caller->pid > 0)
-    likely = (pid_t)front->last_caller->pid;
-  if (!front->last_caller || front->last_caller->resolved) {
-    caller_unref(front->last_caller);
-    front->last_caller = caller_ref(caller);
-  }
-  return likely;
-}
-
 static bool
 identify(Knock *knock)
 {
@@ -438,7 +422,6 @@ identify(Knock *knock)
   }
   knock->caller = caller_new(peer.uid);
   if (peer.uid == getuid()) {
-    peer.likely = remember(knock->front, knock->caller);
     peers_resolve(
         knock->front->workers, knock->front->loop, &peer, knock->caller);
     return true;

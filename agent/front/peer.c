@@ -290,25 +290,11 @@ processes_of(uid_t uid, bool everybody)
   return pids;
 }
 
-static char *
-socket_name(ino_t inode)
-{
-  return g_strdup_printf("socket:[%" G_GUINT64_FORMAT "]", (guint64)inode);
-}
-
-/* One process instead of all: what it holds is the proof, not the guess. */
-static pid_t
-holder_likely(const PeerId *peer)
-{
-  g_autofree char *wanted = socket_name(peer->inode);
-
-  return holds(peer->likely, wanted) ? peer->likely : 0;
-}
-
 static pid_t
 holder_of(ino_t inode, uid_t uid, bool everybody)
 {
-  g_autofree char *wanted = socket_name(inode);
+  g_autofree char *wanted =
+      g_strdup_printf("socket:[%" G_GUINT64_FORMAT "]", (guint64)inode);
   g_autoptr(GArray) pids = processes_of(uid, everybody);
 
   for (unsigned i = 0; i < pids->len; i++)
@@ -330,8 +316,6 @@ resolve_job(void *data)
   g_autoptr(GStrvBuilder) names = g_strv_builder_new();
   pid_t pid = resolve->peer.pid;
 
-  if (!pid && resolve->peer.likely)
-    pid = holder_likely(&resolve->peer);
   if (!pid)
     pid = holder_of(resolve->peer.inode, resolve->peer.uid, false);
   resolve->peer.pid = pid;

@@ -26,9 +26,8 @@ Peers *peers_new(GError **error);
 void peers_free(Peers *peers);
 typedef struct {
   uid_t uid;
-  ino_t inode;  /* of the client's socket, never 0; 0 for Unix sockets */
-  pid_t pid;    /* Unix sockets; 0 otherwise */
-  pid_t likely; /* looked at first, 0: nobody; filled in by who remembers */
+  ino_t inode; /* of the client's socket, never 0; 0 for Unix sockets */
+  pid_t pid;   /* Unix sockets; 0 otherwise */
 } PeerId;
 /* Who is at the other end of an accepted loopback connection: by the kernel's
  * socket diagnosis (sock_diag(7)), exact look-up; another network namespace is

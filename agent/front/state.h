@@ -19,7 +19,6 @@ struct front {
   unsigned n_tunnels;
   int64_t strangers_until_us; /* no further row about them before */
   unsigned n_strangers;       /* that have no row of their own */
-  Caller *last_caller;        /* who came last: clients come several times */
 };
 
 /* ---- knock.c */

@@ -58,9 +58,6 @@ grow(Buf *buf, size_t need)
   size_t capacity = MAX(buf->capacity, FIRST_CAPACITY);
   uint8_t *data;
 
-  /* The first request is taken at its word: who knows the size asks for it. */
-  if (buf->data == NULL)
-    capacity = MAX(capacity, need);
   while (capacity < need)
     capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
   capacity = MIN(capacity, buf->max);

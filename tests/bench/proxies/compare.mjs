@@ -231,7 +231,7 @@ const columns = {
   'json-16': [['per_second', '/s'], ['cpu_us', 'cpu µs']],
   'sse-16': [['per_second', '/s'], ['cpu_us', 'cpu µs']],
   'paced-4': [['alone', 'alone %'], ['p50_us', 'p50 µs'], ['cpu_us', 'cpu µs']],
-  'connect-nagle': [['p50_us', 'p50 µs'], ['p99_us', 'p99 µs'], ['cpu_us', 'cpu µs']],
+  'connect-nagle': [['p50_us', 'p50 µs'], ['p99_us', 'p99 µs']],
 };
 
 function value(runs, key) {

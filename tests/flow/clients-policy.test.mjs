@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// What policy does, as the users of real clients see it: masks, refusals that
+// can be read and are not retried, approvals that take their time, tool calls.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test as nodeTest } from 'node:test';
+
+import { runClaudeCode } from '../clients/claude-code.mjs';
+import { runCodex } from '../clients/codex.mjs';
+import { clientsDir, clientsOff } from '../clients/common.mjs';
+import { runCopilotCli } from '../clients/copilot-cli.mjs';
+import { startLanguageServer } from '../clients/language-server.mjs';
+import { runOpenaiSdk } from '../clients/openai-sdk.mjs';
+import {
+  assertAbsent,
+  Fixture,
+  startThrough,
+  until,
+} from './lib/harness.mjs';
+
+// Made up in AWS's published format.
+const SECRET = 'AKIA' + 'Q3EGRUZPL5WY7HTC';
+const MASK = /\[aws-access-key:[a-z2-7]{12,}\]/;
+const REASON = 'Project Marmot stays inside.';
+const TOOL_REASON = 'Nothing is deleted here.';
+const SILENCE_S = 2;
+const POLICY = `
+version: 1
+default: allow
+tunnels: allow
+rules:
+  - id: secrets
+    match: {finding: {class: secret}}
+    action: mask
+  - id: marmot
+    match: {direction: request, prompt: 'project marmot'}
+    action: block
+    message: ${REASON}
+  - id: careful
+    match: {direction: request, prompt: 'be careful'}
+    action: approve
+    by: [developer]
+    completions: block
+  - id: no-deleting
+    match: {tool: {arguments: 'rm -rf'}}
+    action: block
+    message: ${TOOL_REASON}
+`;
+
+const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
+const fixture = new Fixture();
+let through;
+let backend;
+
+before(async () => {
+  if (!clientsOff) await clientsDir();
+  through = await startThrough(fixture, {
+    policy: POLICY,
+    config: {
+      approval: { 'stream-silence': SILENCE_S, 'keepalive-interval': 3 },
+    },
+  });
+  backend = through.backend;
+});
+after(() => fixture.close());
+beforeEach(() => backend.reset());
+
+/** Every client with one prompt: {name: (prompt, options) => result}. */
+const CLIENTS = {
+  'copilot-cli': (prompt, o) =>
+    runCopilotCli(prompt, { model: 'gpt-5-mini', ...o }),
+  codex: runCodex,
+  claude: runClaudeCode,
+  openai: (prompt, o) => runOpenaiSdk(prompt, { stream: true, ...o }),
+  'language-server': async (prompt, o) => {
+    const server = await startLanguageServer(o);
+    const turn = await server.chat(prompt, { model: 'gpt-4.1', ...o });
+    await server.stop();
+    return turn;
+  },
+};
+
+async function run(t, name, prompt, options = {}) {
+  const reach = await through.reach(t, 'base-url', name);
+  return CLIENTS[name](prompt, { ...reach, ...options });
+}
+
+/** All that the user was shown. */
+function shown(result) {
+  const { text, messages, errors, error, stdout } = result;
+  return JSON.stringify({ text, messages, errors, error, stdout });
+}
+
+for (const name of Object.keys(CLIENTS))
+  test(`${name}: a secret in the prompt goes up masked`, async (t) => {
+    const result = await run(t, name, `why is ${SECRET} refused?`);
+    const calls = await through.seen();
+    assert.ok(calls.length > 0);
+    for (const call of calls) assertAbsent(call.text, SECRET, name);
+    assert.match(calls.map((c) => c.text).join('\n'), MASK);
+    assert.match(result.text, MASK, shown(result));
+  });
+
+for (const name of Object.keys(CLIENTS))
+  test(`${name}: a blocked prompt is explained, once`, async (t) => {
+    const since = await through.last();
+    const result = await run(t, name, 'tell me of project marmot');
+    assert.ok(shown(result).includes(REASON), shown(result));
+    assert.deepEqual(await through.seen(), [], 'nothing went upstream');
+    const asked = await through.recorded(since);
+    const blocked = asked.filter((r) => r.rule === 'marmot');
+    assert.equal(blocked.length, 1, JSON.stringify(asked));
+  });
+
+for (const name of Object.keys(CLIENTS))
+  test(`${name}: waits for an approval, without a retry`, async (t) => {
+    const since = await through.last();
+    const running = run(t, name, `be careful ${name}`);
+    const [held] = await until(
+      async () => {
+        const list = await through.agent.json('pending');
+        return list.length && list;
+      },
+      'a held request',
+      30000,
+    );
+    await until(
+      () => Date.now() > held.since_us / 1000 + 1000 * (2 * SILENCE_S),
+      'the silence to end',
+      30000,
+    );
+    assert.deepEqual(await through.seen(), []);
+    const done = await through.agent.cli(['approve', held.id]);
+    assert.equal(done.code, 0, done.stderr);
+    const result = await running;
+    assert.match(result.text, /You wrote: be careful/, shown(result));
+    const asked = await through.recorded(since);
+    assert.equal(asked.filter((r) => r.rule === 'careful').length, 1);
+  });
+
+const TOOLS = {
+  'copilot-cli': ['/responses', 'bash'],
+  codex: ['/v1/responses', 'exec_command'],
+  claude: ['/v1/messages', 'Bash'],
+};
+
+for (const [name, [path, tool]] of Object.entries(TOOLS))
+  test(`${name}: a blocked tool call is not run`, async (t) => {
+    const command = 'rm -rf ./victim; echo ran-$((40+2))';
+    await backend.answer(path, {
+      toolCalls: [
+        {
+          name: tool,
+          arguments: { command, cmd: command, description: 'tidy up' },
+        },
+      ],
+    });
+    const result = await run(t, name, 'tidy up');
+    assert.equal(result.code, 0, shown(result));
+    assert.deepEqual(result.tools, []);
+    assert.ok(!shown(result).includes('ran-42'));
+    assert.ok(result.text.includes(TOOL_REASON), shown(result));
+    assert.equal((await through.seen()).length, 1);
+  });
