@@ -3,7 +3,10 @@
  * stands, so that every error names file and line. */
 #include "config/config.h"
 #include "config/keys.h"
+#include "kit/file.h"
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 G_DEFINE_QUARK(hoop_config_error, config_error)
@@ -191,6 +194,11 @@ quoted_name(const char *rest)
   len = strlen(text);
   if (len < 3 || text[0] != '"' || text[len - 1] != '"')
     return NULL;
+  /* It stands in base URLs: /c/NAME/. */
+  if (strspn(text + 1,
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+             "0123456789._-") != len - 2)
+    return NULL;
   return g_strndup(text + 1, len - 2);
 }
 
@@ -227,7 +235,8 @@ enter_group(Reader *reader, const char *inside, GError **error)
     return fail(reader,
                 CONFIG_ERROR_SYNTAX,
                 error,
-                "a connection's group is [connection \"NAME\"]");
+                "a connection's group is [connection \"NAME\"], with letters, "
+                "digits, dots and dashes");
   reader->connection = find_connection(reader->config, name);
   if (!reader->connection)
     reader->connection = add_connection(reader->config, name, "copilot", true);
@@ -314,21 +323,23 @@ read_file(Config *config, const char *file, GError **error)
   g_autoptr(GHashTable) seen =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   Reader reader = {.config = config, .file = file, .seen = seen};
+  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GError) why = NULL;
   g_autofree char *text = NULL;
   g_auto(GStrv) lines = NULL;
   bool fine = true;
   size_t len;
 
-  if (!g_file_get_contents(file, &text, &len, error))
+  bytes = file_read(file, MAX_FILE, &why);
+  if (!bytes) {
+    g_set_error_literal(error, CONFIG_ERROR, CONFIG_ERROR_READ, why->message);
     return false;
+  }
+  text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+  len = g_bytes_get_size(bytes);
   reader.line = 1;
-  if (len > MAX_FILE || strlen(text) != len ||
-      !g_utf8_validate(text, (gssize)len, NULL))
-    return fail(&reader,
-                CONFIG_ERROR_SYNTAX,
-                error,
-                "not a text in UTF-8 of at most %d bytes",
-                MAX_FILE);
+  if (strlen(text) != len || !g_utf8_validate(text, (gssize)len, NULL))
+    return fail(&reader, CONFIG_ERROR_SYNTAX, error, "not a text in UTF-8");
   lines = g_strsplit(text, "\n", -1);
   for (char **line = lines; *line && fine; line++) {
     reader.line = (unsigned)(line - lines) + 1;
@@ -348,24 +359,15 @@ read_optional(Config *config,
               bool *found,
               GError **error)
 {
-  *found = g_file_test(file, G_FILE_TEST_EXISTS);
+  struct stat info;
+
+  /* Only what is not there is left out: one that may not be seen is an error,
+   * above all managed.conf. */
+  *found = stat(file, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
   if (!*found)
     return true;
   g_strv_builder_add(files, file);
   return read_file(config, file, error);
-}
-
-/* The environment is read once, here: libraries must not. */
-static void
-proxy_from_environment(Config *config)
-{
-  const char *proxy = g_getenv("HTTPS_PROXY") ?: g_getenv("https_proxy");
-  const char *except = g_getenv("NO_PROXY") ?: g_getenv("no_proxy");
-
-  if (!config->proxy && proxy && *proxy)
-    config->proxy = g_strdup(proxy);
-  if (!config->no_proxy && except && *except)
-    config->no_proxy = g_strdup(except);
 }
 
 bool
@@ -377,34 +379,73 @@ config_is_agent(const Config *config, const char *host, int port)
           g_ascii_strcasecmp(host, "localhost") == 0);
 }
 
-/* A proxy that is this agent would make each request its own client. */
+/* Of http://HOST:PORT; a password in it is not repeated in the error. */
 static bool
-proxy_is_not_us(const Config *config, GError **error)
+check_proxy(const Config *config,
+            const char *proxy,
+            bool *ourselves,
+            GError **error)
 {
-  g_autoptr(GUri) uri = NULL;
-  const char *host;
+  g_autoptr(GUri) uri = g_uri_parse(proxy, G_URI_FLAGS_HAS_PASSWORD, NULL);
+  const char *host = uri ? g_uri_get_host(uri) : NULL;
+  const char *why = NULL;
 
-  if (!config->proxy)
+  if (uri && g_uri_get_userinfo(uri))
+    why = "user and password belong into [upstream] proxy-credentials-file";
+  else if (!host || !*host || !g_str_equal(g_uri_get_scheme(uri), "http"))
+    why = "give http://HOST:PORT";
+  if (!why) {
+    *ourselves = config_is_agent(config, host, g_uri_get_port(uri));
     return true;
-  uri = g_uri_parse(config->proxy, G_URI_FLAGS_NONE, NULL);
-  host = uri ? g_uri_get_host(uri) : NULL;
-  if (!host || !g_str_equal(g_uri_get_scheme(uri), "http")) {
-    g_set_error(error,
-                CONFIG_ERROR,
-                CONFIG_ERROR_VALUE,
-                "the proxy %s: give http://HOST:PORT ([upstream] proxy, or "
-                "HTTPS_PROXY)",
-                config->proxy);
-    return false;
   }
-  if (!config_is_agent(config, host, g_uri_get_port(uri)))
-    return true;
   g_set_error(error,
               CONFIG_ERROR,
               CONFIG_ERROR_VALUE,
-              "the proxy %s is this agent itself; unset HTTPS_PROXY for it or "
-              "name the company's in [upstream] proxy",
-              config->proxy);
+              "the proxy of [upstream] proxy or HTTPS_PROXY: %s",
+              why);
+  return false;
+}
+
+/* The environment is read once, here: libraries must not. Where it leads
+ * clients to this agent the agent itself goes without: a proxy that is this
+ * agent would make each request its own client's. */
+static bool
+proxy_from_environment(Config *config, GError **error)
+{
+  const char *proxy = g_getenv("HTTPS_PROXY") ?: g_getenv("https_proxy");
+  const char *except = g_getenv("NO_PROXY") ?: g_getenv("no_proxy");
+  g_autofree char *url = NULL;
+  bool ourselves = false;
+
+  if (!config->no_proxy && except && *except)
+    config->no_proxy = g_strdup(except);
+  if (config->proxy || !proxy || !*proxy)
+    return true;
+  url = strstr(proxy, "://") ? g_strdup(proxy)
+                             : g_strconcat("http://", proxy, NULL);
+  if (!check_proxy(config, url, &ourselves, error))
+    return false;
+  if (!ourselves)
+    config->proxy = g_steal_pointer(&url);
+  return true;
+}
+
+static bool
+check_own_proxy(const Config *config, GError **error)
+{
+  bool ourselves = false;
+
+  if (!config->proxy)
+    return true;
+  if (!check_proxy(config, config->proxy, &ourselves, error))
+    return false;
+  if (!ourselves)
+    return true;
+  g_set_error_literal(error,
+                      CONFIG_ERROR,
+                      CONFIG_ERROR_VALUE,
+                      "[upstream] proxy is this agent itself: name the "
+                      "company's, or none");
   return false;
 }
 
@@ -454,8 +495,9 @@ config_load(const char *file, GError **error)
   if (!config->journal_path)
     config->journal_path =
         g_build_filename(config->state_dir, "journal.db", NULL);
-  proxy_from_environment(config);
-  if (!proxy_is_not_us(config, error) || !managed_keeps_watch(config, error))
+  if (!check_own_proxy(config, error) ||
+      !proxy_from_environment(config, error) ||
+      !managed_keeps_watch(config, error))
     return NULL;
   return g_steal_pointer(&config);
 }

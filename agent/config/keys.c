@@ -267,7 +267,7 @@ const char *
 key_nearest(const char *group, const char *key)
 {
   const char *best = NULL;
-  int most = 50; /* less than half alike helps nobody */
+  int most = 49; /* less than half alike helps nobody */
 
   for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
     int alike = likeness(rows[i].key.key, key);
@@ -406,10 +406,11 @@ key_set(const KeyRow *row, const char *text, void *object, char **why)
       *(uint64_t *)field = size;
     break;
   case KEY_LOOPBACK:
-    if (g_str_has_prefix(text, "127.") || g_str_equal(text, "::1"))
+    /* The two that the agent's CA vouches for. */
+    if (g_str_equal(text, "127.0.0.1") || g_str_equal(text, "::1"))
       set_text(field, g_strdup(text));
     else
-      wanted = "a loopback address: the agent serves this machine only";
+      wanted = "127.0.0.1 or ::1: the agent serves this machine only";
     break;
   case KEY_DURABILITY:
     wanted =
