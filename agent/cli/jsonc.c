@@ -455,7 +455,7 @@ jsonc_set(const char *text,
 {
   Object object;
   unsigned depth;
-  bool none;
+  bool none = false;
 
   if (!check_all(text, &none, error))
     return NULL;
@@ -484,7 +484,7 @@ find(const char *text,
      GError **error)
 {
   unsigned depth;
-  bool none;
+  bool none = false;
 
   *found = false;
   if (!check_all(text, &none, error))

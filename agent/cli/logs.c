@@ -25,7 +25,7 @@ journal_time(void)
 {
   const char *argv[] = {"journalctl",
                         "--user",
-                        "--unit=" UNIT,
+                        ("--unit=" UNIT),
                         "--lines=1",
                         "--quiet",
                         "--no-pager",
@@ -55,7 +55,7 @@ run_journalctl(const Call *call)
   char lines[32];
   const char *argv[] = {"journalctl",
                         "--user",
-                        "--unit=" UNIT,
+                        ("--unit=" UNIT),
                         lines,
                         "--no-pager",
                         call_has(call, "follow") ? "--follow" : NULL,

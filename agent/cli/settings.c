@@ -315,7 +315,7 @@ variables_new(const Site *site, const Client *client, Via via, GError **error)
   }
   if (via == VIA_PROXY) {
     add_proxy(variables, site);
-  } else {
+  } else if (client) {
     add_base(variables, site, client);
     add_direct(variables);
   }

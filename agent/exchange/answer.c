@@ -267,7 +267,11 @@ answer_done(Exchange *exchange, const GError *error)
   }
   switch (exchange->mode) {
   case ANSWER_NONE:
-    upstream_failed(exchange, error);
+    if (error)
+      upstream_failed(exchange, error);
+    else
+      exchange_fail(
+          exchange, 502, "upstream_unavailable", "the server did not answer");
     return;
   case ANSWER_EMPTY:
     /* A stream that was opened while the request was held says so itself. */

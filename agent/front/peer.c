@@ -69,17 +69,19 @@ put_address(const struct sockaddr_storage *address,
             __be32 out[4],
             uint8_t *family)
 {
-  const struct sockaddr_in *v4 = (const void *)address;
-  const struct sockaddr_in6 *v6 = (const void *)address;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
 
   if (address->ss_family == AF_INET) {
+    memcpy(&v4, address, sizeof v4);
     *family = AF_INET;
-    *port = v4->sin_port;
-    memcpy(out, &v4->sin_addr, sizeof v4->sin_addr);
+    *port = v4.sin_port;
+    memcpy(out, &v4.sin_addr, sizeof v4.sin_addr);
   } else {
+    memcpy(&v6, address, sizeof v6);
     *family = AF_INET6;
-    *port = v6->sin6_port;
-    memcpy(out, &v6->sin6_addr, sizeof v6->sin6_addr);
+    *port = v6.sin6_port;
+    memcpy(out, &v6.sin6_addr, sizeof v6.sin6_addr);
   }
 }
 
