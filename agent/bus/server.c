@@ -2,6 +2,7 @@
 /* The daemon's end: a private socket on which only this user's processes are
  * authenticated, by the kernel's word for who they are. */
 #include "bus/bus.h"
+#include "kit/file.h"
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
@@ -114,6 +115,23 @@ clear_stale(const char *path, GError **error)
   return false;
 }
 
+/* Clients believe a socket only in a folder that is closed to others. */
+static bool
+make_private(const char *dir, GError **error)
+{
+  if (!file_private_dir(dir, error))
+    return false;
+  if (g_chmod(dir, 0700) == 0)
+    return true;
+  g_set_error(error,
+              BUS_ERROR,
+              BUS_ERROR_REFUSED,
+              "%s: its mode cannot be set: %s",
+              dir,
+              g_strerror(errno));
+  return false;
+}
+
 BusServer *
 bus_server_new(const char *runtime_dir, HoopAgent1 *skeleton, GError **error)
 {
@@ -133,7 +151,7 @@ bus_server_new(const char *runtime_dir, HoopAgent1 *skeleton, GError **error)
     g_clear_pointer(&server->path, g_free);
     return NULL;
   }
-  if (!clear_stale(server->path, error)) {
+  if (!make_private(runtime_dir, error) || !clear_stale(server->path, error)) {
     g_clear_pointer(&server->path, g_free); /* it is not ours to remove */
     return NULL;
   }
@@ -148,7 +166,12 @@ bus_server_new(const char *runtime_dir, HoopAgent1 *skeleton, GError **error)
                    G_CALLBACK(authorize),
                    NULL);
   server->server = g_dbus_server_new_sync(
-      address, G_DBUS_SERVER_FLAGS_NONE, guid, server->observer, NULL, error);
+      address,
+      G_DBUS_SERVER_FLAGS_AUTHENTICATION_REQUIRE_SAME_USER,
+      guid,
+      server->observer,
+      NULL,
+      error);
   if (!server->server)
     return NULL;
   if (g_chmod(server->path, 0600) != 0) {
