@@ -247,20 +247,19 @@ key_find(const char *group, const char *key)
   return NULL;
 }
 
-/* How many leading characters agree, and then how few others there are: close
- * enough for a slip of the keys. */
+/* How many leading characters agree, and then how many at the end, in percent:
+ * close enough for a slip of the keys. */
 static int
 likeness(const char *a, const char *b)
 {
-  int same = 0, length = (int)MAX(strlen(a), strlen(b));
+  size_t a_len = strlen(a), b_len = strlen(b), head = 0, tail = 0;
 
-  while (a[same] && a[same] == b[same])
-    same++;
-  for (size_t i = strlen(a), j = strlen(b);
-       i > (size_t)same && j > (size_t)same && a[i - 1] == b[j - 1];
-       i--, j--)
-    same++;
-  return 100 * same / MAX(length, 1);
+  while (head < a_len && a[head] == b[head])
+    head++;
+  while (tail < a_len - head && tail < b_len - head &&
+         a[a_len - 1 - tail] == b[b_len - 1 - tail])
+    tail++;
+  return (int)(100 * (head + tail) / MAX(MAX(a_len, b_len), 1));
 }
 
 const char *
