@@ -6,8 +6,8 @@
 
 /* A year: longer is a slip of the keys. */
 #define MAX_DURATION (365u * 24 * 60 * 60)
-/* Two words of which fewer than half the letters agree are not alike. */
-#define LEAST_ALIKE 50
+/* One slip in three letters is still the same word. */
+#define LETTERS_A_SLIP 3
 #define MAX_WORD 64
 
 static unsigned
@@ -62,8 +62,7 @@ nearest_word(const char *word, const char *const *words, unsigned n_words)
     unsigned away = distance(word, words[i]);
     size_t longer = MAX(strlen(word), strlen(words[i]));
 
-    if (away < least &&
-        100 * (longer - MIN(away, longer)) / MAX(longer, 1) > LEAST_ALIKE) {
+    if (away < least && away <= MAX(1, longer / LETTERS_A_SLIP)) {
       least = away;
       best = words[i];
     }

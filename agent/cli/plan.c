@@ -17,7 +17,37 @@ plan_note(Plan *plan, const char *format, ...)
   va_end(args);
 }
 
-/* A file that another client's setup made was not there before either. */
+static int
+by_length(const void *a, const void *b)
+{
+  size_t x = strlen(*(char *const *)a), y = strlen(*(char *const *)b);
+
+  return x < y ? -1 : x > y;
+}
+
+/* Adds those of `folders` that lie above the change's file. */
+static void
+add_made(Change *change, char **folders)
+{
+  g_autoptr(GPtrArray) made = g_ptr_array_new();
+
+  for (char **one = change->made; *one; one++)
+    g_ptr_array_add(made, *one);
+  for (; *folders; folders++) {
+    size_t len = strlen(*folders);
+
+    if (strncmp(change->path, *folders, len) == 0 && change->path[len] == '/' &&
+        !g_strv_contains((const char *const *)change->made, *folders))
+      g_ptr_array_add(made, g_strdup(*folders));
+  }
+  g_ptr_array_sort(made, by_length);
+  g_ptr_array_add(made, NULL);
+  g_free(change->made);
+  change->made = (char **)g_ptr_array_free(g_steal_pointer(&made), FALSE);
+}
+
+/* A file or folder that another client's setup made was not there before
+ * either: whoever is undone last removes it. */
 static void
 inherit(const Plan *plan, Change *change)
 {
@@ -30,12 +60,9 @@ inherit(const Plan *plan, Change *change)
     for (unsigned j = 0; set && j < set->files->len; j++) {
       const Change *theirs = set->files->pdata[j];
 
-      if (theirs->existed || !g_str_equal(theirs->path, change->path))
-        continue;
-      change->existed = false;
-      g_strfreev(change->made);
-      change->made = g_strdupv(theirs->made);
-      return;
+      if (!theirs->existed && g_str_equal(theirs->path, change->path))
+        change->existed = false;
+      add_made(change, theirs->made);
     }
   }
 }

@@ -219,20 +219,21 @@ read_body(const Call *call, const char *name, int *code)
   return bytes;
 }
 
-/* The body that is judged and its shape. */
+/* The body that is judged and its shape. What begins as an object is JSON, and
+ * refused as such when it is broken. */
 static GBytes *
 shape_body(Explain *explain, GBytes *bytes)
 {
   const char *wanted = call_value(explain->call, "api");
   g_autofree char *text =
       g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-  struct json_object *json = json_tokener_parse(text);
-  bool object = json_object_is_type(json, json_type_object);
+  bool object = text[strspn(text, " \t\r\n")] == '{';
+  struct json_object *json = object ? json_tokener_parse(text) : NULL;
 
   if (wanted)
     api_from_name(wanted, &explain->subject.api);
   else
-    explain->subject.api = object ? guess_api(json) : API_CHAT;
+    explain->subject.api = json ? guess_api(json) : API_CHAT;
   json_object_put(json);
   explain->subject.completions = explain->subject.api == API_COMPLETIONS;
   return object ? g_bytes_ref(bytes) : as_chat(bytes, explain->direction);

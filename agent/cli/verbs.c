@@ -21,11 +21,11 @@
 
 #define CLIENTS                                                                \
   "CLIENT is one of vscode, jetbrains, neovim, language-server, "              \
-  "copilot-cli, claude,\ncodex, openai."
+  "copilot-cli,\nclaude, codex, openai."
 #define VIA                                                                    \
   {                                                                            \
     .name = "via", .value = "WAY",                                             \
-    .help = "proxy (everything that it sends) or base-url (its API only)."     \
+    .help = "proxy (all that it sends) or base-url (its API)."                 \
   }
 #define ID_SHORT "ID may be shortened to its unique beginning."
 
@@ -112,8 +112,8 @@ static const Verb verbs[] = {
      "Show a waiting request.",
      .least = 1,
      .most = 1,
-     .more = ID_SHORT " Characters that a terminal would act on, or that\n"
-                      "reorder or hide text, are shown by their codes.",
+     .more = ID_SHORT "\nCharacters that a terminal would act on, or that "
+                      "reorder or hide text, are\nshown by their codes.",
      .options = {{.name = "masked",
                   .help = "Only as approve --masked would send it."},
                  JSON}},
@@ -166,7 +166,7 @@ static const Verb verbs[] = {
      .most = UINT_MAX,
      .words = "check|explain|show",
      .more = "explain judges a request body (JSON of a known API, or a plain "
-             "prompt; -: standard\ninput) and says of each rule whether it "
+             "prompt; - is\nstandard input) and says of each rule whether it "
              "matched or why not.",
      .options = {JSON,
                  {.name = "group",

@@ -261,22 +261,21 @@ verb_why(const Call *call)
 {
   int code = CLI_DONE;
   g_autoptr(Config) config = cli_config(call, &code);
-  g_autoptr(JournalReader) reader =
-      config ? rows_open(call, config, &code) : NULL;
+  g_autoptr(JournalReader) reader = NULL;
   g_autoptr(GPtrArray) rows = NULL;
   const KeptRow *first;
 
-  if (!reader)
+  if (!config)
     return code;
-  rows = rows_of_exchange(call, reader, call->args[0], &code);
-  if (!rows) {
-    if (waits(call->args[0]))
-      complain(call,
-               code,
-               "it waits for a person: `hoop-agent review %s` shows it",
-               call->args[0]);
+  if (waits(call->args[0]))
+    return complain(call,
+                    CLI_FOUND,
+                    "it waits for a person: `hoop-agent review %s` shows it",
+                    call->args[0]);
+  reader = rows_open(call, config, &code);
+  rows = reader ? rows_of_exchange(call, reader, call->args[0], &code) : NULL;
+  if (!rows)
     return code;
-  }
   if (call_has(call, "json")) {
     say_json(rows);
     return CLI_DONE;
