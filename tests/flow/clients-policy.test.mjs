@@ -112,31 +112,42 @@ for (const name of Object.keys(CLIENTS))
     assert.equal(blocked.length, 1, JSON.stringify(asked));
   });
 
-for (const name of Object.keys(CLIENTS))
-  test(`${name}: waits for an approval, without a retry`, async (t) => {
-    const since = await through.last();
-    const running = run(t, name, `be careful ${name}`);
-    const [held] = await until(
-      async () => {
-        const list = await through.agent.json('pending');
-        return list.length && list;
-      },
-      'a held request',
-      30000,
-    );
-    await until(
-      () => Date.now() > held.since_us / 1000 + 1000 * (2 * SILENCE_S),
-      'the silence to end',
-      30000,
-    );
-    assert.deepEqual(await through.seen(), []);
-    const done = await through.agent.cli(['approve', held.id]);
+test('all of them wait for an approval, without a retry', async (t) => {
+  const names = Object.keys(CLIENTS);
+  const since = await through.last();
+  const running = names.map((name) => run(t, name, `be careful ${name}`));
+  const held = await until(
+    async () => {
+      const list = await through.agent.json('pending');
+      return list.length >= names.length && list;
+    },
+    'all are held',
+    60000,
+  );
+  const begun = Math.max(...held.map((one) => one.since_us)) / 1000;
+  await until(
+    () => Date.now() > begun + 1000 * 2 * SILENCE_S,
+    'the silence to end',
+    30000,
+  );
+  assert.deepEqual(await through.seen(), []);
+  for (const { id } of held) {
+    const done = await through.agent.cli(['approve', id]);
     assert.equal(done.code, 0, done.stderr);
-    const result = await running;
-    assert.match(result.text, /You wrote: be careful/, shown(result));
-    const asked = await through.recorded(since);
-    assert.equal(asked.filter((r) => r.rule === 'careful').length, 1);
-  });
+  }
+  for (const [i, result] of (await Promise.all(running)).entries())
+    assert.match(
+      result.text,
+      new RegExp(`You wrote: be careful ${names[i]}`),
+      `${names[i]}: ${shown(result)}`,
+    );
+  const asked = await through.recorded(since);
+  assert.equal(
+    asked.filter((r) => r.rule === 'careful').length,
+    names.length,
+    'one request each',
+  );
+});
 
 const TOOLS = {
   'copilot-cli': ['/responses', 'bash'],
