@@ -3,20 +3,23 @@
 // one run: client TLS → proxy → TLS backend, 32 KB JSON requests; medians.
 // Usage: node tests/bench/proxies/compare.mjs [--seconds 8] [--rounds 3]
 //        [--only a,b] [--scenes json-16,sse-16] [--json FILE]
+//        [--check yes]: exit 1 when a figure is missed
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 
+import { freePort, processTree } from '../../flow/lib/harness.mjs';
 import {
-  Child,
-  configText,
-  freePort,
-  privateEnv,
-  processTree,
-  until,
-} from '../../flow/lib/harness.mjs';
+  agent,
+  build,
+  certificates,
+  cleanUp,
+  dir,
+  has,
+  listening,
+  start,
+} from './setup.mjs';
 
 const args = new Map();
 for (let i = 2; i < process.argv.length; i += 2)
@@ -25,47 +28,6 @@ const SECONDS = Number(args.get('seconds') ?? 8);
 const ROUNDS = Number(args.get('rounds') ?? 3);
 const only = args.get('only')?.split(',');
 const chosen = args.get('scenes')?.split(',');
-const build = process.env.HOOP_BUILDDIR;
-const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-bench-'));
-const children = [];
-
-function start(file, argv, options = {}) {
-  const child = new Child(file, argv, options);
-  children.push(child);
-  return child;
-}
-
-function has(program) {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-}
-
-/** A CA and a certificate for localhost that everybody here uses. */
-function certificates() {
-  const file = (name) => path.join(dir, name);
-  const openssl = (...argv) =>
-    execFileSync('openssl', argv, { stdio: 'ignore' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl('req', '-x509', ...key, '-keyout', file('ca.key'), '-out', file('ca.pem'),
-    '-days', '2', '-subj', '/CN=bench');
-  openssl('req', ...key, '-keyout', file('key.pem'), '-out', file('req.pem'),
-    '-subj', '/CN=localhost');
-  fs.writeFileSync(file('ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-  openssl('x509', '-req', '-in', file('req.pem'), '-CA', file('ca.pem'), '-CAkey',
-    file('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', file('ext'),
-    '-out', file('cert.pem'));
-  fs.writeFileSync(file('both.pem'),
-    fs.readFileSync(file('cert.pem')) + fs.readFileSync(file('key.pem')));
-  return { ca: file('ca.pem'), cert: file('cert.pem'), key: file('key.pem'), both: file('both.pem') };
-}
-
-async function listening(port) {
-  await until(
-    () => spawnSync('sh', ['-c', `ss -ltn | grep -q ':${port} '`]).status === 0,
-    `port ${port}`,
-    15000,
-  );
-}
-
 const makers = {
   async direct(tls, backend) {
     return { port: backend, ca: tls.ca };
@@ -141,25 +103,6 @@ https.createServer({ cert: fs.readFileSync('${tls.cert}'), key: fs.readFileSync(
   },
 };
 
-/** The agent; `on`: inspection and journal, grouped. */
-async function agent(name, tls, backend, on) {
-  const home = path.join(dir, name);
-  fs.mkdirSync(home, { mode: 0o700 });
-  const port = await freePort();
-  const conf = path.join(home, 'agent.conf');
-  fs.writeFileSync(conf, configText({
-    listen: { port },
-    upstream: { 'ca-file': tls.ca },
-    detect: { enabled: on },
-    journal: { enabled: on, durability: 'grouped' },
-    'connection "copilot"': { upstream: `https://localhost:${backend}` },
-  }));
-  const env = privateEnv(home);
-  const child = start(path.join(build, 'hoop-agent'), ['serve', '--config', conf], { env });
-  await listening(port);
-  await until(() => fs.existsSync(path.join(env.XDG_DATA_HOME, 'hoop-agent', 'ca.pem')), 'CA');
-  return { port, ca: path.join(env.XDG_DATA_HOME, 'hoop-agent', 'ca.pem'), child };
-}
 makers['agent-off'] = (tls, backend) => agent('agent-off', tls, backend, false);
 makers['agent-on'] = (tls, backend) => agent('agent-on', tls, backend, true);
 
@@ -222,6 +165,7 @@ async function main() {
       }
   process.stderr.write('\n');
   print(results);
+  check(results);
   if (args.has('json')) fs.writeFileSync(args.get('json'), JSON.stringify(results, null, 1));
 }
 
@@ -238,6 +182,35 @@ function value(runs, key) {
   if (key === 'alone')
     return median(runs.map((x) => (100 * x.alone) / Math.max(1, x.deltas)));
   return median(runs.map((x) => x[key]));
+}
+
+/** What must be reached: [what, measured, least or -most]. */
+function musts(results) {
+  const of = (name, scene, key) =>
+    results[name]?.[scene] ? value(results[name][scene], key) : NaN;
+  const ratio = (a, b, scene, key) => of(a, scene, key) / of(b, scene, key);
+  const off = 'agent-off';
+  const on = 'agent-on';
+  return [
+    ['off: JSON × nginx', ratio(off, 'nginx', 'json-16', 'per_second'), 0.5],
+    ['off: p50 × nginx', ratio(off, 'nginx', 'json-1', 'p50_us'), -1.25],
+    ['off: streams × nginx', ratio(off, 'nginx', 'sse-16', 'per_second'), 0.6],
+    ['off: paced deltas alone %', of(off, 'paced-4', 'alone'), 99],
+    ['on: JSON × nginx', ratio(on, 'nginx', 'json-16', 'per_second'), 0.2],
+    ['on: JSON × mitmproxy', ratio(on, 'mitmproxy', 'json-16', 'per_second'), 4],
+    ['on: new connection p50 ms', of(on, 'connect-nagle', 'p50_us') / 1000, -3],
+  ].filter(([, measured]) => !Number.isNaN(measured));
+}
+
+function check(results) {
+  for (const [what, measured, bound] of musts(results)) {
+    const fine = bound < 0 ? measured <= -bound : measured >= bound;
+    const than = bound < 0 ? 'at most' : 'at least';
+    console.log(
+      `${fine ? 'reached' : 'MISSED'}: ${what} ${measured.toFixed(2)}, ${than} ${Math.abs(bound)}`,
+    );
+    if (!fine && args.get('check')) process.exitCode = 1;
+  }
 }
 
 function print(results) {
@@ -268,7 +241,4 @@ main()
     console.error(error);
     process.exitCode = 1;
   })
-  .finally(async () => {
-    for (const child of children.reverse()) await child.stop();
-    fs.rmSync(dir, { recursive: true, force: true });
-  });
+  .finally(cleanUp);
