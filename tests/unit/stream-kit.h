@@ -154,7 +154,7 @@ kit_run(StreamKit *kit,
   buf_init(&record, KIT_OUT_MAX);
   run->seen = g_string_new(NULL);
   for (size_t i = 0; more && i <= n_cuts; i++) {
-    const size_t end = i < n_cuts ? cuts[i] : len;
+    const size_t end = cuts && i < n_cuts ? cuts[i] : len;
 
     more = end == at ||
            kit_piece(
