@@ -82,6 +82,22 @@ read_texts(ResponseFilter *filter,
   return true;
 }
 
+/* Some servers repeat it with each piece; another one, or the rest of it,
+ * would not be the name that is judged. */
+static bool
+read_name(Call *call, const Dom *dom, uint32_t node, GError **error)
+{
+  g_autofree char *name = dom_text(dom, node);
+
+  if (name == NULL || *name == '\0')
+    return true;
+  if (call->call.name != NULL && strcmp(call->call.name, name) != 0)
+    return filter_refuse_call(error);
+  g_free(call->call.name);
+  call->call.name = g_steal_pointer(&name);
+  return true;
+}
+
 static bool
 read_call(ResponseFilter *filter,
           FilterEvent *event,
@@ -103,14 +119,16 @@ read_call(ResponseFilter *filter,
     body = node;
   if (call->call.id == NULL)
     call->call.id = dom_text(dom, dom_member(dom, node, "id"));
-  if (call->call.name == NULL)
-    call->call.name = dom_text(dom, dom_member(dom, body, "name"));
+  if (!read_name(call, dom, dom_member(dom, body, "name"), error))
+    return false;
   arguments = dom_member(dom, body, "arguments");
   if (arguments == 0)
     arguments = dom_member(dom, body, "input");
   event->tag |= TAG_CALLS;
-  if (!dom_is_string(dom, arguments))
+  if (arguments == 0 || dom_node(dom, arguments)->type == JSON_NULL)
     return true;
+  if (!dom_is_string(dom, arguments))
+    return filter_refuse_call(error);
   for (guint i = 0; i < filter->texts->len; i++) {
     TextEntry *entry = filter->texts->pdata[i];
 
@@ -181,6 +199,21 @@ chat_has_finish(const Dom *dom, uint32_t choice)
 }
 
 static bool
+is_object(const Dom *dom, uint32_t node)
+{
+  return node != 0 && dom_node(dom, node)->type == JSON_OBJECT_BEGIN;
+}
+
+static bool
+has_calls(const Dom *dom, uint32_t message)
+{
+  const uint32_t list = dom_member(dom, message, "tool_calls");
+
+  return (list != 0 && dom_child(dom, list) != 0) ||
+         is_object(dom, dom_member(dom, message, "function_call"));
+}
+
+static bool
 read_choice(ResponseFilter *filter,
             FilterEvent *event,
             uint32_t node,
@@ -189,10 +222,15 @@ read_choice(ResponseFilter *filter,
 {
   const Dom *dom = &filter->dom;
   uint32_t delta = dom_member(dom, node, "delta");
+  const uint32_t message = dom_member(dom, node, "message");
   const uint32_t text = dom_member(dom, node, "text");
 
-  if (delta == 0)
-    delta = dom_member(dom, node, "message");
+  if (is_object(dom, message)) {
+    /* Which of the two a client reads is its own affair. */
+    if (is_object(dom, delta) || has_calls(dom, message))
+      return filter_refuse_call(error);
+    delta = message;
+  }
   note_shadow(filter, event, dom_member(dom, node, "logprobs"));
   if (dom_is_string(dom, text) &&
       dom_node(dom, text)->end - dom_node(dom, text)->start > 2) {
@@ -202,7 +240,7 @@ read_choice(ResponseFilter *filter,
       return false;
     event->tag |= TAG_TEXT;
   }
-  if (delta != 0 && dom_node(dom, delta)->type == JSON_OBJECT_BEGIN &&
+  if (is_object(dom, delta) &&
       (!read_texts(filter, event, delta, choice, "", 0, error) ||
        !read_calls(filter, event, delta, choice, error)))
     return false;

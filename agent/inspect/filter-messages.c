@@ -151,8 +151,9 @@ read_block_start(ResponseFilter *filter, FilterEvent *event, GError **error)
     call = filter_call(filter, event, 0, event->index, error);
     if (call == NULL)
       return false;
-    if (call->call.name == NULL)
-      messages_call_read(dom, node, &call->call);
+    if (call->call.name != NULL)
+      return filter_refuse_call(error); /* the block began before */
+    messages_call_read(dom, node, &call->call);
     return true;
   }
   text = dom_member(dom, node, block == BLOCK_THINKING ? "thinking" : "text");
@@ -215,7 +216,12 @@ read_block_stop(ResponseFilter *filter, FilterEvent *event, GError **error)
   if (call == NULL)
     return false;
   /* Pieces are what the client reads; without them the block's own input. */
-  if (text_field_end(call->arguments) > 0 || call->call.arguments == NULL) {
+  if (call->state == CALL_OPEN && text_field_end(call->arguments) > 0 &&
+      call->call.arguments != NULL && *call->call.arguments &&
+      strcmp(call->call.arguments, "{}") != 0)
+    return filter_refuse_call(error);
+  if (call->state == CALL_OPEN &&
+      (text_field_end(call->arguments) > 0 || call->call.arguments == NULL)) {
     g_free(call->call.arguments);
     call->call.arguments = NULL;
   }
@@ -247,6 +253,11 @@ messages_read(ResponseFilter *filter, FilterEvent *event, GError **error)
     event->tag = KIND_START;
     message = dom_member(dom, 0, "message");
     if (message != 0) {
+      const uint32_t content = dom_member(dom, message, "content");
+
+      /* Blocks come in events of their own. */
+      if (content != 0 && dom_child(dom, content) != 0)
+        return filter_refuse_call(error);
       head_note(filter, message, NULL);
       read_usage(filter, message);
     }

@@ -89,6 +89,52 @@ call_entry(const ResponseFilter *filter, const Call *call)
   return NULL;
 }
 
+/* What is known of the call's arguments by now: as judged, or in pieces. */
+static const char *
+known_arguments(const Call *call)
+{
+  if (call->state != CALL_OPEN)
+    return call->call.arguments;
+  return text_field_end(call->arguments) > 0 ? call->arguments->text->str
+                                             : NULL;
+}
+
+/* Which of its copies a client runs is its own affair: all must be alike.
+ * `again` may leave the arguments out. */
+static bool
+repeats_call(const Call *call, const ToolCall *again, GError **error)
+{
+  const char *known = known_arguments(call);
+
+  if (known != NULL && *again->arguments &&
+      strcmp(known, again->arguments) != 0)
+    return filter_refuse_call(error);
+  if (call->state != CALL_OPEN && strcmp(call->call.name, again->name) != 0)
+    return filter_refuse_call(error);
+  return true;
+}
+
+/* The item that ends a call: what is judged, unless it leaves to the pieces
+ * what the arguments are. */
+static bool
+take_item(ResponseFilter *filter, Call *call, uint32_t item, GError **error)
+{
+  ToolCall again = {0};
+  bool good;
+
+  responses_call_read(&filter->dom, item, &again);
+  good = repeats_call(call, &again, error);
+  if (good && call->state == CALL_OPEN) {
+    tool_call_clear(&call->call);
+    call->call = again;
+    if (*again.arguments == '\0')
+      g_clear_pointer(&call->call.arguments, g_free);
+    return true;
+  }
+  tool_call_clear(&again);
+  return good;
+}
+
 /* "response.output_text.delta": the text's name is what stands between. */
 static bool
 read_delta(ResponseFilter *filter,
@@ -108,6 +154,9 @@ read_delta(ResponseFilter *filter,
     filter_call(filter, event, 0, event->index, error);
     return add_piece(filter, event, node, call_entry(filter, call), 0, error);
   }
+  if (strcmp(name, "function_call_arguments") == 0 ||
+      strcmp(name, "custom_tool_call_input") == 0)
+    return filter_refuse_call(error); /* of a call that did not begin */
   if (logprobs != 0 && dom_child(dom, logprobs) != 0) {
     const Shadow shadow = {dom_node(dom, logprobs)->start,
                            dom_node(dom, logprobs)->end};
@@ -232,6 +281,19 @@ copy_item(ResponseFilter *filter,
   }
 }
 
+static bool
+repeats_text(ResponseFilter *filter,
+             const Call *call,
+             uint32_t node,
+             GError **error)
+{
+  const char *known = known_arguments(call);
+  g_autofree char *text = dom_text(&filter->dom, node);
+
+  return node == 0 || known == NULL || g_strcmp0(known, text) == 0 ||
+         filter_refuse_call(error);
+}
+
 /* "response.output_text.done" and its like repeat one part. */
 static bool
 read_done(ResponseFilter *filter,
@@ -255,6 +317,8 @@ read_done(ResponseFilter *filter,
     /* Arguments that came at once are their own only piece. */
     if (dom_is_string(dom, node) && text_field_end(call->arguments) == 0)
       return add_piece(filter, event, node, entry, 0, error);
+    if (!repeats_text(filter, call, node, error))
+      return false;
   }
   if (node != 0)
     add_copy(filter, event, node, entry, call != NULL ? 0 : part_index(dom));
@@ -306,11 +370,8 @@ read_item_done(ResponseFilter *filter, FilterEvent *event, GError **error)
   } else {
     copy_item(filter, event, item, event->index);
   }
-  if (call->state == CALL_OPEN) {
-    tool_call_clear(&call->call);
-    responses_call_read(dom, item, &call->call);
-  }
-  return filter_close_call(filter, call, error);
+  return take_item(filter, call, item, error) &&
+         filter_close_call(filter, call, error);
 }
 
 static void
@@ -347,12 +408,8 @@ read_end(ResponseFilter *filter, FilterEvent *event, GError **error)
     if (responses_item_is_call(dom, item)) {
       Call *call = filter_call(filter, event, 0, n, error);
 
-      if (call == NULL)
+      if (call == NULL || !take_item(filter, call, item, error))
         return false;
-      if (call->state == CALL_OPEN) {
-        tool_call_clear(&call->call);
-        responses_call_read(dom, item, &call->call);
-      }
     }
     copy_item(filter, event, item, n);
   }

@@ -212,6 +212,15 @@ filter_call(ResponseFilter *filter,
 }
 
 bool
+filter_refuse_call(GError **error)
+{
+  return fail(error,
+              INSPECT_ERROR_UNREADABLE,
+              "a tool call is told in two ways, or in none that clients agree "
+              "about");
+}
+
+bool
 filter_close_call(ResponseFilter *filter, Call *call, GError **error)
 {
   if (call->state != CALL_OPEN)

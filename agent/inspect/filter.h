@@ -250,6 +250,8 @@ Call *filter_find_call(const ResponseFilter *filter,
                        unsigned choice,
                        unsigned index);
 bool filter_close_call(ResponseFilter *filter, Call *call, GError **error);
+/* A call whose client could run another one than is judged; false. */
+bool filter_refuse_call(GError **error);
 void filter_cover(ResponseFilter *filter, uint32_t node);
 
 /* Decodes a string token; lone halves of surrogate pairs stay what they are
