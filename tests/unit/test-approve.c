@@ -394,6 +394,26 @@ test_equal_requests_share_a_prompt(Fixture *f, const void *data)
   let_go(&other);
 }
 
+/* The same bytes may ask more people: a header or the session differs. */
+static void
+test_other_needs_are_another_prompt(Fixture *f, const void *data)
+{
+  static const ApproverKind presence[] = {APPROVER_PRESENCE};
+  HeldRequest *more = request("b", "cli", 1, 60);
+  Held first, second;
+
+  (void)data;
+  g_ptr_array_add(more->needs, need(BY_ALL, 1, presence, 1));
+  hold(f, &second, more);
+  hold(f, &first, request("a", "cli", 1, 60));
+  g_assert_true(answer(f, "a", ANSWER_APPROVE, 1, NULL));
+  g_assert_cmpint(first.outcome, ==, OUTCOME_APPROVED);
+  g_assert_cmpuint(second.decided, ==, 0);
+  approve_withdraw(second.ticket);
+  loop_iterate(f->loop, 0);
+  let_go(&first);
+}
+
 static void
 test_withdrawal_ends_the_prompt(Fixture *f, const void *data)
 {
@@ -468,6 +488,7 @@ main(int argc, char **argv)
   TEST(approver_who_was_not_named);
   TEST(timeout_means_no);
   TEST(equal_requests_share_a_prompt);
+  TEST(other_needs_are_another_prompt);
   TEST(withdrawal_ends_the_prompt);
   TEST(queue_is_bounded);
   g_test_add_func("/approve/stopping_means_no", test_stopping_means_no);
