@@ -302,9 +302,9 @@ scrub_facts(Inspection *inspection)
 
     in_name = in_name || field->is_key;
     if (holds(inspection->model, value, len))
-      strcpy(inspection->model, "?");
+      inspection->model[0] = '\0';
     if (holds(inspection->conversation, value, len))
-      strcpy(inspection->conversation, "?");
+      inspection->conversation[0] = '\0';
   }
   for (guint i = 0; in_name && i < inspection->fields->len; i++)
     g_array_index(inspection->fields, InspectField, i).path =
