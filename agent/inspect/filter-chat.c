@@ -271,12 +271,13 @@ chat_read(ResponseFilter *filter, FilterEvent *event, GError **error)
   for (uint32_t node = choices != 0 ? dom_child(dom, choices) : 0; node != 0;
        node = dom_next(dom, node), n++) {
     event->index = chat_choice_index(dom, node, n);
+    event->tag |= TAG_CHOICE;
     if (!read_choice(filter, event, node, event->index, error))
       return false;
   }
   if (n > 1)
     event->tag |= TAG_MANY;
-  else if (event->tag == TAG_TEXT &&
+  else if (event->tag == (TAG_TEXT | TAG_CHOICE) &&
            (usage == 0 || dom_node(dom, usage)->type == JSON_NULL))
     event->flags |= EVENT_PLAIN;
   return true;

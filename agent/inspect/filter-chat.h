@@ -10,7 +10,8 @@ enum {
   TAG_TEXT = 1 << 0,   /* text of a choice */
   TAG_FINISH = 1 << 1, /* the end of a choice */
   TAG_MANY = 1 << 2,   /* several choices */
-  TAG_CALLS = 1 << 3   /* parts of tool calls */
+  TAG_CALLS = 1 << 3,  /* parts of tool calls */
+  TAG_CHOICE = 1 << 4  /* anything of a choice */
 };
 
 /* The one call of the older function_call member. */

@@ -172,6 +172,10 @@ filter_take_event(ResponseFilter *filter,
   if (filter->splitter.partial)
     g_string_append(event->raw, "\n\n");
   find_payload(filter, event);
+  if (filter->splitter.partial && event->data == 0) {
+    event_recycle(filter, event);
+    return true;
+  }
   if (!read_event(filter, event, error)) {
     event_free(event);
     return false;

@@ -250,6 +250,36 @@ drop_open_calls(ResponseFilter *filter)
   }
 }
 
+/* The last words of a lost answer may be half a secret: they are dropped, and
+ * so are events that repeat them. */
+static void
+abandon_texts(ResponseFilter *filter)
+{
+  for (guint i = 0; i < filter->texts->len; i++)
+    text_field_abandon(((TextEntry *)filter->texts->pdata[i])->field);
+  for (GList *link = filter->queue.head; link != NULL;) {
+    GList *next = link->next;
+    FilterEvent *event = link->data;
+    bool drop = false;
+
+    for (guint i = 0; i < event->slots->len; i++) {
+      Slot *slot = &g_array_index(event->slots, Slot, i);
+
+      if (slot->to <= slot->field->settled)
+        continue;
+      drop = drop || slot->kind == SLOT_COPY;
+      slot->from = SIZE_MAX;
+      slot->to = slot->field->settled;
+    }
+    if (drop) {
+      filter->queued -= event->raw->len;
+      event_free(event);
+      g_queue_delete_link(&filter->queue, link);
+    }
+    link = next;
+  }
+}
+
 /* What is missing of the answer: its terminal event, or before it a message in
  * our own words. */
 static void
@@ -281,8 +311,12 @@ end_stream(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
       "[hoop-agent] The answer ended too early: the connection to the model's "
       "API was lost. What came until then stands above.";
 
-  if (!filter_finish_texts(filter, 0, true, error))
-    return false;
+  if (filter->shape->is_complete(filter)) {
+    if (!filter_finish_texts(filter, 0, true, error))
+      return false;
+  } else {
+    abandon_texts(filter);
+  }
   drop_open_calls(filter);
   move_on(filter, out, record);
   if (filter->state != FILTER_MORE)
@@ -315,6 +349,8 @@ response_filter_finish(ResponseFilter *filter,
   filter->ended = true;
   filter->cut = cut;
   if (!filter->sse) {
+    if (cut)
+      abandon_texts(filter);
     if (filter->state == FILTER_MORE &&
         !feed_text(
             filter, NULL, 0, &filter->final_out, &filter->final_record, error))

@@ -414,6 +414,19 @@ text_field_finish(TextField *field, GError **error)
   return settle(field, error);
 }
 
+void
+text_field_abandon(TextField *field)
+{
+  if (field->finished)
+    return;
+  field->finished = true;
+  if (field->stream != NULL)
+    hs_close_stream(field->stream, NULL, NULL, NULL);
+  field->stream = NULL;
+  if (field->settled < field->base + field->text->len)
+    g_string_truncate(field->text, field->settled - field->base);
+}
+
 bool
 text_field_release_tail(TextField *field)
 {

@@ -470,4 +470,60 @@ cut_text(const char *text, const size_t *cuts, unsigned n)
   return (char **)g_ptr_array_free(pieces, FALSE);
 }
 
+static inline void
+add_chunk(GString *out, unsigned choice, const char *delta, const char *finish)
+{
+  g_string_append_printf(
+      out,
+      "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\","
+      "\"created\":1700000000,\"model\":\"gpt-4.1\",\"choices\":[{\"index\":%u,"
+      "\"delta\":{%s},\"finish_reason\":%s%s%s}]}\n\n",
+      choice,
+      delta,
+      finish ? "\"" : "",
+      finish ? finish : "null",
+      finish ? "\"" : "");
+}
+
+static inline void
+add_content(GString *out, unsigned choice, const char *text, size_t len)
+{
+  g_autoptr(GString) delta = g_string_new("\"content\":\"");
+
+  json_escape(delta, text, (gssize)len);
+  g_string_append_c(delta, '"');
+  add_chunk(out, choice, delta->str, NULL);
+}
+
+/* A chat stream whose one choice says `text` in pieces of n bytes. */
+static inline GString *
+chat_stream(const char *text, size_t n)
+{
+  GString *out = g_string_new(NULL);
+  const size_t len = strlen(text);
+
+  add_chunk(out, 0, "\"role\":\"assistant\",\"content\":\"\"", NULL);
+  for (size_t i = 0; i < len; i += n)
+    add_content(out, 0, text + i, MIN(n, len - i));
+  add_chunk(out, 0, "", "stop");
+  g_string_append(out, "data: [DONE]\n\n");
+  return out;
+}
+
+static inline GString *
+stream_of(Place place, const char *const *pieces, unsigned n)
+{
+  return make_stream(place, ESCAPE_LEAST, pieces, n);
+}
+
+static inline unsigned
+count(const char *text, const char *what)
+{
+  unsigned n = 0;
+
+  for (; (text = strstr(text, what)) != NULL; text += strlen(what))
+    n++;
+  return n;
+}
+
 #endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tool calls of answers wait, are released or refused, and masks become values
+ * again where policy lets them. */
+
+#define _GNU_SOURCE
+#include "stream-kit.h"
+#include "stream-make.h"
+
+static StreamKit kit;
+static const RunPlan mask_plan = {.action = ACTION_MASK, .hold_tools = true};
+
+static void
+test_tool_refused(void)
+{
+  const RunPlan refuse = {
+      .action = ACTION_MASK, .hold_tools = true, .refuse = true};
+  static const char *const pieces[] = {"{\"cmd\":", "\"rm -rf\"}"};
+  static const struct {
+    Place place;
+    const char *gone, *there;
+  } rows[] = {
+      {PLACE_CHAT_CALL, "tool_calls", "\"finish_reason\":\"stop\""},
+      {PLACE_CHAT_FUNCTION, "function_call", "\"finish_reason\":\"stop\""},
+      {PLACE_RESPONSES_CALL, "function_call", "\"type\":\"message\""},
+      {PLACE_MESSAGES_CALL, "tool_use", "\"stop_reason\":\"end_turn\""},
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GString) in = stream_of(rows[i].place, pieces, 2);
+    g_autoptr(Run) run =
+        kit_run_whole(&kit, place_api(rows[i].place), &refuse, in->str);
+    g_autofree char *deltas = NULL;
+
+    g_assert_no_error(run->error);
+    g_assert_cmpstr(run->seen->str, ==, "run({\"cmd\":\"rm -rf\"});");
+    g_assert_cmpuint(count(run->out->str, rows[i].gone), ==, 0);
+    g_assert_cmpuint(count(run->out->str, "rm -rf"), ==, 0);
+    g_assert_nonnull(strstr(run->out->str, rows[i].there));
+    g_assert_nonnull(strstr(run->out->str, "No, not allowed."));
+    deltas = kit_text(run->out, "type"); /* all of it is JSON */
+  }
+}
+
+/* Numbers stay in sequence when events of ours stand between. */
+static void
+test_sequence(void)
+{
+  const RunPlan refuse = {
+      .action = ACTION_MASK, .hold_tools = true, .refuse = true};
+  static const char *const pieces[] = {"{", "\"a\":", "1}"};
+  g_autoptr(GString) in = stream_of(PLACE_RESPONSES_CALL, pieces, 3);
+  g_autoptr(Run) run = kit_run_whole(&kit, API_RESPONSES, &refuse, in->str);
+  const char *at = run->out->str;
+
+  for (unsigned i = 0; (at = strstr(at, "\"sequence_number\":")) != NULL; i++) {
+    at += strlen("\"sequence_number\":");
+    g_assert_cmpuint(strtoul(at, NULL, 10), ==, i);
+  }
+}
+
+/* Of three calls the middle one is refused: the others close up. */
+static void
+test_parallel_tools(void)
+{
+  const RunPlan refuse = {.action = ACTION_MASK,
+                          .hold_tools = true,
+                          .refuse = true,
+                          .refused = "two"};
+  g_autoptr(GString) in = g_string_new(NULL);
+  g_autoptr(Run) run = NULL;
+
+  add_chunk(in, 0, "\"role\":\"assistant\",\"content\":null", NULL);
+  add_chunk(
+      in,
+      0,
+      "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"type\":\"function\","
+      "\"function\":{\"name\":\"one\",\"arguments\":\"\"}},{\"index\":1,"
+      "\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"two\","
+      "\"arguments\":\"\"}},{\"index\":2,\"id\":\"c\",\"type\":"
+      "\"function\",\"function\":{\"name\":\"three\",\"arguments\":\"\"}}]",
+      NULL);
+  for (unsigned i = 0; i < 2; i++)
+    for (unsigned call = 0; call < 3; call++) {
+      g_autofree char *delta = g_strdup_printf(
+          "\"tool_calls\":[{\"index\":%u,\"function\":{\"arguments\":\"%s\"}}]",
+          call,
+          i == 0 ? "{\\\"k\\\":" : "1}");
+
+      add_chunk(in, 0, delta, NULL);
+    }
+  add_chunk(in, 0, "", "tool_calls");
+  g_string_append(in, "data: [DONE]\n\n");
+  run = kit_run_whole(&kit, API_CHAT, &refuse, in->str);
+  g_assert_no_error(run->error);
+  g_assert_cmpstr(
+      run->seen->str, ==, "one({\"k\":1});two({\"k\":1});three({\"k\":1});");
+  g_assert_null(strstr(run->out->str, "\"name\":\"two\""));
+  g_assert_null(strstr(run->out->str, "\"index\":2"));
+  g_assert_nonnull(
+      strstr(run->out->str, "\"index\":1,\"id\":\"c\",\"type\":\"function\""));
+  g_assert_nonnull(strstr(run->out->str, "\"finish_reason\":\"tool_calls\""));
+  g_assert_cmpuint(count(run->out->str, "No, not allowed."), ==, 1);
+  {
+    g_autofree char *arguments = kit_text(run->out, "arguments");
+
+    g_assert_cmpstr(arguments, ==, "{\"k\":{\"k\":1}1}");
+  }
+}
+
+/* Nothing of a call, nor behind it, before it was judged. */
+static void
+test_tool_waits(void)
+{
+  static const char *const pieces[] = {"{\"cmd\":", "\"ls\"}"};
+
+  for (unsigned place = 0; place < N_PLACES; place++) {
+    g_autoptr(GString) in = NULL;
+    g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &mask_plan);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ResponseFilter) filter = NULL;
+    g_auto(Buf) out;
+    FilterState state;
+
+    if (!place_is_call((Place)place))
+      continue;
+    in = stream_of((Place)place, pieces, 2);
+    filter = response_filter_new(kit.detector,
+                                 place_api((Place)place),
+                                 true,
+                                 plan,
+                                 kit.masker,
+                                 NULL,
+                                 &error);
+    g_assert_no_error(error);
+    buf_init(&out, KIT_OUT_MAX);
+    response_filter_feed(filter, in->str, in->len, &out, NULL, &state, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(state, ==, FILTER_TOOL_CALL);
+    g_assert_null(memmem(buf_bytes(&out), out.len, "cmd", 3));
+    g_assert_null(memmem(buf_bytes(&out), out.len, "\"run\"", 5));
+    response_filter_resolve(
+        filter, TOOL_RELEASE, NULL, &out, NULL, &state, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(state, ==, FILTER_FINAL);
+    g_assert_cmpuint(out.len, <, in->len);
+    response_filter_release(filter, &out, NULL);
+    g_assert_cmpmem(buf_bytes(&out), out.len, in->str, in->len);
+  }
+}
+
+static void
+test_mask_fields(void)
+{
+  char *fields[] = {(char *)"password", NULL};
+  const RunPlan plan = {
+      .action = ACTION_MASK, .hold_tools = true, .mask_fields = fields};
+  static const char *const pieces[] = {
+      "{\"user\":\"jo\",\"Pass", "word\":\"it\\\"s a ", "secret\"}"};
+
+  for (unsigned place = 0; place < N_PLACES; place++) {
+    g_autoptr(GString) in = NULL;
+    g_autoptr(Run) run = NULL;
+    g_autofree char *arguments = NULL;
+
+    if (!place_is_call((Place)place) || place == PLACE_RESPONSES_CALL)
+      continue;
+    in = stream_of((Place)place, pieces, 3);
+    run = kit_run_whole(&kit, place_api((Place)place), &plan, in->str);
+    g_assert_no_error(run->error);
+    arguments = kit_text(run->out, place_member((Place)place));
+    g_assert_true(
+        g_str_has_prefix(arguments, "{\"user\":\"jo\",\"Password\":\"[field:"));
+    g_assert_true(g_str_has_suffix(arguments, "]\"}"));
+    g_assert_null(strstr(arguments, "secret"));
+  }
+}
+
+static char *
+issued_mask(const char *value)
+{
+  GString *mask = g_string_new(NULL);
+
+  masker_mask(kit.masker, "scope", "some-rule", value, strlen(value), mask);
+  return g_string_free(mask, FALSE);
+}
+
+/* A mask of this conversation is its value again, for the client alone. */
+static void
+test_restore(void)
+{
+  const RunPlan text_plan = {
+      .action = ACTION_MASK, .hold_tools = true, .restore = RESTORE_TEXT};
+  const RunPlan tools_plan = {
+      .action = ACTION_MASK, .hold_tools = true, .restore = RESTORE_TOOLS};
+  g_autofree char *mask = issued_mask("the \"real\"\nvalue");
+
+  for (unsigned place = 0; place < N_PLACES; place++)
+    for (unsigned escape = 0; escape < N_ESCAPES; escape++)
+      for (size_t n = 1; n < 30; n += 4) {
+        g_autofree char *text = g_strdup_printf(
+            place_is_call((Place)place) ? "{\"a\":\"use %s\"}" : "use %s!",
+            mask);
+        const size_t cuts[] = {4 + n, 5 + n, 9 + n};
+        g_auto(GStrv) pieces = cut_text(text, cuts, G_N_ELEMENTS(cuts));
+        g_autoptr(GString) in = make_stream((Place)place,
+                                            (Escape)escape,
+                                            (const char *const *)pieces,
+                                            g_strv_length(pieces));
+        const RunPlan *plan =
+            place_is_call((Place)place) ? &tools_plan : &text_plan;
+        g_autoptr(Run) run = NULL;
+        g_autofree char *said = NULL;
+        g_autofree char *kept = NULL;
+
+        if (place == PLACE_RAW)
+          continue;
+        run = kit_run_whole(&kit, place_api((Place)place), plan, in->str);
+        g_assert_no_error(run->error);
+        said = kit_text(run->out, place_member((Place)place));
+        kept = kit_text(run->record, place_member((Place)place));
+        if (strstr(said, "real") == NULL)
+          g_error("%s: not restored: %s", place_names[place], run->out->str);
+        g_assert_null(strstr(kept, "real"));
+        g_assert_nonnull(strstr(kept, mask));
+      }
+}
+
+static void
+test_not_restored(void)
+{
+  const RunPlan text_plan = {
+      .action = ACTION_MASK, .hold_tools = true, .restore = RESTORE_TEXT};
+  g_autofree char *mask = issued_mask("the value");
+  g_autofree char *arguments = g_strdup_printf("{\"a\":\"%s\"}", mask);
+  const char *const in_call[] = {arguments};
+  const char *const in_text[] = {"[some-rule:aaaaaaaaaaaa] ", mask};
+  g_autoptr(GString) call = stream_of(PLACE_CHAT_CALL, in_call, 1);
+  g_autoptr(GString) text = stream_of(PLACE_CHAT, in_text, 2);
+  g_autoptr(Run) first = kit_run_whole(&kit, API_CHAT, &text_plan, call->str);
+  g_autoptr(Run) second = kit_run_whole(&kit, API_CHAT, &mask_plan, text->str);
+
+  g_assert_cmpstr(first->out->str, ==, call->str);
+  g_assert_cmpstr(second->out->str, ==, text->str);
+}
+
+static void
+test_refuse_whole(void)
+{
+  static const struct {
+    Api api;
+    const char *body;
+    const char *gone, *there;
+  } rows[] = {
+      {API_CHAT,
+       "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+       "\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\","
+       "\"function\":{\"name\":\"bad\",\"arguments\":\"{}\"}}]},"
+       "\"finish_reason\":\"tool_calls\"}]}",
+       "bad",
+       "\"finish_reason\":\"stop\""},
+      {API_CHAT,
+       "{\"choices\":[{\"message\":{\"function_call\":{\"name\":\"bad\","
+       "\"arguments\":\"{}\"},\"content\":\"Text\"},\"finish_reason\":"
+       "\"function_call\"}]}",
+       "bad",
+       "\"content\":\"Text\\n\\nNo.\""},
+      {API_RESPONSES,
+       "{\"output\":[{\"type\":\"function_call\",\"call_id\":\"a\",\"name\":"
+       "\"bad\",\"arguments\":\"{}\"}]}",
+       "bad",
+       "\"type\":\"message\""},
+      {API_MESSAGES,
+       "{\"content\":[{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"bad\","
+       "\"input\":{}}],\"stop_reason\":\"tool_use\"}",
+       "bad",
+       "\"stop_reason\":\"end_turn\""},
+  };
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+  const bool refused[] = {true};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GBytes) body =
+        g_bytes_new_static(rows[i].body, strlen(rows[i].body));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Inspection) in = inspection_new(scratch,
+                                              rows[i].api,
+                                              DIRECTION_RESPONSE,
+                                              "application/json",
+                                              body,
+                                              NULL,
+                                              &error);
+    g_autoptr(GBytes) out = NULL;
+    g_autoptr(Inspection) again = NULL;
+    g_autofree char *text = NULL;
+    unsigned n;
+
+    g_assert_no_error(error);
+    out = inspection_refuse_tools(in, body, refused, "No.", &error);
+    g_assert_no_error(error);
+    text = g_strndup(g_bytes_get_data(out, NULL), g_bytes_get_size(out));
+    g_assert_null(strstr(text, rows[i].gone));
+    g_assert_nonnull(strstr(text, rows[i].there));
+    g_assert_nonnull(strstr(text, "No."));
+    again = inspection_new(scratch,
+                           rows[i].api,
+                           DIRECTION_RESPONSE,
+                           "application/json",
+                           out,
+                           NULL,
+                           &error);
+    g_assert_no_error(error);
+    inspection_tool_calls(again, &n);
+    g_assert_cmpuint(n, ==, 0);
+  }
+}
+
+int
+main(int argc, char **argv)
+{
+  static const struct {
+    const char *name;
+    void (*func)(void);
+  } tests[] = {
+      {"tool-refused", test_tool_refused},
+      {"sequence", test_sequence},
+      {"parallel-tools", test_parallel_tools},
+      {"tool-waits", test_tool_waits},
+      {"mask-fields", test_mask_fields},
+      {"restore", test_restore},
+      {"not-restored", test_not_restored},
+      {"refuse-whole", test_refuse_whole},
+  };
+  int result;
+
+  g_test_init(&argc, &argv, NULL);
+  kit.detector = kit_detector();
+  kit.masker = kit_masker();
+  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
+    g_autofree char *path = g_strconcat("/inspect/tools/", tests[i].name, NULL);
+
+    g_test_add_func(path, tests[i].func);
+  }
+  result = g_test_run();
+  masker_free(kit.masker);
+  detector_unref(kit.detector);
+  return result;
+}
