@@ -122,7 +122,8 @@ inspection_rewrite(const Inspection *inspection,
     return NULL;
   if (raws->len == 0)
     return g_bytes_ref(inspection->body);
-  qsort(raws->data, raws->len, sizeof(RawSpan), compare_spans);
+  if (raws->len > 1)
+    qsort(raws->data, raws->len, sizeof(RawSpan), compare_spans);
   out = g_string_sized_new(len + 64);
   for (guint i = 0; i < raws->len;) {
     RawSpan merged = g_array_index(raws, RawSpan, i);
