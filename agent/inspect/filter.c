@@ -186,13 +186,14 @@ feed_text(ResponseFilter *filter,
   if (filter->ended ? !text_field_finish(entry->field, error)
                     : !text_field_feed(entry->field, bytes, len, error))
     return false;
-  if (filter->context.blocked) {
+  if (filter->context.blocked)
     filter->state = FILTER_BLOCKED;
-    return true;
-  }
   text = g_string_new(NULL);
   plain = g_string_new(NULL);
-  text_field_take(entry->field, entry->field->settled, text, plain);
+  text_field_take(entry->field,
+                  MIN(entry->field->settled, entry->field->block_at),
+                  text,
+                  plain);
   append_bytes(out, NULL, text->str, text->len);
   if (record != NULL)
     append_bytes(record, NULL, plain->str, plain->len);

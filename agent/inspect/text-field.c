@@ -39,6 +39,7 @@ text_field_new(MaskContext *context,
   field->choice = choice;
   field->whole = whole;
   field->restores = restores;
+  field->block_at = SIZE_MAX;
   field->text = g_string_sized_new(256);
   field->pending = g_array_new(FALSE, FALSE, sizeof(Candidate));
   field->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
@@ -280,7 +281,10 @@ settle_findings(TextField *field, size_t hold, GError **error)
     action = mask_context_action(context, at.rule);
     if (action == ACTION_ALLOW)
       continue;
-    context->blocked = context->blocked || action == ACTION_BLOCK;
+    if (action == ACTION_BLOCK) {
+      context->blocked = true;
+      field->block_at = MIN(field->block_at, at.start);
+    }
     if (rule_id != NULL && at.start >= end) {
       add_edit(field, start, end, rule_id);
       rule_id = NULL;

@@ -62,6 +62,7 @@ typedef struct {
   LastFinding *last;
   GArray *edits; /* TextEdit in order; all of them are kept for the copies */
   guint next_edit;
+  size_t block_at; /* where what policy blocks begins; SIZE_MAX: nowhere */
 } TextField;
 
 TextField *text_field_new(MaskContext *context,
