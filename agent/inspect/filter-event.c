@@ -311,6 +311,43 @@ write_event(const char *name, const char *data, Buf *out, Buf *record)
   append_bytes(out, record, text, strlen(text));
 }
 
+static void
+add_text_edit(Edits *edits, const Slot *slot, const GString *text)
+{
+  const Edit edit = {slot->start, slot->end, edits->texts->len, 0};
+
+  if (slot->kind == SLOT_RAW)
+    g_string_append_len(edits->texts, text->str, (gssize)text->len);
+  else
+    string_encode(edits->texts, text->str, text->len);
+  g_array_append_val(edits->edits, edit);
+  g_array_index(edits->edits, Edit, edits->edits->len - 1).len =
+      edits->texts->len - edit.text;
+}
+
+/* A copy's text with its edits; false when it has none. */
+static bool
+copy_text(ResponseFilter *filter,
+          const FilterEvent *event,
+          const Slot *slot,
+          GString *text,
+          GString *plain)
+{
+  size_t size;
+  const char *payload = event_payload(event, &size);
+
+  g_string_truncate(filter->decoded, 0);
+  string_decode(
+      payload + slot->start, slot->end - slot->start, filter->decoded);
+  text_field_copy(slot->field,
+                  slot->from,
+                  filter->decoded->str,
+                  filter->decoded->len,
+                  text,
+                  plain);
+  return !g_string_equal(text, filter->decoded);
+}
+
 /* Slots of a delta that must be written differently become edits; true when
  * any was. `record` gets the same with masks not restored. */
 static bool
@@ -320,57 +357,30 @@ take_slots(ResponseFilter *filter,
            Edits *record,
            bool *restored)
 {
-  size_t size;
-  const char *payload = event_payload(event, &size);
+  GString *text = filter->text, *plain = filter->plain_text;
   bool changed = false;
 
   for (guint i = 0; i < event->slots->len; i++) {
     const Slot *slot = &g_array_index(event->slots, Slot, i);
     TextField *field = slot->field;
-    g_autoptr(GString) text = NULL;
-    g_autoptr(GString) plain = NULL;
-    g_autoptr(GString) encoded = NULL;
-    g_autoptr(GString) encoded_record = NULL;
 
     if (slot->kind != SLOT_COPY && field->emitted == slot->from &&
         !text_field_edited(field, slot->from, slot->to)) {
       field->emitted = slot->to;
       continue;
     }
-    text = g_string_new(NULL);
-    plain = g_string_new(NULL);
+    g_string_truncate(text, 0);
+    g_string_truncate(plain, 0);
     if (slot->kind == SLOT_COPY) {
-      g_string_truncate(filter->decoded, 0);
-      string_decode(
-          payload + slot->start, slot->end - slot->start, filter->decoded);
-      text_field_copy(field,
-                      slot->from,
-                      filter->decoded->str,
-                      filter->decoded->len,
-                      text,
-                      plain);
-      if (g_string_equal(text, filter->decoded))
+      if (!copy_text(filter, event, slot, text, plain))
         continue;
     } else {
       text_field_take(field, slot->to, text, plain);
     }
     changed = true;
     *restored = *restored || !g_string_equal(text, plain);
-    encoded = g_string_new(NULL);
-    encoded_record = g_string_new(NULL);
-    if (slot->kind == SLOT_RAW) {
-      g_string_append_len(encoded, text->str, (gssize)text->len);
-      g_string_append_len(encoded_record, plain->str, (gssize)plain->len);
-    } else {
-      string_encode(encoded, text->str, text->len);
-      string_encode(encoded_record, plain->str, plain->len);
-    }
-    edits_add(edits, slot->start, slot->end, encoded->str, encoded->len);
-    edits_add(record,
-              slot->start,
-              slot->end,
-              encoded_record->str,
-              encoded_record->len);
+    add_text_edit(edits, slot, text);
+    add_text_edit(record, slot, plain);
   }
   return changed;
 }
@@ -435,23 +445,34 @@ hide_shadows(const FilterEvent *event, Edits *edits)
   }
 }
 
+static const GString *
+edited_payload(ResponseFilter *filter, const FilterEvent *event, Edits *edits)
+{
+  size_t len;
+  const char *text = event_payload(event, &len);
+
+  g_string_truncate(filter->payload, 0);
+  edits_apply(edits, text, len, filter->payload);
+  return filter->payload;
+}
+
 static void
 write_edited(ResponseFilter *filter,
              FilterEvent *event,
              Edits *edits,
-             bool note,
-             Buf *out)
+             Edits *plain,
+             Buf *out,
+             Buf *record)
 {
-  g_autoptr(GString) payload = g_string_new(NULL);
-  size_t len;
-  const char *text = event_payload(event, &len);
+  const GString *payload = edited_payload(filter, event, edits);
 
-  edits_apply(edits, text, len, payload);
-  if (out != NULL)
-    frame_event(event, payload, out);
-  if (note && filter->shape->written != NULL)
+  frame_event(event, payload, out);
+  if (plain != NULL)
+    payload = edited_payload(filter, event, plain);
+  if (record != NULL)
+    frame_event(event, payload, record);
+  if (filter->shape->written != NULL)
     filter->shape->written(filter, event, payload->str, payload->len, true);
-  secret_wipe(payload->str, payload->allocated_len);
 }
 
 void
@@ -480,6 +501,5 @@ event_write(ResponseFilter *filter, FilterEvent *event, Buf *out, Buf *record)
       filter->shape->written(filter, event, payload, len, false);
     return;
   }
-  write_edited(filter, event, edits, false, out);
-  write_edited(filter, event, restored ? plain : edits, true, record);
+  write_edited(filter, event, edits, restored ? plain : NULL, out, record);
 }

@@ -208,8 +208,12 @@ read_block_stop(ResponseFilter *filter, FilterEvent *event, GError **error)
   const Block block = known_block(filter->data, event->index);
   Call *call;
 
-  if (block == BLOCK_TEXT)
-    return true; /* the next block may go on with this text */
+  if (block == BLOCK_TEXT) {
+    /* The next block may go on with this text, but not say what it left. */
+    for (guint i = 0; i < filter->texts->len; i++)
+      filter_flush_text(filter, filter->texts->pdata[i]);
+    return true;
+  }
   if (block != BLOCK_CALL)
     return filter_finish_texts(filter, 0, false, error);
   call = filter_call(filter, event, 0, event->index, error);

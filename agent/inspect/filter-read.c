@@ -158,6 +158,32 @@ is_comment(const ResponseFilter *filter, const FilterEvent *event)
   return true;
 }
 
+/* Reads an event whose raw bytes are set; *gone: nothing of it is passed on. */
+static bool
+take_unknown(ResponseFilter *filter,
+             FilterEvent *event,
+             bool *gone,
+             Buf *out,
+             Buf *record,
+             GError **error)
+{
+  if (filter->splitter.partial)
+    g_string_append(event->raw, "\n\n");
+  find_payload(filter, event);
+  /* Half an event is of no use to anybody. */
+  *gone = filter->splitter.partial && event->data == 0;
+  if (*gone)
+    return true;
+  if (!read_event(filter, event, error))
+    return false;
+  frame_learn(filter, event);
+  if (is_comment(filter, event)) {
+    append_bytes(out, record, event->raw->str, event->raw->len);
+    *gone = true;
+  }
+  return true;
+}
+
 bool
 filter_take_event(ResponseFilter *filter,
                   const char *bytes,
@@ -167,21 +193,19 @@ filter_take_event(ResponseFilter *filter,
                   GError **error)
 {
   FilterEvent *event = event_new(filter);
+  bool gone = false, good;
+  FrameMatch match;
 
   g_string_append_len(event->raw, bytes, (gssize)len);
-  if (filter->splitter.partial)
-    g_string_append(event->raw, "\n\n");
-  find_payload(filter, event);
-  if (filter->splitter.partial && event->data == 0) {
-    event_recycle(filter, event);
-    return true;
-  }
-  if (!read_event(filter, event, error)) {
+  if (!filter->splitter.partial && frame_matches(filter, bytes, len, &match))
+    good = frame_take(filter, event, &match, error);
+  else
+    good = take_unknown(filter, event, &gone, out, record, error);
+  if (!good) {
     event_free(event);
     return false;
   }
-  if (is_comment(filter, event)) {
-    append_bytes(out, record, event->raw->str, event->raw->len);
+  if (gone) {
     event_recycle(filter, event);
     return true;
   }

@@ -74,7 +74,23 @@ add_piece(ResponseFilter *filter,
                 entry->field->text->str + entry->field->text->len - added,
                 added);
   part->end = before + added;
+  data->last_part = (guint)(part - &g_array_index(data->parts, TextPart, 0));
   return true;
+}
+
+/* The same part goes on: its event had the same indices. */
+static void
+responses_more(ResponseFilter *filter,
+               TextEntry *entry,
+               const char *text,
+               size_t len)
+{
+  ResponsesData *data = filter->data;
+  TextPart *part = &g_array_index(data->parts, TextPart, data->last_part);
+
+  (void)entry;
+  part->hash = text_hash(part->hash, text, len);
+  part->end = text_field_end(part->entry->field);
 }
 
 static TextEntry *
@@ -308,6 +324,8 @@ read_done(ResponseFilter *filter,
   TextEntry *entry = known_text(filter, event->index, name);
   uint32_t node = 0;
 
+  if (entry != NULL)
+    filter_flush_text(filter, entry);
   for (unsigned i = 0; node == 0 && i < G_N_ELEMENTS(members); i++)
     node = dom_member(dom, 0, members[i]);
   if (call != NULL) {
@@ -496,6 +514,7 @@ responses_read(ResponseFilter *filter, FilterEvent *event, GError **error)
 const Shape shape_responses = {.data_new = responses_data_new,
                                .data_free = responses_data_free,
                                .read = responses_read,
+                               .more = responses_more,
                                .write = responses_write,
                                .written = responses_written,
                                .state = responses_state,

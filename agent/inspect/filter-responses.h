@@ -28,7 +28,8 @@ typedef struct {
 } TextPart;
 
 typedef struct {
-  GArray *parts; /* TextPart */
+  GArray *parts;   /* TextPart */
+  guint last_part; /* that a piece was added to */
   /* What was given out. */
   bool created;
   bool ended;       /* an error or the last event */

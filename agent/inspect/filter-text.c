@@ -69,10 +69,8 @@ filter_text(ResponseFilter *filter,
   return entry;
 }
 
-/* Another text of the same choice goes on: what an earlier one holds must not
- * keep the new one waiting. */
-static void
-release_others(ResponseFilter *filter, const TextEntry *current)
+void
+filter_release_others(ResponseFilter *filter, const TextEntry *current)
 {
   for (guint i = 0; i < filter->texts->len; i++) {
     TextEntry *entry = filter->texts->pdata[i];
@@ -116,10 +114,22 @@ filter_add_delta(ResponseFilter *filter,
   if (!text_field_feed(field, text, len, error))
     return false;
   if (filter->texts->len > 1 && !field->whole)
-    release_others(filter, entry);
+    filter_release_others(filter, entry);
   slot.to = text_field_end(field);
   g_array_append_val(event->slots, slot);
   return true;
+}
+
+void
+filter_flush_text(ResponseFilter *filter, TextEntry *entry)
+{
+  FilterEvent *flush = g_steal_pointer(&entry->frame);
+
+  if (flush == NULL)
+    return;
+  g_array_index(flush->slots, Slot, 0).to = text_field_end(entry->field);
+  filter->queued += flush->raw->len;
+  g_queue_push_tail(&filter->queue, flush);
 }
 
 bool
@@ -129,13 +139,7 @@ filter_finish_text(ResponseFilter *filter, TextEntry *entry, GError **error)
     return true;
   if (!text_field_finish(entry->field, error))
     return false;
-  if (entry->frame != NULL) {
-    FilterEvent *flush = g_steal_pointer(&entry->frame);
-
-    g_array_index(flush->slots, Slot, 0).to = text_field_end(entry->field);
-    filter->queued += flush->raw->len;
-    g_queue_push_tail(&filter->queue, flush);
-  }
+  filter_flush_text(filter, entry);
   return true;
 }
 

@@ -70,8 +70,8 @@ send_front(ResponseFilter *filter, FilterEvent *event, Buf *out, Buf *record)
   entry = entry_of(filter, slot->field);
   rest = *slot;
   rest.from = SIZE_MAX;
-  event_free(entry->frame);
-  entry->frame = event_clone(filter, event, &rest);
+  if (entry->frame == NULL)
+    entry->frame = event_clone(filter, event, &rest);
   slot->from = SIZE_MAX;
   slot->to = slot->field->settled;
   if (front > 0)
@@ -253,11 +253,13 @@ drop_open_calls(ResponseFilter *filter)
 
 /* The last words of a lost answer may be half a secret: they are dropped, and
  * so are events that repeat them. */
-static void
-abandon_texts(ResponseFilter *filter)
+static bool
+abandon_texts(ResponseFilter *filter, GError **error)
 {
   for (guint i = 0; i < filter->texts->len; i++)
-    text_field_abandon(((TextEntry *)filter->texts->pdata[i])->field);
+    if (!text_field_abandon(((TextEntry *)filter->texts->pdata[i])->field,
+                            error))
+      return false;
   for (GList *link = filter->queue.head; link != NULL;) {
     GList *next = link->next;
     FilterEvent *event = link->data;
@@ -279,6 +281,7 @@ abandon_texts(ResponseFilter *filter)
     }
     link = next;
   }
+  return true;
 }
 
 /* What is missing of the answer: its terminal event, or before it a message in
@@ -315,8 +318,8 @@ end_stream(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
   if (filter->shape->is_complete(filter)) {
     if (!filter_finish_texts(filter, 0, true, error))
       return false;
-  } else {
-    abandon_texts(filter);
+  } else if (!abandon_texts(filter, error)) {
+    return false;
   }
   drop_open_calls(filter);
   move_on(filter, out, record);
@@ -339,6 +342,19 @@ go_on(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
   return true;
 }
 
+static void
+give_final(ResponseFilter *filter, Buf *out, Buf *record)
+{
+  append_bytes(out, NULL, buf_bytes(&filter->final_out), filter->final_out.len);
+  if (record != NULL)
+    append_bytes(record,
+                 NULL,
+                 buf_bytes(&filter->final_record),
+                 filter->final_record.len);
+  buf_clear(&filter->final_out);
+  buf_clear(&filter->final_record);
+}
+
 bool
 response_filter_finish(ResponseFilter *filter,
                        bool cut,
@@ -350,14 +366,16 @@ response_filter_finish(ResponseFilter *filter,
   filter->ended = true;
   filter->cut = cut;
   if (!filter->sse) {
-    if (cut)
-      abandon_texts(filter);
+    if (cut && !abandon_texts(filter, error))
+      return false;
     if (filter->state == FILTER_MORE &&
         !feed_text(
             filter, NULL, 0, &filter->final_out, &filter->final_record, error))
       return false;
     if (filter->state == FILTER_MORE)
       filter->state = FILTER_FINAL;
+    else
+      give_final(filter, out, record);
   } else if (!go_on(filter, out, record, error)) {
     return false;
   }
@@ -402,14 +420,7 @@ response_filter_release(ResponseFilter *filter, Buf *out, Buf *record)
   if (filter->released)
     return;
   filter->released = true;
-  append_bytes(out, NULL, buf_bytes(&filter->final_out), filter->final_out.len);
-  if (record != NULL)
-    append_bytes(record,
-                 NULL,
-                 buf_bytes(&filter->final_record),
-                 filter->final_record.len);
-  buf_clear(&filter->final_out);
-  buf_clear(&filter->final_record);
+  give_final(filter, out, record);
   buf_clear(&filter->in);
 }
 

@@ -94,6 +94,24 @@ typedef struct {
   bool dropped;  /* never complete: left out without a word */
 } Call;
 
+/* The bytes around the text of the last plain delta. */
+typedef struct {
+  TextEntry *entry; /* NULL: nothing is known */
+  GString *head, *tail;
+  size_t number, number_end; /* of the sequence number in head, or 0 */
+  size_t data, data_left;    /* bytes before and behind the payload */
+  int tag;
+  unsigned index;
+} EventFrame;
+
+/* Where an event that fits has its text, and its number. */
+typedef struct {
+  size_t start, end;
+  bool escaped;
+  int64_t number;
+  size_t number_len;
+} FrameMatch;
+
 typedef struct shape Shape;
 
 /* Answer state that the synthetic events need. */
@@ -120,10 +138,13 @@ struct response_filter {
   GPtrArray *spare;
   GPtrArray *texts; /* TextEntry */
   GPtrArray *calls; /* Call */
+  EventFrame frame;
   GString *leaves, *seen_leaves;
   GArray *leaf_starts, *leaf_lens, *leaf_nodes;
   GString *decoded;
-  Edits edits, plain_edits; /* of the event that is written */
+  /* Of the event that is written. */
+  Edits edits, plain_edits;
+  GString *text, *plain_text, *payload;
   FilterState state;
   bool ended; /* upstream's body ended */
   bool cut;
@@ -141,6 +162,11 @@ struct shape {
   void (*data_free)(void *data);
   /* Reads an event (its tree is filter->dom): adds slots, calls, shadows. */
   bool (*read)(ResponseFilter *filter, FilterEvent *event, GError **error);
+  /* A piece of a text came in an event that was known by its frame. */
+  void (*more)(ResponseFilter *filter,
+               TextEntry *entry,
+               const char *text,
+               size_t len);
   /* Before an event is written: further edits of its payload. Events of its own
    * are written before it. False: the event is left out. */
   bool (*write)(ResponseFilter *filter,
@@ -217,6 +243,23 @@ void head_note(ResponseFilter *filter, uint32_t object, const char *created);
 /* The refusal of a call, as the user reads it. */
 const char *call_message(const Call *call);
 
+/* ---- filter-frame.c: events known by their bytes ------------------------- */
+
+void frame_init(EventFrame *frame);
+void frame_clear(EventFrame *frame);
+/* Remembers an event that was read, or that it is not one of these. */
+void frame_learn(ResponseFilter *filter, const FilterEvent *event);
+/* True when the bytes are the frame with another text. */
+bool frame_matches(ResponseFilter *filter,
+                   const char *bytes,
+                   size_t len,
+                   FrameMatch *match);
+/* Reads such an event, whose raw bytes are set. */
+bool frame_take(ResponseFilter *filter,
+                FilterEvent *event,
+                const FrameMatch *match,
+                GError **error);
+
 /* ---- filter-text.c: texts and calls ------------------------------------- */
 
 /* The text of this name, made when it is new. */
@@ -232,6 +275,11 @@ bool filter_add_delta(ResponseFilter *filter,
                       uint32_t node,
                       TextEntry *entry,
                       GError **error);
+/* Another text of the same choice goes on: what an earlier one holds must not
+ * keep the new one waiting. */
+void filter_release_others(ResponseFilter *filter, const TextEntry *current);
+/* Queues what a text left behind, so that it comes before the next event. */
+void filter_flush_text(ResponseFilter *filter, TextEntry *entry);
 /* The text is complete; what it left behind is queued. */
 bool filter_finish_text(ResponseFilter *filter,
                         TextEntry *entry,

@@ -94,6 +94,10 @@ string_encode(GString *out, const char *text, size_t len)
 {
   size_t done = 0;
 
+  if (memchr(text, 0xed, len) == NULL) {
+    json_escape(out, text, (gssize)len);
+    return;
+  }
   for (size_t i = 0; i < len; i++) {
     if (!is_half(text + i, len - i))
       continue;

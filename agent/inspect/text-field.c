@@ -144,7 +144,7 @@ is_opened(const TextField *field, const Candidate *candidate)
 }
 
 static bool
-decide_pending(TextField *field, GError **error)
+decide_pending(TextField *field, bool all, GError **error)
 {
   const TextView view = view_of(field);
   guint kept = 0;
@@ -154,7 +154,7 @@ decide_pending(TextField *field, GError **error)
     ConfirmResult result = CONFIRM_PENDING;
 
     if (!waits_for_earlier(field, kept, candidate->rule) &&
-        (view.final || view.end >= candidate->next_look))
+        (all || view.end >= candidate->next_look))
       result = confirm_candidate(field->context->scratch,
                                  &view,
                                  candidate,
@@ -337,12 +337,12 @@ trim_text(TextField *field)
 }
 
 static bool
-settle(TextField *field, GError **error)
+settle(TextField *field, bool all, GError **error)
 {
   const guint first_edit = field->edits->len;
   size_t hold;
 
-  if (field->pending->len > 0 && !decide_pending(field, error))
+  if (field->pending->len > 0 && !decide_pending(field, all, error))
     return false;
   hold = hold_position(field);
   if (hold == field->settled)
@@ -386,7 +386,7 @@ text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
                                field),
                 error))
     return false;
-  return settle(field, error);
+  return settle(field, false, error);
 }
 
 bool
@@ -415,20 +415,24 @@ text_field_finish(TextField *field, GError **error)
           hs_close_stream(stream, field->context->scratch->hs, on_end, field),
           error))
     return false;
-  return settle(field, error);
+  return settle(field, true, error);
 }
 
-void
-text_field_abandon(TextField *field)
+bool
+text_field_abandon(TextField *field, GError **error)
 {
   if (field->finished)
-    return;
+    return true;
+  /* What can be decided must not depend on when it was looked at. */
+  if (!field->whole && !settle(field, true, error))
+    return false;
   field->finished = true;
   if (field->stream != NULL)
     hs_close_stream(field->stream, NULL, NULL, NULL);
   field->stream = NULL;
   if (field->settled < field->base + field->text->len)
     g_string_truncate(field->text, field->settled - field->base);
+  return true;
 }
 
 bool

@@ -88,7 +88,7 @@ bool text_field_feed(TextField *field,
 bool text_field_finish(TextField *field, GError **error);
 /* No more text comes and the rest will never be known: what is not decided is
  * dropped. */
-void text_field_abandon(TextField *field);
+bool text_field_abandon(TextField *field, GError **error);
 /* Gives a tail out that no token begins like, because something else must not
  * wait for it; once a text. False: it stays held. */
 bool text_field_release_tail(TextField *field);
