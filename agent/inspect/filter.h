@@ -306,5 +306,8 @@ void filter_cover(ResponseFilter *filter, uint32_t node);
  * (three bytes each, as in WTF-8), so that pairs split over deltas survive. */
 void string_decode(const char *raw, size_t len, GString *out);
 void string_encode(GString *out, const char *text, size_t len);
+/* Such a text for others to read: pairs are joined, lone halves and NULs become
+ * U+FFFD. g_free. */
+char *string_whole(const char *text, size_t len);
 
 #endif

@@ -113,3 +113,38 @@ string_encode(GString *out, const char *text, size_t len)
   if (len > done)
     json_escape(out, text + done, (gssize)(len - done));
 }
+
+static unsigned
+half_at(const char *text)
+{
+  return 0xd000U | ((uint8_t)text[1] & 0x3fU) << 6 | ((uint8_t)text[2] & 0x3fU);
+}
+
+char *
+string_whole(const char *text, size_t len)
+{
+  GString *out = g_string_sized_new(len);
+
+  for (size_t i = 0; i < len; i++) {
+    unsigned high, low;
+
+    if (!is_half(text + i, len - i)) {
+      if (text[i] == '\0')
+        append_code(out, 0xfffd);
+      else
+        g_string_append_c(out, text[i]);
+      continue;
+    }
+    high = half_at(text + i);
+    low = is_half(text + i + 3, len - MIN(i + 3, len)) ? half_at(text + i + 3)
+                                                       : 0;
+    if (high < 0xdc00 && low >= 0xdc00) {
+      append_code(out, 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+      i += 5;
+    } else {
+      append_code(out, 0xfffd);
+      i += 2;
+    }
+  }
+  return g_string_free(out, FALSE);
+}

@@ -139,6 +139,23 @@ escape_restored(GArray *edits, guint first)
   }
 }
 
+/* The text as UTF-8 without NULs, byte for byte as long: halves of surrogate
+ * pairs become U+FFFD, and no rule's secret holds either. */
+static GBytes *
+readable(const char *text, size_t len)
+{
+  char *copy = g_memdup2(text, len);
+
+  for (size_t i = 0; i < len; i++) {
+    if (copy[i] == '\0')
+      copy[i] = '\n';
+    if (len - i >= 3 && (uint8_t)copy[i] == 0xed &&
+        (uint8_t)copy[i + 1] >= 0xa0)
+      memcpy(copy + i, "\xef\xbf\xbd", 3);
+  }
+  return g_bytes_new_with_free_func(copy, len, g_free, copy);
+}
+
 bool
 whole_mask(MaskContext *context,
            unsigned choice,
@@ -149,13 +166,14 @@ whole_mask(MaskContext *context,
            GArray *edits,
            GError **error)
 {
-  g_autoptr(GBytes) bytes = bytes_new_wiped(text, len);
+  g_autoptr(GBytes) bytes = NULL;
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(Span));
   g_autoptr(Inspection) inspection = NULL;
   const guint first = edits->len;
 
   if (len == 0)
     return true;
+  bytes = readable(text, len);
   inspection = inspection_new(context->scratch,
                               API_OTHER,
                               DIRECTION_REQUEST,

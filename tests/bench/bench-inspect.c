@@ -422,10 +422,7 @@ bench_open(Detector *detector, Masker *masker)
     stream_open(&stream, detector, masker, API_CHAT);
     stream_close(&stream);
   }
-  figure("a filter, made and freed",
-         (double)(cpu_us() - start) / n,
-         "us",
-         0);
+  figure("a filter, made and freed", (double)(cpu_us() - start) / n, "us", 0);
 }
 
 int

@@ -314,6 +314,38 @@ test_refuse_whole(void)
   }
 }
 
+/* Halves of a pair in two deltas, and NULs, hide nothing from the judge and
+ * break nothing. */
+static void
+test_odd_arguments(void)
+{
+  g_autoptr(GString) in = g_string_new(NULL);
+  g_autoptr(Run) run = NULL;
+
+  add_chunk(in,
+            0,
+            "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"type\":\"custom\","
+            "\"custom\":{\"name\":\"run\",\"input\":\"ls\\u0000 \\ud83d\"}}]",
+            NULL);
+  add_chunk(
+      in,
+      0,
+      "\"tool_calls\":[{\"index\":0,\"custom\":{\"input\":\"\\ude00 " AWS_KEY
+      " \\udc00\"}}]",
+      NULL);
+  add_chunk(in, 0, "", "tool_calls");
+  g_string_append(in, "data: [DONE]\n\n");
+  run = kit_run_whole(&kit, API_CHAT, &mask_plan, in->str);
+  g_assert_no_error(run->error);
+  g_assert_cmpstr(run->seen->str,
+                  ==,
+                  "run(ls\xef\xbf\xbd \xf0\x9f\x98\x80 " AWS_KEY
+                  " \xef\xbf\xbd);");
+  g_assert_nonnull(strstr(run->out->str, "ls\\u0000 \\ud83d"));
+  g_assert_nonnull(strstr(run->out->str, "\"\\ude00 [aws-access-key:"));
+  g_assert_nonnull(strstr(run->out->str, "] \\udc00\""));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -329,6 +361,7 @@ main(int argc, char **argv)
       {"restore", test_restore},
       {"not-restored", test_not_restored},
       {"refuse-whole", test_refuse_whole},
+      {"odd-arguments", test_odd_arguments},
   };
   int result;
 
