@@ -236,6 +236,6 @@ filter_close_call(ResponseFilter *filter, Call *call, GError **error)
     call->call.name = g_strdup("");
   if (call->call.arguments == NULL)
     call->call.arguments =
-        g_strndup(call->arguments->text->str, call->arguments->text->len);
+        string_whole(call->arguments->text->str, call->arguments->text->len);
   return true;
 }
