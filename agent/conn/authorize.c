@@ -118,3 +118,12 @@ connection_authorize(Connection *connection,
     put_key(connection, headers, credential);
   loop_defer(loop, told, ask);
 }
+
+bool
+connection_reveals(const Connection *connection, const void *bytes, size_t len)
+{
+  return (connection->credential &&
+          credential_stands_in(connection->credential, bytes, len)) ||
+         (connection->session &&
+          session_stands_in(connection->session, bytes, len));
+}

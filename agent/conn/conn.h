@@ -115,4 +115,11 @@ GBytes *connection_localize(Connection *connection,
                             GBytes *body,
                             GError **error);
 
+/* True when these bytes hold the credential that the agent holds, or the
+ * session token that it got for it: a server may repeat what it was sent.
+ * Looks for the plain bytes only. */
+bool connection_reveals(const Connection *connection,
+                        const void *bytes,
+                        size_t len);
+
 #endif

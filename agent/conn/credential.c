@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The credential that the agent holds: from a file that only its owner reads,
  * looked at again when the file changes, or from the environment. */
+#define _GNU_SOURCE
 #include "conn/private.h"
 #include "kit/file.h"
 #include <string.h>
@@ -155,4 +156,19 @@ credential_get(Credential *credential, bool *changed, GError **error)
   *changed = credential->fresh;
   credential->fresh = false;
   return secret_text(credential->value);
+}
+
+bool
+secret_stands_in(const Secret *secret, const void *bytes, size_t len)
+{
+  return secret && secret_len(secret) &&
+         memmem(bytes, len, secret_bytes(secret), secret_len(secret)) != NULL;
+}
+
+bool
+credential_stands_in(const Credential *credential,
+                     const void *bytes,
+                     size_t len)
+{
+  return secret_stands_in(credential->value, bytes, len);
 }

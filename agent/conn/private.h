@@ -100,6 +100,12 @@ Session *session_new(Connection *connection);
 void session_free(Session *session);
 /* The current token, or NULL: then session_fetch(). */
 const char *session_token(const Session *session);
+/* The held value's bytes occur in these. */
+bool session_stands_in(const Session *session, const void *bytes, size_t len);
+bool credential_stands_in(const Credential *credential,
+                          const void *bytes,
+                          size_t len);
+bool secret_stands_in(const Secret *secret, const void *bytes, size_t len);
 /* The latest token, however little of its time is left; NULL when there never
  * was one. For who just fetched it. */
 const char *session_latest(const Session *session);

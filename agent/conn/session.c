@@ -240,3 +240,9 @@ session_free(Session *session)
   loop_timer_free(session->later);
   g_free(session);
 }
+
+bool
+session_stands_in(const Session *session, const void *bytes, size_t len)
+{
+  return secret_stands_in(session->token, bytes, len);
+}

@@ -18,7 +18,6 @@ sent(Exchange *exchange, const GError *error)
   }
   bytes = g_bytes_get_data(exchange->reply, &len);
   exchange->head_sent = true;
-  exchange->bytes_out += len;
   http_conn_reply(
       exchange->conn, exchange->status, exchange->headers, NULL, bytes, len);
   exchange_answered(exchange);
@@ -55,13 +54,26 @@ keep(Exchange *exchange)
 static void
 send_reply(Exchange *exchange)
 {
+  const void *bytes;
+  size_t len;
+
   if (exchange->head_sent) {
     into_stream(exchange);
+    return;
+  }
+  bytes = g_bytes_get_data(exchange->reply, &len);
+  if (connection_reveals(exchange->connection, bytes, len)) {
+    exchange_fail(exchange,
+                  502,
+                  "credential_repeated",
+                  "The server's answer repeats the credential that the agent "
+                  "holds; it was withheld.");
     return;
   }
   /* What was recorded is what is sent: restored values never occur here. */
   if (!exchange->route.auth)
     keep(exchange);
+  exchange->bytes_out += len;
   record_response(exchange, sent);
 }
 
@@ -226,7 +238,9 @@ whole_answer(Exchange *exchange)
   exchange->reply = buf_steal(&exchange->answer);
   if (!localize(exchange))
     return;
-  if (exchange->route.auth) {
+  /* What an issuer grants is the client's; what it complains about is text
+   * like any other. */
+  if (exchange->route.auth && exchange->status < 300) {
     send_reply(exchange);
     return;
   }
