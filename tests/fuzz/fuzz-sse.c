@@ -153,7 +153,8 @@ run(const Setup *setup, const char *bytes, size_t len, unsigned pieces)
   g_autoptr(ResponseFilter) filter = response_filter_new(
       f->detector, setup->api, setup->sse, &plan, f->masker, "scope", NULL);
   Result result = {0};
-  g_auto(Buf) out, record;
+  g_auto(Buf) out = {0};
+  g_auto(Buf) record = {0};
   bool more = true;
 
   buf_init(&out, OUT_MAX);

@@ -145,7 +145,8 @@ kit_run(StreamKit *kit,
   g_autoptr(StreamPlan) stream_plan = kit_plan(kit->detector, plan);
   g_autoptr(ResponseFilter) filter = response_filter_new(
       kit->detector, api, sse, stream_plan, kit->masker, "scope", &run->error);
-  g_auto(Buf) out, record;
+  g_auto(Buf) out = {0};
+  g_auto(Buf) record = {0};
   size_t at = 0;
   bool more = true;
 

@@ -458,7 +458,7 @@ cut_text(const char *text, const size_t *cuts, unsigned n)
   size_t at = 0;
 
   for (unsigned i = 0; i <= n; i++) {
-    size_t end = i < n ? cuts[i] : len;
+    size_t end = i < n ? MIN(cuts[i], len) : len;
 
     while (end < len && ((unsigned char)text[end] & 0xc0) == 0x80)
       end++;

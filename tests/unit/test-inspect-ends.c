@@ -95,7 +95,7 @@ test_end(void)
                               kit.masker,
                               NULL,
                               &error);
-      g_auto(Buf) out;
+      g_auto(Buf) out = {0};
       g_autoptr(GString) text = NULL;
       g_autofree char *all = NULL;
       FilterState state;

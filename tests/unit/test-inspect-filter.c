@@ -167,7 +167,7 @@ test_facts(void)
                             kit.masker,
                             NULL,
                             &error);
-    g_auto(Buf) out;
+    g_auto(Buf) out = {0};
     FilterState state;
     int64_t input, output;
 
@@ -214,7 +214,7 @@ test_front(void)
   g_autoptr(GError) error = NULL;
   g_autoptr(ResponseFilter) filter = response_filter_new(
       kit.detector, API_CHAT, true, plan, kit.masker, NULL, &error);
-  g_auto(Buf) out;
+  g_auto(Buf) out = {0};
   g_autoptr(GString) text = NULL;
   g_autofree char *said = NULL;
   FilterState state;
@@ -245,7 +245,7 @@ test_reasoning_then_text(void)
   g_autoptr(GError) error = NULL;
   g_autoptr(ResponseFilter) filter = response_filter_new(
       kit.detector, API_CHAT, true, plan, kit.masker, NULL, &error);
-  g_auto(Buf) out;
+  g_auto(Buf) out = {0};
   FilterState state;
 
   buf_init(&out, KIT_OUT_MAX);
@@ -284,7 +284,7 @@ test_long_run(void)
   g_autoptr(GError) error = NULL;
   g_autoptr(ResponseFilter) filter = response_filter_new(
       kit.detector, API_OTHER, false, plan, kit.masker, NULL, &error);
-  g_auto(Buf) out;
+  g_auto(Buf) out = {0};
   FilterState state;
   static const char piece[] = "abcdefgh,ijklmnop.qrst-0123456789";
 

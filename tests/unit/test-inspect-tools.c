@@ -118,7 +118,7 @@ test_tool_waits(void)
     g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &mask_plan);
     g_autoptr(GError) error = NULL;
     g_autoptr(ResponseFilter) filter = NULL;
-    g_auto(Buf) out;
+    g_auto(Buf) out = {0};
     FilterState state;
 
     if (!place_is_call((Place)place))
