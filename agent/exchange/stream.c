@@ -22,6 +22,9 @@ stream_begin(Exchange *exchange, bool sse, GError **error)
 {
   g_autoptr(StreamPlan) plan = make_plan(exchange);
 
+  /* Restored tool arguments would have to be judged again before a client may
+   * run them; until they are, text is as far as it goes. */
+  plan->restore = MIN(plan->restore, RESTORE_TEXT);
   exchange->filter = response_filter_new(exchange->env->detector,
                                          exchange->route.api,
                                          sse,
