@@ -188,11 +188,18 @@ batch_line(Scan *scan, const char *line, size_t len, size_t chunk)
   g_auto(Scanned) scanned = {0};
   g_autoptr(GError) error = NULL;
   g_autoptr(GString) text = batch_text(line, len, &error);
+  /* As a body a text with NULs would be refused; a JSON string may hold them.
+   */
+  size_t whole = text && memchr(text->str, '\0', text->len) ? text->len : 0;
   bool fine =
       text &&
-      (chunk
-           ? scanner_stream(
-                 &scan->scanner, text->str, text->len, chunk, &scanned, &error)
+      (chunk || whole
+           ? scanner_stream(&scan->scanner,
+                            text->str,
+                            text->len,
+                            chunk ? chunk : whole,
+                            &scanned,
+                            &error)
            : scanner_scan(
                  &scan->scanner, text->str, text->len, &scanned, &error));
 
@@ -239,7 +246,7 @@ read_line(Buf *line, bool *too_long)
 static int
 batch(Scan *scan, size_t chunk)
 {
-  g_auto(Buf) line;
+  g_auto(Buf) line = {0};
   bool fine = true, too_long = false;
 
   buf_init(&line, MAX_LINE);

@@ -216,7 +216,7 @@ scanner_stream(Scanner *scanner,
   StreamPlan plan = mask_everything(scanner);
   g_autoptr(ResponseFilter) filter = response_filter_new(
       scanner->detector, API_OTHER, false, &plan, scanner->masker, NULL, error);
-  g_auto(Buf) bytes;
+  g_auto(Buf) bytes = {0};
   const Finding *findings;
   unsigned n;
 
@@ -241,7 +241,7 @@ scanner_stream(Scanner *scanner,
 GBytes *
 read_input(const char *name, size_t max, GError **error)
 {
-  g_auto(Buf) buf;
+  g_auto(Buf) buf = {0};
   size_t step, n;
 
   if (!g_str_equal(name, "-"))

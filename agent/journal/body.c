@@ -80,7 +80,7 @@ body_unpack(const void *packed,
             const uint8_t digest[SHA256_LEN],
             GError **error)
 {
-  g_auto(Buf) text;
+  g_auto(Buf) text = {0};
   uint8_t found[SHA256_LEN];
   uint8_t *room;
   size_t got;

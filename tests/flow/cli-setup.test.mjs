@@ -217,7 +217,7 @@ test('the profile works: only the client itself goes through the proxy', async (
     });
     assert.equal(
       out,
-      `copilot http://127.0.0.1:${PORT} a b\nshell \nhttps://127.0.0.1:${PORT}/c/anthropic\n`,
+      `copilot http://127.0.0.1:${PORT} a b\nshell \nhttps://localhost:${PORT}/c/anthropic\n`,
     );
   }
 });
