@@ -2,7 +2,6 @@
 /* Every key of agent.conf: its group, default, help, and where its value goes.
  * Loading, the man page's check and completion read this one table. */
 #include "config/keys.h"
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -279,27 +278,42 @@ key_nearest(const char *group, const char *key)
   return best;
 }
 
+/* Digits only, and no libc call that reports through errno: the first of them
+ * in a process loads a locale, which may leave errno set though all is well. */
+static bool
+parse_digits(const char *text, size_t n, uint64_t max, uint64_t *out)
+{
+  uint64_t value = 0;
+
+  for (size_t i = 0; i < n; i++) {
+    unsigned digit = (unsigned)(text[i] - '0');
+
+    if (!g_ascii_isdigit(text[i]) || value > (max - digit) / 10)
+      return false;
+    value = 10 * value + digit;
+  }
+  *out = value;
+  return n > 0;
+}
+
 static bool
 parse_size(const char *text, uint64_t *out)
 {
   static const char units[] = "KMG";
-  char *end;
-  const char *unit;
+  size_t n = strspn(text, "0123456789");
+  const char *unit = text[n] ? strchr(units, text[n]) : NULL;
 
-  if (!g_ascii_isdigit(*text))
+  if (!parse_digits(text, n, UINT64_MAX, out))
     return false;
-  errno = 0;
-  *out = g_ascii_strtoull(text, &end, 10);
-  unit = *end ? strchr(units, *end) : NULL;
   if (unit) {
     unsigned shift = 10 * (unsigned)(unit - units + 1);
 
     if (*out > UINT64_MAX >> shift)
       return false;
     *out <<= shift;
-    end++;
+    n++;
   }
-  return errno == 0 && !*end && *out > 0;
+  return !text[n] && *out > 0;
 }
 
 static bool
@@ -307,7 +321,7 @@ parse_count(const char *text, uint64_t max, unsigned *out)
 {
   uint64_t value;
 
-  if (!g_ascii_string_to_unsigned(text, 10, 1, max, &value, NULL))
+  if (!parse_digits(text, strlen(text), max, &value) || value == 0)
     return false;
   *out = (unsigned)value;
   return true;
@@ -318,7 +332,7 @@ parse_port(const char *text, uint16_t *out)
 {
   uint64_t value;
 
-  if (!g_ascii_string_to_unsigned(text, 10, 0, 65535, &value, NULL))
+  if (!parse_digits(text, strlen(text), 65535, &value))
     return false;
   *out = (uint16_t)value;
   return true;
