@@ -246,11 +246,11 @@ typedef struct {
   char *regex;     /* PCRE2; group "secret" is what is masked, else all */
   double entropy;  /* least Shannon entropy of the secret in bits/char */
   DetectCheck check;
-  char **allow; /* regexes over the secret that make it harmless */
-  bool enabled; /* on unless the pack says off by default */
-  char **examples;
-  char **counter_examples;
-  char *origin; /* "file:line" */
+  char **allow;            /* regexes over the secret that make it harmless */
+  bool enabled;            /* on unless the pack says off by default */
+  char **examples;         /* NULL in a thawed pack … */
+  char **counter_examples; /* … likewise */
+  char *origin;            /* "file:line" */
 } DetectorRule;
 
 /* Loads every *.yaml of a folder in name order; the same strictness. */
@@ -265,5 +265,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RulePack, rule_pack_unref)
 const DetectorRule *const *rule_pack_rules(const RulePack *pack, unsigned *n);
 /* SHA-256 (hex) over ids and regexes: names the compiled database. */
 const char *rule_pack_hash(const RulePack *pack);
+
+/* The pack as one block of bytes for this machine's cache, without what only
+ * tests read (examples and counter-examples): a daemon's memory does without
+ * them, and a start without the YAML. */
+GBytes *rule_pack_freeze(const RulePack *pack);
+/* The pack again; NULL when the bytes are not of this version or not whole.
+ * Keeps a reference on them. Not for bytes that others could have written. */
+RulePack *rule_pack_thaw(GBytes *bytes);
+/* SHA-256 over paths and contents of the folder's rule files: the same as long
+ * as rule_pack_load_dir() would give the same. */
+bool rule_pack_digest_dir(const char *dir, uint8_t digest[32], GError **error);
 
 #endif

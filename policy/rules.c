@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The detectors' rule pack: one YAML entry a rule, checked so far as that can
  * be done without the engine. */
-#include "kit/digest.h"
 #include "policy/pattern.h"
 #include "policy/policy.h"
+#include "policy/rule-pack.h"
 #include "policy/rule-parse.h"
 #include "policy/yaml.h"
 
@@ -11,13 +11,6 @@
 
 /* Shannon entropy of a byte. */
 #define MAX_ENTROPY 8.0
-
-struct rule_pack {
-  int refs; /* atomic */
-  GPtrArray *rules;
-  GHashTable *by_id; /* borrowed ids → DetectorRule */
-  char hash[SHA256_HEX_SIZE];
-};
 
 static const char *const file_keys[] = {"version", "rules", NULL};
 static const char *const rule_keys[] = {"id",
@@ -55,13 +48,13 @@ detector_rule_free(gpointer data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DetectorRule, detector_rule_free)
 
-static RulePack *
-pack_new(void)
+RulePack *
+rule_pack_make(GDestroyNotify free_rule)
 {
   RulePack *pack = g_new0(RulePack, 1);
 
   pack->refs = 1;
-  pack->rules = g_ptr_array_new_with_free_func(detector_rule_free);
+  pack->rules = g_ptr_array_new_with_free_func(free_rule);
   pack->by_id = g_hash_table_new(g_str_hash, g_str_equal);
   return pack;
 }
@@ -292,8 +285,8 @@ compare_names(gconstpointer a, gconstpointer b)
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static GPtrArray *
-list_dir(const char *path, GError **error)
+GPtrArray *
+rule_pack_list_dir(const char *path, GError **error)
 {
   g_autoptr(GError) cause = NULL;
   g_autoptr(GDir) dir = g_dir_open(path, 0, &cause);
@@ -322,12 +315,12 @@ list_dir(const char *path, GError **error)
 RulePack *
 rule_pack_load_dir(const char *dir, GError **error)
 {
-  g_autoptr(GPtrArray) files = list_dir(dir, error);
+  g_autoptr(GPtrArray) files = rule_pack_list_dir(dir, error);
   g_autoptr(RulePack) pack = NULL;
 
   if (files == NULL)
     return NULL;
-  pack = pack_new();
+  pack = rule_pack_make(detector_rule_free);
   for (guint i = 0; i < files->len; i++) {
     g_autoptr(YamlDoc) doc = yaml_load(files->pdata[i], NULL, error);
 
@@ -346,7 +339,7 @@ rule_pack_parse(const char *name, const char *text, size_t len, GError **error)
 
   if (doc == NULL)
     return NULL;
-  pack = pack_new();
+  pack = rule_pack_make(detector_rule_free);
   if (!read_file(pack, doc, error))
     return NULL;
   hash_pack(pack);
@@ -367,6 +360,7 @@ rule_pack_unref(RulePack *pack)
     return;
   g_hash_table_destroy(pack->by_id);
   g_ptr_array_unref(pack->rules);
+  g_clear_pointer(&pack->bytes, g_bytes_unref);
   g_free(pack);
 }
 

@@ -50,9 +50,9 @@ scanner_init(const Call *call,
   g_autoptr(GError) error = NULL;
 
   memset(scanner, 0, sizeof *scanner);
-  scanner->pack = daemon_load_rules(config, &error);
-  if (scanner->pack)
-    scanner->detector = detector_new(scanner->pack, cache_dir(config), &error);
+  scanner->detector = daemon_load_detector(config, cache_dir(config), &error);
+  if (scanner->detector)
+    scanner->pack = rule_pack_ref(detector_pack(scanner->detector));
   if (scanner->detector)
     scanner->scratch = detector_scratch_new(scanner->detector, &error);
   if (scanner->scratch)

@@ -98,6 +98,16 @@ daemon_load_rules(const Config *config, GError **error)
   return rule_pack_load_dir(dir, error);
 }
 
+Detector *
+daemon_load_detector(const Config *config,
+                     const char *cache_dir,
+                     GError **error)
+{
+  g_autofree char *dir = g_build_filename(config->share_dir, "rules.d", NULL);
+
+  return detector_load(dir, cache_dir, error);
+}
+
 Policy *
 daemon_load_policy(const Config *config, GError **error)
 {
@@ -118,10 +128,8 @@ make_judgement(struct agent *agent, GError **error)
     return false;
   if (!agent->config->detect)
     return true;
-  agent->rules = daemon_load_rules(agent->config, error);
-  if (!agent->rules)
-    return false;
-  agent->detector = detector_new(agent->rules, agent->config->cache_dir, error);
+  agent->detector =
+      daemon_load_detector(agent->config, agent->config->cache_dir, error);
   return agent->detector != NULL;
 }
 
@@ -307,7 +315,6 @@ agent_unmake(struct agent *agent)
   masker_free(agent->masker);
   policy_unref(agent->policy);
   detector_unref(agent->detector);
-  rule_pack_unref(agent->rules);
   g_clear_object(&agent->skeleton);
   identity_free(agent->identity);
   if (agent->lock_fd >= 0)

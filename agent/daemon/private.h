@@ -24,7 +24,6 @@ struct agent {
   int64_t began_us;
 
   Identity *identity;
-  RulePack *rules;
   Detector *detector;
   Policy *policy;
   char *policy_error; /* of the last reload, or NULL */

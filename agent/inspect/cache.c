@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The compiled databases on disk. A serialised database belongs to one libhs
- * version and CPU, and a forged one could make libhs do anything: what is not
- * ours alone, or not exactly what was written, is compiled again. */
+/* The compiled rules on disk: the pack itself, widths, the database. A
+ * serialised database belongs to one libhs version and CPU, and a forged one
+ * could make libhs do anything: what is not ours alone, or not exactly what was
+ * written, is compiled again. */
 #include "inspect/detector.h"
 
 #include "kit/digest.h"
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_MAGIC "hoop-hs1"
+/* Changes with the layout below and with what compile.c makes of a rule. */
+#define CACHE_MAGIC "hoop-hs2"
 #define CACHE_FILE "detector.hsdb"
 /* 750 rules serialise to 4 MB; a file beyond this is not ours. */
 #define CACHE_MAX (64U * 1024 * 1024)
@@ -20,39 +22,32 @@ typedef struct {
   char magic[8];
   uint8_t key[SHA256_LEN];
   uint8_t digest[SHA256_LEN]; /* of all that follows the header */
-  uint64_t n_rules;
-  uint64_t block_len, stream_len;
+  uint64_t pack_len, n_rules, database_len;
 } CacheHeader;
 
 typedef struct {
   uint32_t flags, min_width, max_width;
 } CacheRule;
 
-static void
-add_text(Sha256 *ctx, const char *text)
-{
-  sha256_update(ctx, text, strlen(text) + 1);
-}
+struct cached {
+  GBytes *file;
+  CacheHeader header;
+};
 
 void
-cache_key(const CompiledRules *rules, uint8_t key[32])
+cache_key(const uint8_t rules[32], uint8_t key[32])
 {
   g_autoptr(Sha256) ctx = sha256_new();
   hs_platform_info_t platform = {0};
+  const char *version = hs_version();
 
-  add_text(ctx, CACHE_MAGIC);
-  add_text(ctx, hs_version());
+  sha256_update(ctx, CACHE_MAGIC, sizeof(CACHE_MAGIC));
+  sha256_update(ctx, version, strlen(version) + 1);
   if (hs_populate_platform(&platform) == HS_SUCCESS) {
     sha256_update(ctx, &platform.tune, sizeof(platform.tune));
     sha256_update(ctx, &platform.cpu_features, sizeof(platform.cpu_features));
   }
-  for (unsigned i = 0; i < rules->n; i++) {
-    const uint8_t opened = rules->rules[i].opened;
-
-    add_text(ctx, rules->rules[i].expression);
-    add_text(ctx, rules->rules[i].confirm);
-    sha256_update(ctx, &opened, 1);
-  }
+  sha256_update(ctx, rules, SHA256_LEN);
   sha256_peek(ctx, key);
 }
 
@@ -70,64 +65,89 @@ file_is_ours(const char *dir, const char *path)
 }
 
 static bool
-read_databases(const uint8_t *bytes,
-               const CacheHeader *header,
-               hs_database_t **block,
-               hs_database_t **stream)
+header_fits(const CacheHeader *header, const uint8_t key[32], size_t len)
 {
-  if (header->n_rules == 0)
-    return true;
-  if (hs_deserialize_database((const char *)bytes, header->block_len, block) !=
-      HS_SUCCESS)
-    return false;
-  if (hs_deserialize_database((const char *)bytes + header->block_len,
-                              header->stream_len,
-                              stream) == HS_SUCCESS)
-    return true;
-  hs_free_database(*block);
-  *block = NULL;
-  return false;
+  return memcmp(header->magic, CACHE_MAGIC, sizeof(header->magic)) == 0 &&
+         memcmp(header->key, key, SHA256_LEN) == 0 &&
+         header->pack_len <= CACHE_MAX && header->database_len <= CACHE_MAX &&
+         header->n_rules <= CACHE_MAX &&
+         len == header->pack_len + header->n_rules * sizeof(CacheRule) +
+                    header->database_len;
+}
+
+Cached *
+cache_open(const char *dir, const uint8_t key[32])
+{
+  g_autofree char *path = g_build_filename(dir, CACHE_FILE, NULL);
+  g_autoptr(Cached) cached = g_new0(Cached, 1);
+  const uint8_t *bytes;
+  uint8_t digest[SHA256_LEN];
+  gsize len;
+
+  if (!file_is_ours(dir, path))
+    return NULL;
+  cached->file = file_read(path, CACHE_MAX, NULL);
+  if (cached->file == NULL)
+    return NULL;
+  bytes = g_bytes_get_data(cached->file, &len);
+  if (len < sizeof(cached->header))
+    return NULL;
+  memcpy(&cached->header, bytes, sizeof(cached->header));
+  bytes += sizeof(cached->header);
+  len -= sizeof(cached->header);
+  if (!header_fits(&cached->header, key, len))
+    return NULL;
+  sha256(bytes, len, digest);
+  if (memcmp(digest, cached->header.digest, SHA256_LEN) != 0)
+    return NULL;
+  return g_steal_pointer(&cached);
+}
+
+void
+cached_free(Cached *cached)
+{
+  if (cached == NULL)
+    return;
+  g_clear_pointer(&cached->file, g_bytes_unref);
+  g_free(cached);
+}
+
+static const char *
+section(const Cached *cached, size_t offset)
+{
+  return (const char *)g_bytes_get_data(cached->file, NULL) +
+         sizeof(CacheHeader) + offset;
+}
+
+RulePack *
+cached_pack(const Cached *cached)
+{
+  /* A copy: the pack lives on when the database's bytes are gone. */
+  g_autoptr(GBytes) bytes =
+      g_bytes_new(section(cached, 0), cached->header.pack_len);
+
+  return rule_pack_thaw(bytes);
 }
 
 bool
-cache_load(const char *dir,
-           const uint8_t key[32],
-           CompiledRules *rules,
-           hs_database_t **block,
-           hs_database_t **stream)
+cached_apply(const Cached *cached,
+             CompiledRules *rules,
+             hs_database_t **database)
 {
-  g_autofree char *path = g_build_filename(dir, CACHE_FILE, NULL);
-  g_autoptr(GBytes) file = NULL;
-  const uint8_t *bytes;
-  gsize len, table;
-  CacheHeader header;
-  uint8_t digest[SHA256_LEN];
+  const CacheHeader *header = &cached->header;
+  const size_t table = rules->n * sizeof(CacheRule);
+  const char *rows = section(cached, header->pack_len);
 
-  if (!file_is_ours(dir, path))
+  if (header->n_rules != rules->n)
     return false;
-  file = file_read(path, CACHE_MAX, NULL);
-  if (file == NULL)
-    return false;
-  bytes = g_bytes_get_data(file, &len);
-  if (len < sizeof(header))
-    return false;
-  memcpy(&header, bytes, sizeof(header));
-  bytes += sizeof(header);
-  len -= sizeof(header);
-  table = rules->n * sizeof(CacheRule);
-  if (memcmp(header.magic, CACHE_MAGIC, sizeof(header.magic)) != 0 ||
-      memcmp(header.key, key, SHA256_LEN) != 0 || header.n_rules != rules->n ||
-      header.block_len > CACHE_MAX || header.stream_len > CACHE_MAX ||
-      len != table + header.block_len + header.stream_len)
-    return false;
-  sha256(bytes, len, digest);
-  if (memcmp(digest, header.digest, SHA256_LEN) != 0 ||
-      !read_databases(bytes + table, &header, block, stream))
+  if (rules->n > 0 &&
+      hs_deserialize_database(rows + table, header->database_len, database) !=
+          HS_SUCCESS)
     return false;
   for (unsigned i = 0; i < rules->n; i++) {
     CacheRule row;
 
-    memcpy(&row, bytes + i * sizeof(row), sizeof(row));
+    memcpy(&row, rows + i * sizeof(row), sizeof(row));
     rules->rules[i].flags = row.flags;
     rules->rules[i].min_width = row.min_width;
     rules->rules[i].max_width = row.max_width;
@@ -155,18 +175,21 @@ append_database(GByteArray *out, const hs_database_t *database, uint64_t *size)
 void
 cache_store(const char *dir,
             const uint8_t key[32],
+            const RulePack *pack,
             const CompiledRules *rules,
-            const hs_database_t *block,
-            const hs_database_t *stream)
+            const hs_database_t *database)
 {
   g_autofree char *path = g_build_filename(dir, CACHE_FILE, NULL);
+  g_autoptr(GBytes) frozen = rule_pack_freeze(pack);
   g_autoptr(GByteArray) out = g_byte_array_new();
-  CacheHeader header = {0};
+  CacheHeader header = {.pack_len = g_bytes_get_size(frozen),
+                        .n_rules = rules->n};
 
   memcpy(header.magic, CACHE_MAGIC, sizeof(header.magic));
   memcpy(header.key, key, SHA256_LEN);
-  header.n_rules = rules->n;
   g_byte_array_append(out, (const guint8 *)&header, sizeof(header));
+  g_byte_array_append(
+      out, g_bytes_get_data(frozen, NULL), (guint)header.pack_len);
   for (unsigned i = 0; i < rules->n; i++) {
     const CacheRule row = {rules->rules[i].flags,
                            rules->rules[i].min_width,
@@ -174,8 +197,7 @@ cache_store(const char *dir,
 
     g_byte_array_append(out, (const guint8 *)&row, sizeof(row));
   }
-  if (!append_database(out, block, &header.block_len) ||
-      !append_database(out, stream, &header.stream_len))
+  if (!append_database(out, database, &header.database_len))
     return;
   sha256(out->data + sizeof(header), out->len - sizeof(header), header.digest);
   memcpy(out->data, &header, sizeof(header));

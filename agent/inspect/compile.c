@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a rule's regex to what libhs looks for and what PCRE2 confirms, and the
- * two databases. */
+ * database. */
 #include "inspect/detector.h"
 
 #include <string.h>
@@ -208,7 +208,6 @@ measure_rule(CompiledRule *compiled, GError **error)
 
 static bool
 compile_database(const CompiledRules *rules,
-                 unsigned mode,
                  hs_database_t **out,
                  GError **error)
 {
@@ -222,9 +221,14 @@ compile_database(const CompiledRules *rules,
     flags[i] = rules->rules[i].flags;
     ids[i] = i;
   }
-  if (hs_compile_multi(
-          expressions, flags, ids, rules->n, mode, NULL, out, &cause) ==
-      HS_SUCCESS)
+  if (hs_compile_multi(expressions,
+                       flags,
+                       ids,
+                       rules->n,
+                       HS_MODE_STREAM,
+                       NULL,
+                       out,
+                       &cause) == HS_SUCCESS)
     return true;
   if (cause->expression >= 0 && (unsigned)cause->expression < rules->n)
     fail_rule(rules->rules[cause->expression].rule, error, cause->message);
@@ -240,17 +244,12 @@ compile_database(const CompiledRules *rules,
 
 bool
 compiled_rules_build(CompiledRules *rules,
-                     hs_database_t **block,
-                     hs_database_t **stream,
+                     hs_database_t **database,
                      GError **error)
 {
   for (unsigned i = 0; i < rules->n; i++)
     if (!measure_rule(&rules->rules[i], error) ||
-        !confirm_compile(&rules->rules[i], error))
+        !confirm_check(&rules->rules[i], error))
       return false;
-  if (rules->n == 0)
-    return true;
-  if (!compile_database(rules, HS_MODE_BLOCK, block, error))
-    return false;
-  return compile_database(rules, HS_MODE_STREAM, stream, error);
+  return rules->n == 0 || compile_database(rules, database, error);
 }

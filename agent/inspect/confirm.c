@@ -15,6 +15,8 @@
 #define MAX_RETRIES 64
 /* An opener without an end tells less than a whole value. */
 #define UNTERMINATED_CONFIDENCE 0.5
+/* Values after an opener are matched partially, too. */
+#define JIT_MODES (PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD)
 
 struct confirm {
   pcre2_code *code;
@@ -32,7 +34,7 @@ static pcre2_code *
 compile_regex(const DetectorRule *rule,
               const char *source,
               uint32_t options,
-              uint32_t jit,
+              uint32_t jit, /* 0: without */
               GError **error)
 {
   int code = 0;
@@ -54,7 +56,8 @@ compile_regex(const DetectorRule *rule,
     return NULL;
   }
   /* Where memory may not become executable the interpreter does it. */
-  (void)pcre2_jit_compile(compiled, jit);
+  if (jit != 0)
+    (void)pcre2_jit_compile(compiled, jit);
   return compiled;
 }
 
@@ -72,7 +75,7 @@ confirm_free(struct confirm *confirm)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(pcre2_code, pcre2_code_free)
 
 static struct confirm *
-confirm_new(const CompiledRule *compiled, GError **error)
+confirm_new(const CompiledRule *compiled, bool jit, GError **error)
 {
   const DetectorRule *rule = compiled->rule;
   const unsigned n = rule->allow ? g_strv_length(rule->allow) : 0;
@@ -83,15 +86,18 @@ confirm_new(const CompiledRule *compiled, GError **error)
   confirm->code = compile_regex(rule,
                                 compiled->confirm,
                                 compiled->opened ? PCRE2_ANCHORED : 0,
-                                PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD,
+                                jit ? JIT_MODES : 0,
                                 error);
   if (confirm->code == NULL) {
     confirm_free(confirm);
     return NULL;
   }
   for (; confirm->n_allow < n; confirm->n_allow++) {
-    pcre2_code *allow = compile_regex(
-        rule, rule->allow[confirm->n_allow], 0, PCRE2_JIT_COMPLETE, error);
+    pcre2_code *allow = compile_regex(rule,
+                                      rule->allow[confirm->n_allow],
+                                      0,
+                                      jit ? PCRE2_JIT_COMPLETE : 0,
+                                      error);
 
     if (allow == NULL) {
       confirm_free(confirm);
@@ -125,7 +131,7 @@ confirm_get(CompiledRule *compiled, GError **error)
 
   if (code != NULL)
     return code;
-  fresh = confirm_new(compiled, error);
+  fresh = confirm_new(compiled, true, error);
   if (fresh == NULL)
     return NULL;
   if (__atomic_compare_exchange_n(&compiled->code,
@@ -140,9 +146,13 @@ confirm_get(CompiledRule *compiled, GError **error)
 }
 
 bool
-confirm_compile(CompiledRule *rule, GError **error)
+confirm_check(const CompiledRule *rule, GError **error)
 {
-  return confirm_get(rule, error) != NULL;
+  struct confirm *confirm = confirm_new(rule, false, error);
+  const bool good = confirm != NULL;
+
+  confirm_free(confirm);
+  return good;
 }
 
 /* PCRE2's answer; -1 and -2 are no match and a partial one. */

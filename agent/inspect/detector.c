@@ -3,6 +3,10 @@
  * working memory that a thread scans with. */
 #include "inspect/detector.h"
 
+#include "kit/digest.h"
+
+#include <string.h>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -17,34 +21,10 @@
 G_DEFINE_QUARK(hoop_inspect_error, inspect_error)
 
 static bool
-load_or_build(Detector *detector, const char *cache_dir, GError **error)
-{
-  uint8_t key[32];
-
-  if (cache_dir != NULL) {
-    cache_key(&detector->rules, key);
-    if (cache_load(cache_dir,
-                   key,
-                   &detector->rules,
-                   &detector->block,
-                   &detector->stream))
-      return true;
-  }
-  if (!compiled_rules_build(
-          &detector->rules, &detector->block, &detector->stream, error))
-    return false;
-  if (cache_dir != NULL)
-    cache_store(
-        cache_dir, key, &detector->rules, detector->block, detector->stream);
-  return true;
-}
-
-static bool
 allocate_prototype(Detector *detector, GError **error)
 {
   if (detector->rules.n == 0 ||
-      (hs_alloc_scratch(detector->block, &detector->prototype) == HS_SUCCESS &&
-       hs_alloc_scratch(detector->stream, &detector->prototype) == HS_SUCCESS))
+      hs_alloc_scratch(detector->database, &detector->prototype) == HS_SUCCESS)
     return true;
   g_set_error_literal(error,
                       INSPECT_ERROR,
@@ -53,22 +33,92 @@ allocate_prototype(Detector *detector, GError **error)
   return false;
 }
 
-Detector *
-detector_new(RulePack *pack, const char *cache_dir, GError **error)
+/* A detector whose rules are compiled, or found in the cache. */
+static Detector *
+detector_make(RulePack *pack, const Cached *cached, GError **error)
 {
   g_autoptr(Detector) detector = g_new0(Detector, 1);
 
   detector->refs = 1;
   detector->pack = rule_pack_ref(pack);
-  if (!compiled_rules_init(&detector->rules, pack, error) ||
-      !load_or_build(detector, cache_dir, error) ||
-      !allocate_prototype(detector, error))
+  if (!compiled_rules_init(&detector->rules, pack, error))
+    return NULL;
+  if ((cached == NULL ||
+       !cached_apply(cached, &detector->rules, &detector->database)) &&
+      !compiled_rules_build(&detector->rules, &detector->database, error))
+    return NULL;
+  if (!allocate_prototype(detector, error))
     return NULL;
   for (unsigned i = 0; i < detector->rules.n; i++)
     if (!detector->rules.rules[i].opened)
       detector->token_width =
           MAX(detector->token_width, detector->rules.rules[i].max_width);
   return g_steal_pointer(&detector);
+}
+
+Detector *
+detector_new(RulePack *pack, const char *cache_dir, GError **error)
+{
+  g_autoptr(Cached) cached = NULL;
+  Detector *detector;
+  uint8_t rules[SHA256_LEN], key[SHA256_LEN];
+
+  if (cache_dir != NULL) {
+    hex_decode(rule_pack_hash(pack), rules, sizeof(rules));
+    cache_key(rules, key);
+    cached = cache_open(cache_dir, key);
+  }
+  detector = detector_make(pack, cached, error);
+  if (detector != NULL && cache_dir != NULL && cached == NULL)
+    cache_store(cache_dir, key, pack, &detector->rules, detector->database);
+  return detector;
+}
+
+/* Reads and compiles; the pack is kept as one that comes from the cache. */
+static Detector *
+detector_compile_dir(const char *rules_dir, GError **error)
+{
+  RulePack *whole = rule_pack_load_dir(rules_dir, error);
+  g_autoptr(GBytes) frozen = NULL;
+  g_autoptr(RulePack) pack = NULL;
+
+  if (whole == NULL)
+    return NULL;
+  frozen = rule_pack_freeze(whole);
+  rule_pack_unref(whole);
+  pack = rule_pack_thaw(frozen);
+  g_assert(pack != NULL);
+  return detector_make(pack, NULL, error);
+}
+
+Detector *
+detector_load(const char *rules_dir, const char *cache_dir, GError **error)
+{
+  g_autoptr(Cached) cached = NULL;
+  Detector *detector = NULL;
+  uint8_t before[SHA256_LEN], after[SHA256_LEN], key[SHA256_LEN];
+
+  if (cache_dir == NULL)
+    return detector_compile_dir(rules_dir, error);
+  if (!rule_pack_digest_dir(rules_dir, before, error))
+    return NULL;
+  cache_key(before, key);
+  cached = cache_open(cache_dir, key);
+  if (cached != NULL) {
+    g_autoptr(RulePack) pack = cached_pack(cached);
+
+    if (pack != NULL)
+      detector = detector_make(pack, cached, NULL);
+  }
+  if (detector != NULL)
+    return detector;
+  detector = detector_compile_dir(rules_dir, error);
+  /* Files that changed in between would be stored under the wrong name. */
+  if (detector != NULL && rule_pack_digest_dir(rules_dir, after, NULL) &&
+      memcmp(before, after, sizeof(before)) == 0)
+    cache_store(
+        cache_dir, key, detector->pack, &detector->rules, detector->database);
+  return detector;
 }
 
 Detector *
@@ -84,8 +134,7 @@ detector_unref(Detector *detector)
   if (detector == NULL || !g_atomic_int_dec_and_test(&detector->refs))
     return;
   hs_free_scratch(detector->prototype);
-  hs_free_database(detector->block);
-  hs_free_database(detector->stream);
+  hs_free_database(detector->database);
   compiled_rules_clear(&detector->rules);
   rule_pack_unref(detector->pack);
   g_free(detector);
@@ -104,7 +153,8 @@ detector_scratch_new(Detector *detector, GError **error)
 
   scratch->detector = detector_ref(detector);
   if (detector->prototype != NULL &&
-      hs_clone_scratch(detector->prototype, &scratch->hs) != HS_SUCCESS) {
+      (hs_clone_scratch(detector->prototype, &scratch->hs) != HS_SUCCESS ||
+       hs_open_stream(detector->database, 0, &scratch->stream) != HS_SUCCESS)) {
     g_set_error_literal(error,
                         INSPECT_ERROR,
                         INSPECT_ERROR_ENGINE,
@@ -139,6 +189,8 @@ detector_scratch_free(DetectorScratch *scratch)
 {
   if (scratch == NULL)
     return;
+  if (scratch->stream != NULL)
+    hs_close_stream(scratch->stream, NULL, NULL, NULL);
   hs_free_scratch(scratch->hs);
   pcre2_match_data_free(scratch->data);
   pcre2_match_context_free(scratch->context);

@@ -48,34 +48,40 @@ bool compiled_rules_init(CompiledRules *rules,
                          const RulePack *pack,
                          GError **error);
 void compiled_rules_clear(CompiledRules *rules);
-/* Fills flags and widths, compiles both databases and every confirmation, so
- * that a rule that is wrong is named now. */
+/* Fills flags and widths and compiles the database (stream mode: whole texts
+ * are streams of one piece). Every confirmation is tried, so that a rule that
+ * is wrong is named now. */
 bool compiled_rules_build(CompiledRules *rules,
-                          hs_database_t **block,
-                          hs_database_t **stream,
+                          hs_database_t **database,
                           GError **error);
 
-/* cache.c: SHA-256 over all that decides what is compiled. */
-void cache_key(const CompiledRules *rules, uint8_t key[32]);
-/* Loads databases, flags and widths; false when there is nothing valid under
- * this key (the reason does not matter: it is compiled then). */
-bool cache_load(const char *dir,
-                const uint8_t key[32],
-                CompiledRules *rules,
-                hs_database_t **block,
-                hs_database_t **stream);
+/* cache.c: the key of these rules (a digest of all that they say) with this
+ * library on this machine. */
+void cache_key(const uint8_t rules[32], uint8_t key[32]);
+typedef struct cached Cached;
+/* What is stored under this key; NULL when there is nothing valid (the reason
+ * does not matter: it is compiled then). */
+Cached *cache_open(const char *dir, const uint8_t key[32]);
+void cached_free(Cached *cached);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cached, cached_free)
+/* The stored pack, without examples; NULL when it cannot be read. */
+RulePack *cached_pack(const Cached *cached);
+/* Flags, widths and the database of the same rules; false: compile them. */
+bool cached_apply(const Cached *cached,
+                  CompiledRules *rules,
+                  hs_database_t **database);
 /* Best effort: a cache that cannot be written costs time only. */
 void cache_store(const char *dir,
                  const uint8_t key[32],
+                 const RulePack *pack,
                  const CompiledRules *rules,
-                 const hs_database_t *block,
-                 const hs_database_t *stream);
+                 const hs_database_t *database);
 
 struct detector {
   int refs; /* atomic */
   RulePack *pack;
   CompiledRules rules;
-  hs_database_t *block, *stream; /* NULL when no rule is enabled */
+  hs_database_t *database; /* NULL when no rule is enabled */
   hs_scratch_t *prototype;
   size_t token_width; /* widest token rule */
 };
@@ -151,6 +157,7 @@ typedef enum {
 struct detector_scratch {
   Detector *detector;
   hs_scratch_t *hs;
+  hs_stream_t *stream; /* for whole texts; reset between them */
   struct pcre2_real_match_data_8 *data;
   struct pcre2_real_match_context_8 *context;
   struct pcre2_real_jit_stack_8 *stack;
@@ -170,8 +177,9 @@ ConfirmResult confirm_candidate(DetectorScratch *scratch,
                                 unsigned generation,
                                 GArray *findings,
                                 GError **error);
-/* Compiles a rule's confirmation now, to find what is wrong with it. */
-bool confirm_compile(CompiledRule *rule, GError **error);
+/* Compiles a rule's confirmation to find what is wrong with it; nothing is
+ * kept. */
+bool confirm_check(const CompiledRule *rule, GError **error);
 void confirm_free(struct confirm *confirm);
 
 /* validate.c: what a regex cannot say. False: harmless or not of that kind.

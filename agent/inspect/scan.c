@@ -191,13 +191,13 @@ scan_fields(DetectorScratch *scratch,
     return fail_limit(error, "a text is too long to be scanned");
   g_array_set_size(scratch->candidates, 0);
   memset(scratch->slots, 0, scratch->detector->rules.n * sizeof(unsigned));
-  result = hs_scan(scratch->detector->block,
-                   text,
-                   (unsigned)len,
-                   0,
-                   scratch->hs,
-                   on_end,
-                   &pass);
+  result = hs_scan_stream(
+      scratch->stream, text, (unsigned)len, 0, scratch->hs, on_end, &pass);
+  /* The end of the text ends what only its end decides. */
+  if (result == HS_SUCCESS)
+    result = hs_reset_stream(scratch->stream, 0, scratch->hs, on_end, &pass);
+  else
+    (void)hs_reset_stream(scratch->stream, 0, NULL, NULL, NULL);
   if (result == HS_SCAN_TERMINATED)
     return fail_limit(error, "more suspicious places than can be looked at");
   if (result != HS_SUCCESS) {

@@ -45,8 +45,8 @@ text_field_new(MaskContext *context,
   field->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
   field->edits = g_array_new(FALSE, FALSE, sizeof(TextEdit));
   field->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
-  if (!whole && detector->stream != NULL &&
-      hs_open_stream(detector->stream, 0, &field->stream) != HS_SUCCESS) {
+  if (!whole && detector->database != NULL &&
+      hs_open_stream(detector->database, 0, &field->stream) != HS_SUCCESS) {
     g_set_error_literal(
         error, INSPECT_ERROR, INSPECT_ERROR_ENGINE, "no memory for a stream");
     return NULL;

@@ -142,6 +142,65 @@ test_cache_of_other_rules(void)
   g_rmdir(dir);
 }
 
+/* A folder of rules; the file's text tells whether it was read again. */
+static unsigned
+load_rules(const char *rules, const char *cache, const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) detector = detector_load(rules, cache, &error);
+  g_autoptr(DetectorScratch) scratch = NULL;
+  g_autoptr(GArray) findings = NULL;
+  const DetectorRule *rule;
+  unsigned n;
+
+  g_assert_no_error(error);
+  rule = rule_pack_rules(detector_pack(detector), &n)[0];
+  g_assert_cmpuint(n, ==, 1);
+  g_assert_null(rule->examples);
+  g_assert_true(g_str_has_suffix(rule->origin, "10.yaml:3"));
+  scratch = kit_scratch(detector);
+  findings = scan(scratch, text);
+  return findings->len;
+}
+
+/* While nothing changes the cache is used, and gives the same. */
+static void
+test_load(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("inspect-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(dir, "10.yaml", NULL);
+  g_autofree char *path = g_build_filename(dir, "detector.hsdb", NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) none = NULL;
+  struct stat first, second;
+  static const char *const texts[] = {
+      "version: 1\nrules:\n"
+      "  - {id: a, class: s, regex: 'foo[0-9]{4}', examples: [foo1234]}\n",
+      "version: 1\nrules:\n"
+      "  - {id: a, class: s, regex: 'foo[0-9]{4}', allow: ['3$']}\n"};
+
+  g_assert_null(detector_load(dir, dir, &error));
+  g_assert_error(error, POLICY_ERROR, POLICY_ERROR_READ);
+  g_clear_error(&error);
+  g_assert_true(g_file_set_contents(file, texts[0], -1, NULL));
+  g_assert_cmpuint(load_rules(dir, NULL, "foo1234 foo123"), ==, 1);
+  g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 2);
+  g_assert_cmpint(stat(path, &first), ==, 0);
+  g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 2);
+  g_assert_cmpint(stat(path, &second), ==, 0);
+  g_assert_cmpuint(first.st_ino, ==, second.st_ino);
+  /* Nothing that libhs sees has changed, but the rule has. */
+  g_assert_true(g_file_set_contents(file, texts[1], -1, NULL));
+  g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 1);
+  g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 1);
+  g_assert_true(g_file_set_contents(file, "version: 2\n", -1, NULL));
+  g_assert_null(detector_load(dir, dir, &error));
+  g_assert_nonnull(error);
+  g_unlink(path);
+  g_unlink(file);
+  g_rmdir(dir);
+}
+
 static void
 test_bad_rules(void)
 {
@@ -349,6 +408,7 @@ main(int argc, char **argv)
   g_test_add_func("/inspect/detector/cache", test_cache);
   g_test_add_func("/inspect/detector/cache-of-other-rules",
                   test_cache_of_other_rules);
+  g_test_add_func("/inspect/detector/load", test_load);
   g_test_add_func("/inspect/detector/bad-rules", test_bad_rules);
   g_test_add_func("/inspect/detector/no-rules", test_no_rules);
   g_test_add_func("/inspect/detector/overlaps", test_overlaps);

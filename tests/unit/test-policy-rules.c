@@ -210,6 +210,103 @@ test_dir(void)
 }
 
 static void
+assert_same_list(char **a, char **b)
+{
+  g_assert_cmpint(a == NULL, ==, b == NULL);
+  if (a != NULL)
+    g_assert_cmpstrv(a, b);
+}
+
+/* All that the engine reads survives; cut or changed bytes do not load. */
+static void
+test_freeze(void)
+{
+  g_autofree char *dir =
+      g_test_build_filename(G_TEST_DIST, "..", "policy", "rules.d", NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(RulePack) pack = rule_pack_load_dir(dir, &error);
+  g_autoptr(GBytes) frozen = NULL;
+  g_autoptr(RulePack) again = NULL;
+  const DetectorRule *const *a, *const *b;
+  const char *bytes;
+  unsigned n, n_again;
+  gsize len;
+
+  g_assert_no_error(error);
+  frozen = rule_pack_freeze(pack);
+  again = rule_pack_thaw(frozen);
+  g_assert_nonnull(again);
+  g_assert_cmpstr(rule_pack_hash(pack), ==, rule_pack_hash(again));
+  a = rule_pack_rules(pack, &n);
+  b = rule_pack_rules(again, &n_again);
+  g_assert_cmpuint(n, ==, n_again);
+  for (unsigned i = 0; i < n; i++) {
+    DetectorRule plain = *b[i];
+
+    g_assert_cmpstr(a[i]->id, ==, b[i]->id);
+    g_assert_cmpstr(a[i]->description, ==, b[i]->description);
+    g_assert_cmpstr(a[i]->class_name, ==, b[i]->class_name);
+    g_assert_cmpstr(a[i]->regex, ==, b[i]->regex);
+    g_assert_cmpstr(a[i]->origin, ==, b[i]->origin);
+    assert_same_list(a[i]->keywords, b[i]->keywords);
+    assert_same_list(a[i]->allow, b[i]->allow);
+    g_assert_null(b[i]->examples);
+    g_assert_null(b[i]->counter_examples);
+    /* The rest is numbers: equal once the pointers are. */
+    plain.id = a[i]->id;
+    plain.description = a[i]->description;
+    plain.class_name = a[i]->class_name;
+    plain.regex = a[i]->regex;
+    plain.origin = a[i]->origin;
+    plain.keywords = a[i]->keywords;
+    plain.allow = a[i]->allow;
+    plain.examples = a[i]->examples;
+    plain.counter_examples = a[i]->counter_examples;
+    g_assert_cmpmem(&plain, sizeof(plain), a[i], sizeof(*a[i]));
+  }
+  bytes = g_bytes_get_data(frozen, &len);
+  for (gsize cut = 0; cut < len; cut += 1 + cut / 50) {
+    g_autoptr(GBytes) part = g_bytes_new(bytes, cut);
+
+    g_assert_null(rule_pack_thaw(part));
+  }
+  for (gsize at = 0; at < len; at += 1 + at / 50) {
+    char *other = g_memdup2(bytes, len);
+    g_autoptr(GBytes) changed = g_bytes_new_take(other, len);
+    g_autoptr(RulePack) loaded = NULL;
+
+    other[at] ^= 0x81;
+    loaded = rule_pack_thaw(changed); /* refused or not, never out of bounds */
+  }
+}
+
+static void
+test_digest(void)
+{
+  g_autofree char *dir = g_dir_make_tmp("rules-XXXXXX", NULL);
+  uint8_t first[32], same[32], other[32];
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false(rule_pack_digest_dir("/nonexistent", first, &error));
+  g_assert_error(error, POLICY_ERROR, POLICY_ERROR_READ);
+  g_clear_error(&error);
+  write_file(dir, "10.yaml", HEAD "  - {id: a, class: secret, regex: a}\n");
+  g_assert_true(rule_pack_digest_dir(dir, first, &error));
+  g_assert_true(rule_pack_digest_dir(dir, same, &error));
+  g_assert_cmpmem(first, 32, same, 32);
+  write_file(dir, "10.yaml", HEAD "  - {id: a, class: secret, regex: b}\n");
+  g_assert_true(rule_pack_digest_dir(dir, other, &error));
+  g_assert_true(memcmp(first, other, 32) != 0);
+  write_file(dir, "10.yaml", HEAD "  - {id: a, class: secret, regex: a}\n");
+  write_file(dir, "20.yaml", HEAD "  - {id: b, class: secret, regex: a}\n");
+  g_assert_true(rule_pack_digest_dir(dir, other, &error));
+  g_assert_true(memcmp(first, other, 32) != 0);
+  remove_file(dir, "10.yaml");
+  remove_file(dir, "20.yaml");
+  g_assert_cmpint(g_rmdir(dir), ==, 0);
+}
+
+static void
 test_references(void)
 {
   RulePack *pack = parse(HEAD RULE, NULL);
@@ -232,5 +329,7 @@ main(int argc, char **argv)
   g_test_add_func("/policy/rules/hash", test_hash);
   g_test_add_func("/policy/rules/folder", test_dir);
   g_test_add_func("/policy/rules/references", test_references);
+  g_test_add_func("/policy/rules/freeze", test_freeze);
+  g_test_add_func("/policy/rules/digest", test_digest);
   return g_test_run();
 }
