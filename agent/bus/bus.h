@@ -17,14 +17,16 @@ typedef enum {
   /* What methods fail with, mapped to io.hoop.Agent1.Error.NAME */
   BUS_ERROR_NOT_FOUND,
   BUS_ERROR_REFUSED,
-  BUS_ERROR_INVALID
+  BUS_ERROR_INVALID,
+  BUS_ERROR_SILENT /* a daemon took the connection and said nothing for 5 s */
 } BusErrorCode;
 
 /* RUNTIME_DIR/control.sock; g_free. */
 char *bus_socket_path(const char *runtime_dir);
 
 /* Connects to the daemon of this user: EXTERNAL authentication on the private
- * socket, no bus daemon. g_object_unref() the proxy. */
+ * socket, no bus daemon. Blocks for 5 s at most, and 10 s for each call then.
+ * g_object_unref() the proxy. */
 HoopAgent1 *bus_connect(const char *runtime_dir, GError **error);
 
 /* Serves on RUNTIME_DIR/control.sock (0600 in a folder of 0700; a stale socket

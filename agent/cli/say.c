@@ -100,7 +100,8 @@ error_code(const GError *error)
   if (g_error_matches(error, BUS_ERROR, BUS_ERROR_NOT_RUNNING) ||
       g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CLOSED))
     return CLI_NOT_RUNNING;
-  if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) ||
+  if (g_error_matches(error, BUS_ERROR, BUS_ERROR_SILENT) ||
+      g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) ||
       g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY))
     return CLI_UNREACHABLE;
   return CLI_FOUND;

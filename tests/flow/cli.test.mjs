@@ -377,3 +377,19 @@ test('a held credential: each client has a token of its own', async (t) => {
   assert.equal(doctor.code, 1);
   assert.match(doctor.stdout, /fail +config .*token/);
 });
+
+test('a daemon that is stopped is waited for only a little', async (t) => {
+  const own = await startAgent(t, { backend, policy: POLICY });
+  process.kill(own.pid, 'SIGSTOP');
+  try {
+    for (const verb of ['status', 'pending']) {
+      const result = await own.cli([verb]);
+      assert.ok(!result.timedOut, `${verb} waits without end`);
+      assert.equal(result.code, 5, result.stderr);
+      assert.match(result.stderr, /does not answer: no word from it in 5 s/);
+    }
+  } finally {
+    process.kill(own.pid, 'SIGCONT');
+  }
+  assert.equal((await own.cli(['status'])).code, 0);
+});

@@ -350,6 +350,29 @@ test_client_refuses(Fixture *f, const void *data)
   g_assert_error(error, BUS_ERROR, BUS_ERROR_FOREIGN);
 }
 
+/* A socket that takes connections and reads none of them, as a stopped
+ * daemon's does. */
+static void
+test_client_waits_not_long(Fixture *f, const void *data)
+{
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  int64_t began_us = g_get_monotonic_time();
+  g_autoptr(GError) error = NULL;
+
+  (void)data;
+  g_assert_cmpint(g_mkdir(f->dir, 0700), ==, 0);
+  g_strlcpy(at.sun_path, f->path, sizeof at.sun_path);
+  g_assert_cmpint(bind(fd, (void *)&at, sizeof at), ==, 0);
+  g_assert_cmpint(listen(fd, 1), ==, 0);
+  alarm(60); /* it used to wait for ever */
+  g_assert_null(bus_connect(f->dir, &error));
+  alarm(0);
+  g_assert_error(error, BUS_ERROR, BUS_ERROR_SILENT);
+  g_assert_cmpint(g_get_monotonic_time() - began_us, <, 30 * G_USEC_PER_SEC);
+  close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -365,6 +388,7 @@ main(int argc, char **argv)
   ADD("mechanisms", test_mechanisms);
   ADD("stranger", test_stranger);
   ADD("client-refuses", test_client_refuses);
+  ADD("client-waits-not-long", test_client_waits_not_long);
 #undef ADD
   return g_test_run();
 }
