@@ -35,6 +35,18 @@ connection_client(Connection *connection,
   return client;
 }
 
+bool
+connection_is_credential(const Connection *connection, const char *name)
+{
+  g_autofree char *lower = g_ascii_strdown(name, -1);
+
+  /* Dummy tokens come in either, and go no further than this agent. */
+  if (connection->credential &&
+      (g_str_equal(lower, "authorization") || g_str_equal(lower, "x-api-key")))
+    return true;
+  return g_strv_contains(connection->type->own_headers, lower);
+}
+
 typedef struct {
   Connection *connection;
   HttpHeaders *headers;

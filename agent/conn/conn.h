@@ -82,6 +82,9 @@ bool connection_route(Connection *connection,
 const char *connection_client(Connection *connection,
                               const HttpHeaders *headers,
                               GError **error);
+/* True for a header field in which a client of this connection sends its own
+ * credential for it: a fixed list for each type. Any case. */
+bool connection_is_credential(const Connection *connection, const char *name);
 /* The dummy token of a client: created on first use, 128 random bits behind a
  * prefix that clients accept. g_free. Any process of the user. */
 char *conn_client_token(const char *state_dir,

@@ -31,6 +31,7 @@ typedef struct {
   bool session_tokens;    /* the credential is exchanged for short-lived ones */
   const char *key_header; /* that carries the credential */
   const char *key_prefix; /* before it, e.g. "Bearer " */
+  const char *const *own_headers; /* that carry a client's own credential */
 } ConnType;
 const ConnType *conn_type_find(const char *name);
 const ConnType *conn_types(unsigned *n);

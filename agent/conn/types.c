@@ -16,6 +16,15 @@ static const char *const anthropic_hosts[] = {"api.anthropic.com", NULL};
 static const char *const openai_hosts[] = {"api.openai.com", NULL};
 static const char *const no_hosts[] = {NULL};
 
+static const char *const copilot_headers[] = {"authorization",
+                                              "x-github-token",
+                                              NULL};
+static const char *const anthropic_headers[] = {"authorization",
+                                                "x-api-key",
+                                                "x-trusted-device-token",
+                                                NULL};
+static const char *const openai_headers[] = {"authorization", NULL};
+
 static bool
 below(const char *path, const char *prefix)
 {
@@ -76,6 +85,7 @@ static const ConnType types[] = {
         .session_tokens = true,
         .key_header = "Authorization",
         .key_prefix = "Bearer ",
+        .own_headers = copilot_headers,
     },
     {
         .name = "anthropic",
@@ -85,6 +95,7 @@ static const ConnType types[] = {
         .service = one_service,
         .key_header = "x-api-key",
         .key_prefix = "",
+        .own_headers = anthropic_headers,
     },
     {
         .name = "openai",
@@ -94,6 +105,7 @@ static const ConnType types[] = {
         .service = one_service,
         .key_header = "Authorization",
         .key_prefix = "Bearer ",
+        .own_headers = openai_headers,
     },
 };
 

@@ -80,15 +80,13 @@ head_shown(ExchangeEnv *env, const char *text)
 /* ---- Requests ---------------------------------------------------------------
  */
 
-/* The client's own credential for this service is not inspected. */
+/* The client's own credential for this service is not inspected, nor what goes
+ * no further than this hop (RFC 9110 section 11.7.2). */
 static bool
-is_credential(const char *name)
+is_exempt(const Exchange *exchange, const char *name)
 {
-  g_autofree char *lower = g_ascii_strdown(name, -1);
-
-  return g_str_has_suffix(lower, "authorization") ||
-         g_str_has_suffix(lower, "cookie") ||
-         g_str_has_suffix(lower, "-token") || g_str_has_suffix(lower, "-key");
+  return connection_is_credential(exchange->connection, name) ||
+         g_ascii_strcasecmp(name, "proxy-authorization") == 0;
 }
 
 static GString *
@@ -103,7 +101,11 @@ head_text(const Exchange *exchange)
     append_decoded(text, request->query);
   g_string_append_c(text, '\n');
   for (unsigned i = 0; i < http_headers_count(request->headers); i++) {
-    if (is_credential(http_headers_name(request->headers, i)))
+    const char *name = http_headers_name(request->headers, i);
+
+    append_decoded(text, name);
+    g_string_append_c(text, '\n');
+    if (is_exempt(exchange, name))
       continue;
     g_string_append(text, http_headers_value(request->headers, i));
     g_string_append_c(text, '\n');
@@ -230,6 +232,15 @@ stay_here(const Exchange *exchange, HttpHeaders *headers)
     http_headers_remove(headers, "location");
 }
 
+/* What the server hands this client as its own. */
+static bool
+is_handed_out(const char *name)
+{
+  g_autofree char *lower = g_ascii_strdown(name, -1);
+
+  return g_str_equal(lower, "set-cookie") || g_str_has_suffix(lower, "-token");
+}
+
 static bool
 is_masked(Exchange *exchange, const char *value)
 {
@@ -270,8 +281,7 @@ head_clean_answer(Exchange *exchange, HttpHeaders *headers)
   for (unsigned i = http_headers_count(headers); i-- > 0;) {
     g_autofree char *name = g_strdup(http_headers_name(headers, i));
 
-    /* The server's own credential for this client stays. */
-    if (!is_credential(name) &&
+    if (!is_handed_out(name) &&
         is_masked(exchange, http_headers_value(headers, i))) {
       http_headers_remove(headers, name);
       i = MIN(i, http_headers_count(headers));

@@ -109,6 +109,57 @@ test('secret_in_header_is_not_forwarded', async () => {
   await assertNotForwarded('header');
 });
 
+for (const name of [
+  'x-session-token',
+  'x-api-key',
+  'api-key',
+  'x-key',
+  'cookie',
+  'x-authorization',
+  'proxy-authorization-2',
+])
+  test(`secret_in_a_field_that_sounds_like_a_credential: ${name}`, async () => {
+    const { path, body } = callOf('chat', 'hello');
+    const answer = await client.post(path, body, {
+      headers: { [name]: `token=${SECRET}` },
+    });
+    assert.equal(answer.status, 400, answer.text);
+    assert.equal(answer.json.error.code, 'policy_denied');
+    await assertNotForwarded(name);
+    assert.equal((await backend.modelCalls()).length, 0);
+  });
+
+test('secret_as_the_name_of_a_field_is_not_forwarded', async () => {
+  const { path, body } = callOf('chat', 'hello');
+  const answer = await client.post(path, body, { headers: { [SECRET]: '1' } });
+  assert.equal(answer.status, 400, answer.text);
+  await assertNotForwarded('name');
+});
+
+test('fields_of_the_connections_own_credential_pass', async (t) => {
+  const { path, body } = callOf('chat', 'hello');
+  const github = `gho_${'hQ7'.repeat(12)}`;
+  const answer = await client.post(path, body, {
+    headers: { 'x-github-token': github },
+  });
+  assert.equal(answer.status, 200, answer.text);
+  const [seen] = await backend.modelCalls();
+  assert.equal(seen.headers['x-github-token'], github);
+  assert.equal(seen.headers.authorization, `Bearer ${backend.token}`);
+  const other = await startAgent(t, {
+    backend,
+    config: {
+      'connection "anthropic"': { enabled: true, upstream: backend.url },
+    },
+  });
+  const its = other.client({ mode: 'base-url' });
+  const messages = callOf('messages', 'hello');
+  const asked = await its.post(`/c/anthropic${messages.path}`, messages.body, {
+    headers: { 'x-api-key': `sk-ant-api03-${'aB3d'.repeat(24)}` },
+  });
+  assert.notEqual(asked.json?.error?.code, 'policy_denied', asked.text);
+});
+
 test('odd_spellings_of_a_path_are_judged_as_the_path', async (t) => {
   const strict = await startAgent(t, {
     backend,
