@@ -19,6 +19,27 @@ refuse_upgrade(Exchange *exchange)
   return true;
 }
 
+/* RFC 9110 section 10.1.1: one that cannot be met is not passed over. */
+static bool
+refuse_expectation(Exchange *exchange)
+{
+  const HttpHeaders *headers = exchange->request->headers;
+  bool met = true;
+
+  for (unsigned i = 0; i < http_headers_count(headers); i++)
+    if (g_ascii_strcasecmp(http_headers_name(headers, i), "expect") == 0 &&
+        g_ascii_strcasecmp(http_headers_value(headers, i), "100-continue") != 0)
+      met = false;
+  if (met)
+    return false;
+  exchange_fail(exchange,
+                417,
+                "expectation_failed",
+                "No expectation but 100-continue is met here. Leave out the "
+                "Expect field.");
+  return true;
+}
+
 static bool
 ready(Exchange *exchange)
 {
@@ -154,7 +175,8 @@ exchange_admit(Exchange *exchange)
   /* The route comes first: it names the API, so that every refusal after it
    * has that API's form. */
   if (!route(exchange) || refuse_upgrade(exchange) ||
-      refuse_doubles(exchange) || !ready(exchange))
+      refuse_expectation(exchange) || refuse_doubles(exchange) ||
+      !ready(exchange))
     return;
   if (exchange->caller->resolved) {
     known_caller(exchange);

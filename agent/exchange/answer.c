@@ -243,6 +243,10 @@ upstream_failed(Exchange *exchange, const GError *error)
   exchange->env->stats.errors++;
   if (error->code == UPSTREAM_ERROR_TIMEOUT)
     status = 504;
+  if (error->code == UPSTREAM_ERROR_RESOLVE ||
+      error->code == UPSTREAM_ERROR_CONNECT ||
+      error->code == UPSTREAM_ERROR_PROXY)
+    code = "upstream_unreachable"; /* it never got the request */
   if (error->code == UPSTREAM_ERROR_TLS) {
     /* Asking again cannot help: the form that no client retries. */
     status = 400;

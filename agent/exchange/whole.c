@@ -210,7 +210,7 @@ localize(Exchange *exchange)
   g_autoptr(GBytes) body = g_steal_pointer(&exchange->reply);
   g_autoptr(GError) error = NULL;
 
-  if (exchange->status >= 300) {
+  if (exchange->status >= 300 || !g_bytes_get_size(body)) {
     exchange->reply = g_steal_pointer(&body);
     return true;
   }

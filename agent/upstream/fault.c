@@ -68,6 +68,25 @@ plain_detail(const char *detail)
   return g_strstrip(g_strdup(*text != '\0' ? text : "no reason was given"));
 }
 
+/* The connection ended under the handshake, and neither side found fault with
+ * the other: curl has a system call's error then and no OpenSSL's, or OpenSSL
+ * missed the close_notify. */
+static bool
+broke_off(const Fault *fault)
+{
+  static const char *const SIGNS[] = {"Recv failure: ",
+                                      "Send failure: ",
+                                      "SSL_connect: ",
+                                      "unexpected eof while reading"};
+
+  if (fault->code != CURLE_SSL_CONNECT_ERROR)
+    return false;
+  for (gsize i = 0; i < G_N_ELEMENTS(SIGNS); i++)
+    if (strstr(fault->detail, SIGNS[i]) != NULL)
+      return true;
+  return false;
+}
+
 static GError *
 tls_fault(const Fault *fault)
 {
@@ -75,6 +94,13 @@ tls_fault(const Fault *fault)
   g_autofree char *detail = NULL;
   const char *why;
   bool hint_ca;
+
+  if (broke_off(fault))
+    return cannot(UPSTREAM_ERROR_CONNECT,
+                  "cannot connect to %s: the connection ended inside the TLS "
+                  "handshake, before anything was sent; the server, or a "
+                  "firewall or proxy on the way, closed it",
+                  fault->where);
 
   if (fault->code == CURLE_PEER_FAILED_VERIFICATION && verify != X509_V_OK) {
     why = tls_verify_text(verify, &hint_ca);
@@ -175,6 +201,10 @@ fault_after_request(const UpstreamRequest *request, const Fault *fault)
                   "the answer of %s was refused: %s",
                   where,
                   request->fault);
+  if (request->not_resent && request->idempotent)
+    return cannot(UPSTREAM_ERROR_CUT,
+                  "%s closed the connection before it answered, twice",
+                  where);
   if (request->not_resent)
     return cannot(UPSTREAM_ERROR_CUT,
                   "%s closed the connection before it answered; the request "

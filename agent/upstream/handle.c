@@ -286,6 +286,7 @@ handle_load(Handle *handle,
         handle->easy, CURLOPT_PROXY, request->via_proxy ? upstream->proxy : "");
     handle->proxied = request->via_proxy;
   }
+  curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, 0L);
   curl_easy_setopt(handle->easy, CURLOPT_REQUEST_TARGET, target->path);
   load_method(handle, spec->method, request->body);
   load_lines(handle, spec);

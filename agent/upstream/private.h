@@ -86,6 +86,7 @@ struct upstream_request {
   int64_t last_us;     /* of the last byte */
   curl_off_t uploaded; /* to the kernel */
   int unacked;         /* of that, not yet at the server */
+  unsigned sends;      /* how often a connection stood for it */
   bool idempotent;     /* RFC 9110 section 9.2.2: may be sent twice */
   bool head_request;
   bool via_proxy;

@@ -16,6 +16,8 @@
   "!#$%&'*+-.^_`|~"
 /* The longest registered method has 17 bytes. */
 #define MAX_METHOD 32
+/* So often a request is written when no byte of an answer comes. */
+#define MAX_SENDS 2
 /* Bodies up to this size leave together with the head, so that seeing them
  * gone later is no sign of life. */
 #define LEAVES_AT_ONCE (48 * 1024)
@@ -144,17 +146,20 @@ request_on_connected(UpstreamRequest *request)
 {
   long sent = 0;
 
+  request->sends++;
   if (!request->requested) {
     request->requested = true;
     move_to(request, &request->upstream->active);
+    /* Other pooled connections are as old as one that turns out dead. */
+    curl_easy_setopt(request->handle->easy, CURLOPT_FRESH_CONNECT, 1L);
     return true;
   }
   /* Curl sends a request again, up to five times, when a pooled connection
    * ended without a byte of answer. The server may have acted on the first
    * copy: only what is harmless twice goes twice, unless not even its head
-   * left this machine. */
+   * left this machine; and nothing goes three times. */
   curl_easy_getinfo(request->handle->easy, CURLINFO_REQUEST_SIZE, &sent);
-  if (sent == 0 || request->idempotent)
+  if (request->sends <= MAX_SENDS && (sent == 0 || request->idempotent))
     return true;
   request->not_resent = true;
   return false;

@@ -12,7 +12,8 @@
 GQuark upstream_error_quark(void);
 typedef enum {
   UPSTREAM_ERROR_RESOLVE,  /* the name is unknown */
-  UPSTREAM_ERROR_CONNECT,  /* refused, unreachable, timed out */
+  UPSTREAM_ERROR_CONNECT,  /* refused, unreachable, timed out, or ended inside
+                              the TLS handshake */
   UPSTREAM_ERROR_PROXY,    /* the parent proxy refused; 407 says credentials */
   UPSTREAM_ERROR_TLS,      /* certificate or handshake; the message says why */
   UPSTREAM_ERROR_CUT,      /* ended before its framing said so, or reset */
@@ -42,10 +43,10 @@ typedef struct {
  * revocation honoured; no redirects are followed, no cookies kept,
  * Accept-Encoding is the caller's, the environment is never read.
  *
- * A request that finds its pooled connection closed by the server is sent
- * again on another when nothing of it had left, or when its method is
- * idempotent (RFC 9110 section 9.2.2); any other ends with CUT, because the
- * server may have acted on it.
+ * A request that finds its pooled connection closed by the server, without a
+ * byte of answer, is sent again on a new one, once, when nothing of it had left
+ * or when its method is idempotent (RFC 9110 section 9.2.2); any other ends
+ * with CUT, because the server may have acted on it.
  *
  * Fails with UPSTREAM_ERROR_TLS when ca_file cannot be read or there are no
  * trust anchors at all, with UPSTREAM_ERROR_PROXY when proxy is no such URL.

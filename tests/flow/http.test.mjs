@@ -93,6 +93,14 @@ test('an empty 200 is an empty 200', async () => {
   assert.ok(answer.complete);
 });
 
+test('an empty list of models is an empty 200', async () => {
+  await backend.answer('/models', { rawBody: '' });
+  const answer = await client.get('/models');
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(answer.text, '');
+  assert.ok(answer.complete);
+});
+
 test('1xx of the server are not taken for its answer', async () => {
   await backend.answer('/chat/completions', {
     informational: [
@@ -183,12 +191,19 @@ test('a refusal spares the body that Expect announces', async () => {
   assert.doesNotMatch(answer, /100 Continue/);
 });
 
-test('another expectation stays here', async () => {
-  await raw(
-    request('POST', '/chat/completions', ['Expect: miracles', close]),
-  );
-  for (const call of await backend.modelCalls())
-    assert.equal(call.headers.expect, undefined);
+test('an expectation that cannot be met is an error', async () => {
+  for (const lines of [
+    ['Expect: miracles'],
+    ['Expect: 100-continue, miracles'],
+    ['Expect: 100-continue', 'Expect: miracles'],
+  ]) {
+    const answer = await raw(
+      request('POST', '/chat/completions', [...lines, close]),
+    );
+    assert.match(answer, /^HTTP\/1\.1 417 /);
+    assert.match(answer, /"expectation_failed"/);
+  }
+  assert.deepEqual(await backend.requests(), []);
 });
 
 const CODINGS = {

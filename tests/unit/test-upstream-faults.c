@@ -381,8 +381,8 @@ test_handshake(void)
     bool stall;
     int code;
   } ways[] = {
-      {NULL, false, UPSTREAM_ERROR_TLS},
-      {"reset", false, UPSTREAM_ERROR_TLS},
+      {NULL, false, UPSTREAM_ERROR_CONNECT},
+      {"reset", false, UPSTREAM_ERROR_CONNECT},
       {"HTTP/1.1 400 Bad Request\r\n\r\n", false, UPSTREAM_ERROR_TLS},
       {NULL, true, UPSTREAM_ERROR_CONNECT},
   };
@@ -400,6 +400,9 @@ test_handshake(void)
 
     g_test_message("%s", call->error->message);
     assert_error(call, ways[i].code);
+    if (!ways[i].stall && ways[i].code == UPSTREAM_ERROR_CONNECT)
+      g_assert_nonnull(
+          strstr(call->error->message, "inside the TLS handshake"));
   }
 }
 

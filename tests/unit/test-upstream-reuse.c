@@ -102,6 +102,21 @@ answer_twice(Session *session, void *data)
   }
 }
 
+/* Each connection answers once and ends with the next request. */
+static void
+answer_once_each(Session *session, void *data)
+{
+  size_t len;
+
+  (void)data;
+  if (session_request(session, &len) == NULL)
+    return;
+  g_usleep(100000); /* so that three are open at one time */
+  answer(session);
+  if (session_number(session) <= 3)
+    session_request(session, &len);
+}
+
 /* ---- tests
  * ------------------------------------------------------------------------ */
 
@@ -164,6 +179,33 @@ test_resend(void)
   for (gsize i = 0; i < G_N_ELEMENTS(WAYS); i++)
     for (gsize k = 0; k < G_N_ELEMENTS(methods); k++)
       check_resend(WAYS[i], methods[k].method, methods[k].resent);
+}
+
+/* However many pooled connections are dead, a request is written twice at
+ * most, and gets its answer on a new one. */
+static void
+test_resend_once(void)
+{
+  g_autoptr(Fixture) fixture = fixture_new(NULL);
+  g_autoptr(Server) server =
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = answer_once_each});
+  g_autoptr(Call) call = NULL;
+  Call *calls[3];
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(calls); i++) {
+    calls[i] = call_new();
+    call_start(calls[i], fixture, server_port(server), &(Ask){0});
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS(calls); i++) {
+    call_wait(calls[i], fixture);
+    g_assert_no_error(calls[i]->error);
+    call_free(calls[i]);
+  }
+  g_assert_cmpint(server_requests(server), ==, 3);
+  call = call_run(fixture, server_port(server), &(Ask){.method = "GET"});
+  g_assert_no_error(call->error);
+  g_assert_cmpint(connection_of(call), ==, 4);
+  g_assert_cmpint(server_requests(server), ==, 5);
 }
 
 /* A connection that ended while it was pooled harms no request. The loop may
@@ -345,6 +387,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/upstream/reuse/resend", test_resend);
+  g_test_add_func("/upstream/reuse/resend-once", test_resend_once);
   g_test_add_func("/upstream/reuse/closed-pool", test_closed_pool);
   g_test_add_func("/upstream/reuse/unasked-answer", test_unasked_answer);
   g_test_add_func("/upstream/reuse/no-watch", test_no_watch);
