@@ -64,7 +64,9 @@ candidate_floor(const CompiledRule *compiled,
   size_t run = end;
 
   if (compiled->opened)
-    return end;
+    return candidate->block != NULL && candidate->block->open
+               ? candidate->block->at
+               : end;
   if (run > reached && run_breaks(view, run - 1) > 0)
     run--;
   run = run_start(view, run, reached);

@@ -183,8 +183,8 @@ run_pcre(DetectorScratch *scratch,
   return result;
 }
 
-static ConfirmResult
-fail_match(const CompiledRule *compiled, int result, GError **error)
+ConfirmResult
+confirm_fail(const CompiledRule *compiled, int result, GError **error)
 {
   const bool limit =
       result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT ||
@@ -197,6 +197,31 @@ fail_match(const CompiledRule *compiled, int result, GError **error)
                     : "rule \"%s\" failed in the engine",
               compiled->rule->id);
   return CONFIRM_FAILED;
+}
+
+int
+confirm_match(DetectorScratch *scratch,
+              CompiledRule *compiled,
+              const char *subject,
+              size_t len,
+              size_t at,
+              uint32_t options,
+              size_t *secret_end)
+{
+  const struct confirm *confirm = confirm_get(compiled, NULL);
+  const PCRE2_SIZE *o;
+  int result;
+
+  if (confirm == NULL)
+    return PCRE2_ERROR_NOMEMORY; /* it was there before */
+  result = run_pcre(scratch, confirm->code, subject, len, at, options);
+  if (result < 0)
+    return result;
+  o = pcre2_get_ovector_pointer(scratch->data);
+  *secret_end = confirm->group != 0 && o[2 * confirm->group] != PCRE2_UNSET
+                    ? o[2 * confirm->group + 1]
+                    : o[1];
+  return result;
 }
 
 static bool
@@ -267,7 +292,7 @@ accept_secret(DetectorScratch *scratch,
     if (result >= 0)
       return CONFIRM_DONE;
     if (result != PCRE2_ERROR_NOMATCH)
-      return fail_match(compiled, result, error);
+      return confirm_fail(compiled, result, error);
   }
   *accepted = validate_secret(compiled->rule, secret, &len, confidence);
   match->secret_end = match->secret_start + len;
@@ -397,7 +422,7 @@ confirm_token(DetectorScratch *scratch,
     if (result == PCRE2_ERROR_NOMATCH)
       break;
     if (result < 0)
-      return fail_match(compiled, result, error);
+      return confirm_fail(compiled, result, error);
     read_match(scratch, confirm, view, window.base, &match);
     if (match.end > covered && inside_one_run(view, &match) &&
         keyword_is_near(compiled, view, &match, window.limit) &&
@@ -432,12 +457,111 @@ trim(const TextView *view, Match *match)
     match->secret_start++;
 }
 
+/* What every opened match goes through before it is a finding. */
+static ConfirmResult
+accept_opened(DetectorScratch *scratch,
+              CompiledRule *compiled,
+              const struct confirm *confirm,
+              const TextView *view,
+              const Window *window,
+              Match *match,
+              double *confidence,
+              bool *accepted,
+              GError **error)
+{
+  *accepted = false;
+  trim(view, match);
+  if (match->secret_end == match->secret_start ||
+      !keyword_is_near(compiled, view, match, window->limit))
+    return CONFIRM_DONE;
+  return accept_secret(
+      scratch, compiled, confirm, view, match, confidence, accepted, error);
+}
+
+/* Follows a value beyond its window; in a stream as far as it goes by now. */
+static ConfirmResult
+follow_block(DetectorScratch *scratch,
+             CompiledRule *compiled,
+             const TextView *view,
+             Candidate *candidate,
+             LastFinding *last,
+             unsigned generation,
+             GArray *findings,
+             GError **error)
+{
+  LongBlock *block = candidate->block;
+  Match match = {candidate->first, 0, block->start, 0};
+  const ConfirmResult result = long_block_go_on(
+      scratch, compiled, view, block, &match.secret_end, error);
+
+  if (result == CONFIRM_PENDING)
+    return result; /* streams only */
+  match.end = match.secret_end;
+  if (result == CONFIRM_DONE)
+    add_finding(compiled,
+                candidate,
+                &match,
+                block->confidence,
+                last,
+                generation,
+                findings);
+  /* The stream that began to mask it learns from it where it ends. */
+  if (!block->open)
+    g_clear_pointer(&candidate->block, long_block_free);
+  return result;
+}
+
+/* The value reaches over its whole window. */
+static ConfirmResult
+begin_block(DetectorScratch *scratch,
+            CompiledRule *compiled,
+            const struct confirm *confirm,
+            const TextView *view,
+            const Window *window,
+            Candidate *candidate,
+            LastFinding *last,
+            unsigned generation,
+            GArray *findings,
+            GError **error)
+{
+  const size_t opener = candidate->first;
+  double confidence = UNTERMINATED_CONFIDENCE;
+  Match match = {opener, window->limit, opener, window->limit};
+  bool accepted;
+  const int result =
+      window_search(scratch, confirm, view, window, PCRE2_NOTEOL);
+
+  if (result < 0 && result != PCRE2_ERROR_NOMATCH)
+    return confirm_fail(compiled, result, error);
+  if (result >= 0) {
+    read_match(scratch, confirm, view, window->base, &match);
+    if (accept_opened(scratch,
+                      compiled,
+                      confirm,
+                      view,
+                      window,
+                      &match,
+                      &confidence,
+                      &accepted,
+                      error) == CONFIRM_FAILED)
+      return CONFIRM_FAILED;
+    if (!accepted)
+      return CONFIRM_DONE;
+  } else {
+    trim(view, &match);
+  }
+  candidate->block =
+      long_block_new(view, opener, match.secret_start, confidence);
+  return follow_block(
+      scratch, compiled, view, candidate, last, generation, findings, error);
+}
+
 static ConfirmResult
 confirm_opened(DetectorScratch *scratch,
                CompiledRule *compiled,
                const struct confirm *confirm,
                const TextView *view,
-               const Candidate *candidate,
+               Candidate *candidate,
                LastFinding *last,
                unsigned generation,
                GArray *findings,
@@ -445,21 +569,34 @@ confirm_opened(DetectorScratch *scratch,
 {
   const size_t opener = candidate->first;
   const size_t far = opener + compiled->max_width + LOOK_BEHIND;
-  const bool whole = far <= view->end;
+  const bool whole = far < view->end;
   double confidence = UNTERMINATED_CONFIDENCE;
   bool accepted = true;
   Window window;
   Match match;
   int result;
 
+  if (candidate->block != NULL)
+    return follow_block(
+        scratch, compiled, view, candidate, last, generation, findings, error);
   if (last->generation == generation && opener < last->end)
     return CONFIRM_DONE;
   /* PCRE2 never calls an empty text a partial match. */
   if (opener == view->end)
     return view->final ? CONFIRM_DONE : CONFIRM_PENDING;
   window_open(view, opener, whole ? far : view->end, &window);
-  result = window_search(
-      scratch, confirm, view, &window, whole ? 0 : PCRE2_PARTIAL_HARD);
+  result = window_search(scratch, confirm, view, &window, PCRE2_PARTIAL_HARD);
+  if (result == PCRE2_ERROR_PARTIAL && whole)
+    return begin_block(scratch,
+                       compiled,
+                       confirm,
+                       view,
+                       &window,
+                       candidate,
+                       last,
+                       generation,
+                       findings,
+                       error);
   if (result == PCRE2_ERROR_PARTIAL && !view->final)
     return CONFIRM_PENDING;
   if (result == PCRE2_ERROR_PARTIAL) {
@@ -482,16 +619,13 @@ confirm_opened(DetectorScratch *scratch,
   if (result == PCRE2_ERROR_NOMATCH)
     return CONFIRM_DONE;
   if (result < 0)
-    return fail_match(compiled, result, error);
+    return confirm_fail(compiled, result, error);
   read_match(scratch, confirm, view, window.base, &match);
-  trim(view, &match);
-  if (match.secret_end == match.secret_start ||
-      !keyword_is_near(compiled, view, &match, window.limit))
-    return CONFIRM_DONE;
-  if (accept_secret(scratch,
+  if (accept_opened(scratch,
                     compiled,
                     confirm,
                     view,
+                    &window,
                     &match,
                     &confidence,
                     &accepted,

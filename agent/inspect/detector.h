@@ -116,6 +116,8 @@ size_t run_start(const TextView *view, size_t pos, size_t floor);
 
 /* ---- Candidates -------------------------------------------------------- */
 
+typedef struct long_block LongBlock;
+
 /* Ends that libhs reported for one rule inside one run; or one opener. */
 typedef struct {
   unsigned rule;
@@ -124,6 +126,7 @@ typedef struct {
   size_t limit;       /* where the window ends, when !open */
   bool open;          /* the run may go on behind the view */
   size_t next_look;   /* streams: not worth deciding before so much is there */
+  LongBlock *block;   /* opened: the value goes on beyond its width, or NULL */
 } Candidate;
 
 /* Takes an end for a rule: true when it belongs to `candidate` (that rule's
@@ -177,10 +180,55 @@ ConfirmResult confirm_candidate(DetectorScratch *scratch,
                                 unsigned generation,
                                 GArray *findings,
                                 GError **error);
+/* The rule's regex at subject[at]: PCRE2's answer, and where the secret ends.
+ */
+int confirm_match(DetectorScratch *scratch,
+                  CompiledRule *compiled,
+                  const char *subject,
+                  size_t len,
+                  size_t at,
+                  uint32_t options,
+                  size_t *secret_end);
+/* What a negative answer other than no match means; sets the error. */
+ConfirmResult confirm_fail(const CompiledRule *compiled,
+                           int result,
+                           GError **error);
 /* Compiles a rule's confirmation to find what is wrong with it; nothing is
  * kept. */
 bool confirm_check(const CompiledRule *rule, GError **error);
 void confirm_free(struct confirm *confirm);
+
+/* ---- Long blocks -------------------------------------------------------- */
+
+/* long-block.c: a value that its rule still matches where VALUE_WIDTH_MAX ends.
+ * How far it goes on is found window by window, each matched behind a copy of
+ * the value's beginning, so that neither the value nor what is known of it is
+ * held. Where windows begin follows from the text alone. */
+struct long_block {
+  size_t start; /* of the secret */
+  size_t at;    /* everything before belongs to it */
+  double confidence;
+  bool blind;  /* the rule says nothing about windows: up to the line's end */
+  bool open;   /* streams: it is being masked already */
+  guint noted; /* … and stands so far among the context's findings, plus 1 */
+  size_t offset, head_len; /* of the value and of all in head */
+  char head[];
+};
+
+/* The opener ends at `opener`, its value reaches over the whole window. */
+LongBlock *long_block_new(const TextView *view,
+                          size_t opener,
+                          size_t start,
+                          double sure);
+void long_block_free(LongBlock *block);
+/* DONE: *end is where it ends. PENDING: not before the view's end; `at` may
+ * have moved. */
+ConfirmResult long_block_go_on(DetectorScratch *scratch,
+                               CompiledRule *compiled,
+                               const TextView *view,
+                               LongBlock *block,
+                               size_t *end,
+                               GError **error);
 
 /* validate.c: what a regex cannot say. False: harmless or not of that kind.
  * *len may become less where the check knows that the secret is shorter. */

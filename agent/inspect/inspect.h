@@ -75,14 +75,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Masker, masker_free)
 /* "[rule-id:" + at least 12 base32 characters + "]"; appends to out. The same
  * value always gets the same mask; a collision gets a longer one. `scope`
  * names conversation, user and connection: a mask is restored only inside the
- * scope that it was issued in. NULL: never restored. */
+ * scope that it was issued in. NULL: never restored. A value longer than
+ * MASK_VALUE_MAX is named by its first so many bytes (a stream does not hold
+ * the rest) and never restored. */
+#define MASK_VALUE_MAX ((size_t)16384)
 void masker_mask(Masker *masker,
                  const char *scope,
                  const char *rule_id,
                  const char *value,
                  size_t len,
                  GString *out);
-/* Keyed hash of a value, 16 hex characters + NUL: names it in the journal. */
+/* Keyed hash of a value (as far as MASK_VALUE_MAX), 16 hex characters + NUL:
+ * names it in the journal. */
 #define FINGERPRINT_SIZE 17
 void masker_fingerprint(const Masker *masker,
                         const char *value,

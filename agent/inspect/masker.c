@@ -185,6 +185,11 @@ masker_mask(Masker *masker,
   Entry *entry = NULL;
   int size = TAG_MIN;
 
+  if (len > MASK_VALUE_MAX) {
+    tag_of(masker, rule_id, value, MASK_VALUE_MAX, tag);
+    g_string_append_printf(out, "[%s:%.*s]", rule_id, size, tag);
+    return;
+  }
   tag_of(masker, rule_id, value, len, tag);
   if (scope != NULL)
     scope_digest(masker, scope, digest);
@@ -218,7 +223,7 @@ masker_fingerprint(const Masker *masker,
   hmac_sha256(secret_bytes(masker->fingerprint_key),
               secret_len(masker->fingerprint_key),
               value,
-              len,
+              MIN(len, MASK_VALUE_MAX),
               digest);
   hex_encode(digest, (FINGERPRINT_SIZE - 1) / 2, out);
 }

@@ -11,6 +11,10 @@
 /* Text before this is dropped when so much has gathered: moving memory for
  * every piece would cost more than it saves. */
 #define TRIM_SLACK 4096
+/* Pieces are read in slices, so that suspicions do not gather. */
+#define SLICE ((size_t)8192)
+/* Between two looks at whether a long block goes on. */
+#define BLOCK_STEP 256
 /* A held tool call's arguments. */
 #define WHOLE_MAX ((size_t)8 * 1024 * 1024)
 /* Tails up to this length are too short to tell anything. */
@@ -77,6 +81,8 @@ text_field_free(TextField *field)
     hs_close_stream(field->stream, NULL, NULL, NULL);
   secret_wipe(field->text->str, field->text->allocated_len);
   g_string_free(field->text, TRUE);
+  for (guint i = 0; i < field->pending->len; i++)
+    long_block_free(g_array_index(field->pending, Candidate, i).block);
   g_array_unref(field->pending);
   g_array_unref(field->findings);
   text_edits_free(field->edits);
@@ -164,12 +170,20 @@ decide_pending(TextField *field, bool all, GError **error)
                                  error);
     if (result == CONFIRM_FAILED)
       return false;
-    if (result == CONFIRM_DONE)
+    if (result == CONFIRM_DONE) {
+      if (candidate->block != NULL)
+        text_block_ended(field, candidate);
       continue;
+    }
     /* An opened value is matched from its start each time: less often as it
      * grows. */
     if (is_opened(field, candidate) && view.end >= candidate->next_look)
-      candidate->next_look = view.end + (view.end - candidate->first) / 8;
+      candidate->next_look =
+          view.end + (candidate->block != NULL
+                          ? BLOCK_STEP
+                          : (view.end - candidate->first) / 8);
+    if (candidate->block != NULL)
+      text_block_grew(field, candidate);
     if (kept != i)
       g_array_index(field->pending, Candidate, kept) = *candidate;
     kept++;
@@ -192,7 +206,9 @@ secret_floor(const TextField *field, const TextView *view, guint index)
   size_t from = first;
 
   if (compiled->opened)
-    return first;
+    return candidate->block != NULL && candidate->block->open
+               ? candidate->block->at
+               : first;
   if (from > floor && run_breaks(view, from - 1) > 0)
     from--;
   return run_start(view, from, floor);
@@ -221,7 +237,7 @@ hold_position(const TextField *field)
     for (guint i = 0; i < field->findings->len; i++) {
       const Finding *at = &g_array_index(field->findings, Finding, i);
 
-      if (at->start < hold && at->end > hold) {
+      if (at->start < hold && at->end > hold && at->end != SPAN_OPEN) {
         hold = at->start;
         moved = true;
       }
@@ -233,20 +249,48 @@ hold_position(const TextField *field)
   return MAX(hold, field->settled);
 }
 
+/* Of a value that goes on enough is there to name it. */
+static size_t
+value_length(const Finding *finding)
+{
+  return finding->end == SPAN_OPEN ? MASK_VALUE_MAX + 1
+                                   : finding->end - finding->start;
+}
+
 static void
 add_edit(TextField *field, size_t start, size_t end, const char *rule_id)
 {
   GString *mask = g_string_new(NULL);
   TextEdit edit = {.start = start, .end = end};
+  const Finding all = {.start = start, .end = end};
 
   masker_mask(field->context->masker,
               field->context->scope,
               rule_id,
               field->text->str + (start - field->base),
-              end - start,
+              value_length(&all),
               mask);
   edit.text = g_string_free(mask, FALSE);
   g_array_append_val(field->edits, edit);
+  if (end == SPAN_OPEN) {
+    field->open_edit = field->edits->len;
+    field->open_end = 0;
+  }
+}
+
+/* What meets a block that is swallowed belongs to it. */
+static bool
+joins_block(TextField *field, const Finding *finding)
+{
+  TextEdit *edit;
+
+  if (field->open_edit == 0)
+    return false;
+  edit = &g_array_index(field->edits, TextEdit, field->open_edit - 1);
+  if (finding->start >= edit->end)
+    return false;
+  edit->end = MAX(edit->end, finding->end);
+  return true;
 }
 
 /* Findings before `hold` become edits: those that policy masks, where they
@@ -264,7 +308,7 @@ settle_findings(TextField *field, size_t hold, GError **error)
     Finding at = g_array_index(field->findings, Finding, i);
     Action action;
 
-    if (at.end > hold) {
+    if (at.end == SPAN_OPEN ? at.start >= hold : at.end > hold) {
       g_array_index(field->findings, Finding, kept++) = at;
       continue;
     }
@@ -275,9 +319,11 @@ settle_findings(TextField *field, size_t hold, GError **error)
                            &at,
                            field->choice,
                            field->text->str + (at.start - field->base),
-                           at.end - at.start,
+                           value_length(&at),
                            error))
       return false;
+    if (at.end == SPAN_OPEN)
+      text_block_noted(field, &at);
     action = mask_context_action(context, at.rule);
     if (action == ACTION_ALLOW)
       continue;
@@ -285,6 +331,8 @@ settle_findings(TextField *field, size_t hold, GError **error)
       context->blocked = true;
       field->block_at = MIN(field->block_at, at.start);
     }
+    if (joins_block(field, &at))
+      continue;
     if (rule_id != NULL && at.start >= end) {
       add_edit(field, start, end, rule_id);
       rule_id = NULL;
@@ -336,10 +384,21 @@ trim_text(TextField *field)
   field->base = keep;
 }
 
+/* Once all of a long block went by, edits are as before. */
+static void
+close_edit(TextField *field)
+{
+  if (field->open_edit != 0 &&
+      field->settled >=
+          g_array_index(field->edits, TextEdit, field->open_edit - 1).end)
+    field->open_edit = 0;
+}
+
 static bool
 settle(TextField *field, bool all, GError **error)
 {
-  const guint first_edit = field->edits->len;
+  const guint first_edit =
+      field->open_edit != 0 ? field->open_edit - 1 : field->edits->len;
   size_t hold;
 
   if (field->pending->len > 0 && !decide_pending(field, all, error))
@@ -356,26 +415,15 @@ settle(TextField *field, bool all, GError **error)
         field->context, &view, field->settled, hold, first_edit, field->edits);
   }
   field->settled = hold;
+  close_edit(field);
   return true;
 }
 
-bool
-text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
+static bool
+feed_slice(TextField *field, const char *bytes, size_t len, GError **error)
 {
-  if (len == 0)
-    return true;
-  if (field->whole && field->text->len + len > WHOLE_MAX) {
-    g_set_error_literal(error,
-                        INSPECT_ERROR,
-                        INSPECT_ERROR_LIMIT,
-                        "a tool call's arguments are too long");
-    return false;
-  }
-  if (!field->whole)
-    trim_text(field);
+  trim_text(field);
   g_string_append_len(field->text, bytes, (gssize)len);
-  if (field->whole)
-    return true;
   if (field->stream != NULL &&
       !check_hs(hs_scan_stream(field->stream,
                                bytes,
@@ -387,6 +435,31 @@ text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
                 error))
     return false;
   return settle(field, false, error);
+}
+
+bool
+text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
+{
+  if (field->whole && field->text->len + len > WHOLE_MAX) {
+    g_set_error_literal(error,
+                        INSPECT_ERROR,
+                        INSPECT_ERROR_LIMIT,
+                        "a tool call's arguments are too long");
+    return false;
+  }
+  if (field->whole) {
+    g_string_append_len(field->text, bytes, (gssize)len);
+    return true;
+  }
+  while (len > 0) {
+    const size_t slice = MIN(len, SLICE);
+
+    if (!feed_slice(field, bytes, slice, error))
+      return false;
+    bytes += slice;
+    len -= slice;
+  }
+  return true;
 }
 
 bool

@@ -38,13 +38,25 @@ bool mask_context_note(MaskContext *context,
                        size_t len,
                        GError **error);
 
+/* The end of a finding or an edit whose text still goes on. */
+#define SPAN_OPEN SIZE_MAX
+
 /* A span of a text and what stands there instead. */
 typedef struct {
-  size_t start, end;
-  char *text;   /* for the client */
-  char *record; /* for the journal; NULL: the same */
+  size_t start, end; /* SPAN_OPEN: of a block that is being swallowed */
+  char *text;        /* for the client */
+  char *record;      /* for the journal; NULL: the same */
 } TextEdit;
 
+/* Why no finding is missed however long a run without white space is, and why
+ * no run is masked for its length alone (images and archives in base64 are such
+ * runs): a token rule matches at most `token_width` bytes (TOKEN_WIDTH_MAX
+ * bounds it; wider rules are refused). libhs in stream mode reports an end
+ * wherever it is. So a match that ends behind the view's end begins less than
+ * `token_width` before it, and hold_position() holds that much of the last run.
+ * A suspicion that is not decided holds from where its window begins, and its
+ * window ends at the latest max_width - min_width behind its first end, by its
+ * rule's widths, not by the run's. What goes before can be in no match. */
 typedef struct {
   MaskContext *context;
   unsigned choice;
@@ -62,6 +74,8 @@ typedef struct {
   LastFinding *last;
   GArray *edits; /* TextEdit in order; all of them are kept for the copies */
   guint next_edit;
+  guint open_edit; /* index + 1 of one that a long block began; 0: none */
+  size_t open_end; /* … and where the blocks of it that ended did */
   size_t block_at; /* where what policy blocks begins; SIZE_MAX: nowhere */
 } TextField;
 
@@ -109,6 +123,17 @@ void text_field_copy(const TextField *field,
                      size_t len,
                      GString *out,
                      GString *record);
+
+/* text-block.c: a candidate whose value is longer than what a stream can hold.
+ *
+ * Its beginning is masked once so much of it is known that the mask is (longer
+ * than MASK_VALUE_MAX); from then on what belongs to it is swallowed, and what
+ * is held is what its rule needs to see to say where it ends. */
+void text_block_grew(TextField *field, Candidate *candidate);
+/* It ended, and its finding is the newest of the field. */
+void text_block_ended(TextField *field, Candidate *candidate);
+/* Its finding is noted: the last of the context's. */
+void text_block_noted(TextField *field, const Finding *finding);
 
 /* whole-mask.c: the edits of a text that is complete: findings in it and in
  * JSON that it holds, and members named by policy when `arguments`. Appends
