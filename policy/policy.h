@@ -253,6 +253,17 @@ typedef struct {
   char *origin;            /* "file:line" */
 } DetectorRule;
 
+/* Exact values are found by rules that every pack has behind its own: class
+ * "secret", off (no regex is compiled for them), with an empty regex. */
+typedef enum {
+  VALUE_DICTIONARY, /* "dictionary": what the configured file lists */
+  VALUE_ENV_FILE,   /* "env-file": what the user's .env files hold */
+  VALUE_HELD        /* "held-credential": what the agent holds itself */
+} ValueKind;
+#define N_VALUE_KINDS 3
+/* The rule's id, which no file may give to another. */
+const char *value_kind_id(ValueKind kind);
+
 /* Loads every *.yaml of a folder in name order; the same strictness. */
 RulePack *rule_pack_load_dir(const char *dir, GError **error);
 RulePack *rule_pack_parse(const char *name,
@@ -262,7 +273,10 @@ RulePack *rule_pack_parse(const char *name,
 RulePack *rule_pack_ref(RulePack *pack);
 void rule_pack_unref(RulePack *pack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RulePack, rule_pack_unref)
+/* The rules of the files, in order. */
 const DetectorRule *const *rule_pack_rules(const RulePack *pack, unsigned *n);
+/* The same, and behind them one rule for each ValueKind. */
+const DetectorRule *const *rule_pack_all(const RulePack *pack, unsigned *n);
 /* SHA-256 (hex) over ids and regexes: names the compiled database. */
 const char *rule_pack_hash(const RulePack *pack);
 

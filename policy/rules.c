@@ -30,6 +30,15 @@ static const char *const kind_names[] = {"token", "quoted", "block", NULL};
 static const char *const check_names[] =
     {"none", "luhn", "iban", "github-crc32", "jwt", NULL};
 
+/* By ValueKind. */
+static const struct {
+  const char *id, *description;
+} value_rules[N_VALUE_KINDS] = {
+    {"dictionary", "A value of the dictionary"},
+    {"env-file", "A secret of one of your .env files"},
+    {"held-credential", "The credential that the agent holds"},
+};
+
 static void
 detector_rule_free(gpointer data)
 {
@@ -194,6 +203,32 @@ read_key(const YamlDoc *doc,
 }
 
 static bool
+is_value_rule(const char *id)
+{
+  for (unsigned i = 0; i < N_VALUE_KINDS; i++)
+    if (strcmp(id, value_rules[i].id) == 0)
+      return true;
+  return false;
+}
+
+static void
+add_value_rules(RulePack *pack)
+{
+  for (unsigned i = 0; i < N_VALUE_KINDS; i++) {
+    DetectorRule *rule = g_new0(DetectorRule, 1);
+
+    rule->index = pack->rules->len;
+    rule->id = g_strdup(value_rules[i].id);
+    rule->description = g_strdup(value_rules[i].description);
+    rule->class_name = g_strdup("secret");
+    rule->regex = g_strdup("");
+    rule->origin = g_strdup("built in");
+    g_hash_table_insert(pack->by_id, rule->id, rule);
+    g_ptr_array_add(pack->rules, rule);
+  }
+}
+
+static bool
 read_rule(RulePack *pack,
           const YamlDoc *doc,
           const YamlNode *node,
@@ -226,6 +261,9 @@ read_rule(RulePack *pack,
                       "rule \"%s\" is there already (%s)",
                       rule->id,
                       same->origin);
+  if (is_value_rule(rule->id))
+    return yaml_error(
+        doc, yaml_get(node, "id"), error, "rule \"%s\" is built in", rule->id);
   if (rule->description == NULL)
     rule->description = g_strdup(rule->id);
   g_hash_table_insert(pack->by_id, rule->id, rule);
@@ -327,6 +365,7 @@ rule_pack_load_dir(const char *dir, GError **error)
     if (doc == NULL || !read_file(pack, doc, error))
       return NULL;
   }
+  add_value_rules(pack);
   hash_pack(pack);
   return g_steal_pointer(&pack);
 }
@@ -342,6 +381,7 @@ rule_pack_parse(const char *name, const char *text, size_t len, GError **error)
   pack = rule_pack_make(detector_rule_free);
   if (!read_file(pack, doc, error))
     return NULL;
+  add_value_rules(pack);
   hash_pack(pack);
   return g_steal_pointer(&pack);
 }
@@ -367,8 +407,21 @@ rule_pack_unref(RulePack *pack)
 const DetectorRule *const *
 rule_pack_rules(const RulePack *pack, unsigned *n)
 {
+  *n = pack->rules->len - N_VALUE_KINDS;
+  return (const DetectorRule *const *)pack->rules->pdata;
+}
+
+const DetectorRule *const *
+rule_pack_all(const RulePack *pack, unsigned *n)
+{
   *n = pack->rules->len;
   return (const DetectorRule *const *)pack->rules->pdata;
+}
+
+const char *
+value_kind_id(ValueKind kind)
+{
+  return value_rules[kind].id;
 }
 
 const char *

@@ -139,6 +139,10 @@ any_rule(const RulePack *pack, const char *pattern, bool by_class, bool *on)
       found = true;
       *on |= rules[i]->enabled;
     }
+  /* On as soon as there are values. */
+  for (unsigned i = 0; !by_class && i < N_VALUE_KINDS; i++)
+    if (policy_glob(pattern, value_kind_id((ValueKind)i), false))
+      found = *on = true;
   return found;
 }
 

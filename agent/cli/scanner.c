@@ -176,7 +176,7 @@ mask_everything(const Scanner *scanner)
 {
   StreamPlan plan = {0};
 
-  rule_pack_rules(scanner->pack, &plan.n_rules);
+  rule_pack_all(scanner->pack, &plan.n_rules);
   plan.by_rule = g_new(Action, plan.n_rules);
   for (unsigned i = 0; i < plan.n_rules; i++)
     plan.by_rule[i] = ACTION_MASK;

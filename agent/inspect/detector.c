@@ -33,6 +33,19 @@ allocate_prototype(Detector *detector, GError **error)
   return false;
 }
 
+/* The pack's rules that stand for exact values. */
+static void
+find_value_rules(Detector *detector)
+{
+  unsigned n;
+  const DetectorRule *const *rules = rule_pack_all(detector->pack, &n);
+
+  for (unsigned i = 0; i < n; i++)
+    for (unsigned kind = 0; kind < N_VALUE_KINDS; kind++)
+      if (strcmp(rules[i]->id, value_kind_id((ValueKind)kind)) == 0)
+        detector->value_rules[kind] = rules[i];
+}
+
 /* A detector whose rules are compiled, or found in the cache. */
 static Detector *
 detector_make(RulePack *pack, const Cached *cached, GError **error)
@@ -40,7 +53,9 @@ detector_make(RulePack *pack, const Cached *cached, GError **error)
   g_autoptr(Detector) detector = g_new0(Detector, 1);
 
   detector->refs = 1;
+  pthread_mutex_init(&detector->values_lock, NULL);
   detector->pack = rule_pack_ref(pack);
+  find_value_rules(detector);
   if (!compiled_rules_init(&detector->rules, pack, error))
     return NULL;
   if ((cached == NULL ||
@@ -133,6 +148,8 @@ detector_unref(Detector *detector)
 {
   if (detector == NULL || !g_atomic_int_dec_and_test(&detector->refs))
     return;
+  value_set_unref(detector->values);
+  pthread_mutex_destroy(&detector->values_lock);
   hs_free_scratch(detector->prototype);
   hs_free_database(detector->database);
   compiled_rules_clear(&detector->rules);
@@ -202,6 +219,8 @@ detector_scratch_free(DetectorScratch *scratch)
     secret_wipe(scratch->text->str, scratch->text->allocated_len);
     g_string_free(scratch->text, TRUE);
   }
+  value_set_unref(scratch->values);
+  value_set_unref(scratch->held);
   detector_unref(scratch->detector);
   g_free(scratch);
 }

@@ -7,6 +7,7 @@
 #include "inspect/inspect.h"
 
 #include <hs/hs.h>
+#include <pthread.h>
 
 /* Widest match of a token rule: what a stream must hold of a long run. A JWT
  * that a header can carry fits. */
@@ -84,6 +85,10 @@ struct detector {
   hs_database_t *database; /* NULL when no rule is enabled */
   hs_scratch_t *prototype;
   size_t token_width; /* widest token rule */
+  const DetectorRule *value_rules[N_VALUE_KINDS];
+  pthread_mutex_t values_lock;
+  ValueSet *values;      /* or NULL */
+  int values_generation; /* atomic; changes with the set */
 };
 
 /* ---- Texts ------------------------------------------------------------- */
@@ -168,7 +173,10 @@ struct detector_scratch {
   unsigned *slots;    /* by rule: index + 1 of its newest candidate */
   LastFinding *last;  /* by rule */
   unsigned generation;
-  GString *text; /* for texts that are joined before the scan */
+  GString *text;           /* for texts that are joined before the scan */
+  ValueSet *values, *held; /* or NULL; see values.h */
+  int values_generation;
+  bool pinned; /* keeps its values */
 };
 
 /* confirm.c: decides a candidate. Appends Finding (with the candidate's field)

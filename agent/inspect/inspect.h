@@ -63,6 +63,44 @@ bool detector_scan(DetectorScratch *scratch,
                    GArray *findings,
                    GError **error);
 
+/* ---- Exact values ------------------------------------------------------ */
+
+/* Values that are found wherever they stand, byte for byte. Each kind is a rule
+ * of every pack (policy.h). They are kept as keyed hashes only; the key is
+ * drawn when the set is made. */
+#define VALUE_MIN 4          /* bytes; what is shorter stands everywhere */
+#define VALUE_MAX 4096       /* bytes; a private key fits */
+#define HELD_VALUE_MAX 32768 /* a session token, each byte escaped */
+#define VALUES_MAX 100000    /* of one set */
+
+typedef enum {
+  VALUE_FITS,
+  VALUE_TOO_SHORT,
+  VALUE_TOO_LONG,
+  VALUE_REPETITIVE, /* fewer than three different bytes */
+  VALUE_TOO_MANY
+} ValueFit;
+
+/* Filled by one thread, then sealed; from then on immutable and shared. */
+typedef struct value_set ValueSet;
+ValueSet *value_set_new(void);
+ValueSet *value_set_ref(ValueSet *set);
+void value_set_unref(ValueSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ValueSet, value_set_unref)
+ValueFit value_set_add(ValueSet *set,
+                       ValueKind kind,
+                       const char *value,
+                       size_t len);
+void value_set_seal(ValueSet *set);
+unsigned value_set_count(const ValueSet *set, ValueKind kind);
+
+/* What all scans of this detector find beside the rules from now on (NULL:
+ * nothing); streams that began keep the set that they began with. Any thread.
+ */
+void detector_set_values(Detector *detector, ValueSet *values);
+/* The same for the scans with this scratch only (NULL: no more). */
+void detector_scratch_hold(DetectorScratch *scratch, ValueSet *held);
+
 /* ---- Masks ------------------------------------------------------------- */
 
 /* The user's mask key, the key for findings' fingerprints, and the memory-only

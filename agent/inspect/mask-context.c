@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the fields of one streamed answer share: rules' actions and findings. */
 #include "inspect/text-field.h"
+#include "inspect/values.h"
 
 bool
 mask_context_init(MaskContext *context,
@@ -14,7 +15,11 @@ mask_context_init(MaskContext *context,
   context->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
   context->fingerprints = g_array_new(FALSE, FALSE, FINGERPRINT_SIZE);
   context->scratch = detector_scratch_new(detector, error);
-  return context->scratch != NULL;
+  if (context->scratch == NULL)
+    return false;
+  values_refresh(context->scratch);
+  context->scratch->pinned = true;
+  return true;
 }
 
 void

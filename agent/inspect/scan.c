@@ -2,6 +2,7 @@
 /* Scans whole texts: one pass of libhs over all of them, then each suspicion
  * is decided inside its own text. */
 #include "inspect/detector.h"
+#include "inspect/values.h"
 
 #include <string.h>
 
@@ -102,6 +103,9 @@ compare_findings(const void *a, const void *b)
     return x->end > y->end ? -1 : 1;
   if (x->confidence != y->confidence)
     return x->confidence > y->confidence ? -1 : 1;
+  /* An exact value is no suspicion. */
+  if ((*x->rule->regex == '\0') != (*y->rule->regex == '\0'))
+    return *x->rule->regex == '\0' ? -1 : 1;
   if (x->rule->index != y->rule->index)
     return x->rule->index < y->rule->index ? -1 : 1;
   return 0;
@@ -170,16 +174,16 @@ decide(Pass *pass, size_t max_findings, GArray *findings, GError **error)
   return true;
 }
 
-bool
-scan_fields(DetectorScratch *scratch,
-            const char *text,
-            size_t len,
-            const size_t *starts,
-            const size_t *lens,
-            unsigned n,
-            size_t max_findings,
-            GArray *findings,
-            GError **error)
+static bool
+scan_rules(DetectorScratch *scratch,
+           const char *text,
+           size_t len,
+           const size_t *starts,
+           const size_t *lens,
+           unsigned n,
+           size_t max_findings,
+           GArray *findings,
+           GError **error)
 {
   Pass pass = {scratch, text, starts, lens, n, 0};
   const size_t before = findings->len;
@@ -213,6 +217,61 @@ scan_fields(DetectorScratch *scratch,
     return false;
   }
   return true;
+}
+
+static bool
+scan_values(DetectorScratch *scratch,
+            const char *text,
+            const size_t *starts,
+            const size_t *lens,
+            unsigned n,
+            size_t max_findings,
+            GArray *findings,
+            GError **error)
+{
+  const size_t before = findings->len;
+
+  values_refresh(scratch);
+  if (values_active(scratch).n == 0)
+    return true;
+  for (unsigned i = 0; i < n; i++)
+    if (!values_scan(scratch,
+                     text + starts[i],
+                     lens[i],
+                     i,
+                     max_findings - (findings->len - before),
+                     findings))
+      return fail_limit(error, "more findings than the limit allows");
+  return true;
+}
+
+bool
+scan_fields(DetectorScratch *scratch,
+            const char *text,
+            size_t len,
+            const size_t *starts,
+            const size_t *lens,
+            unsigned n,
+            size_t max_findings,
+            GArray *findings,
+            GError **error)
+{
+  const guint before = findings->len;
+
+  if (scan_values(
+          scratch, text, starts, lens, n, max_findings, findings, error) &&
+      scan_rules(scratch,
+                 text,
+                 len,
+                 starts,
+                 lens,
+                 n,
+                 max_findings - (findings->len - before),
+                 findings,
+                 error))
+    return true;
+  g_array_set_size(findings, before);
+  return false;
 }
 
 bool

@@ -49,6 +49,7 @@ text_field_new(MaskContext *context,
   field->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
   field->edits = g_array_new(FALSE, FALSE, sizeof(TextEdit));
   field->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
+  field->values = whole ? NULL : value_tail_new(context->scratch);
   if (!whole && detector->database != NULL &&
       hs_open_stream(detector->database, 0, &field->stream) != HS_SUCCESS) {
     g_set_error_literal(
@@ -83,6 +84,7 @@ text_field_free(TextField *field)
   g_string_free(field->text, TRUE);
   for (guint i = 0; i < field->pending->len; i++)
     long_block_free(g_array_index(field->pending, Candidate, i).block);
+  value_tail_free(field->values);
   g_array_unref(field->pending);
   g_array_unref(field->findings);
   text_edits_free(field->edits);
@@ -214,6 +216,31 @@ secret_floor(const TextField *field, const TextView *view, guint index)
   return run_start(view, from, floor);
 }
 
+static bool
+find_values(TextField *field, GError **error)
+{
+  const TextView view = view_of(field);
+
+  if (field->values == NULL ||
+      value_tail_feed(field->values, &view, field->findings))
+    return true;
+  g_set_error_literal(error,
+                      INSPECT_ERROR,
+                      INSPECT_ERROR_LIMIT,
+                      "too many exact values may begin in one text");
+  return false;
+}
+
+/* Where an exact value may begin that is not there yet. */
+static size_t
+values_floor(const TextField *field)
+{
+  const TextView view = view_of(field);
+
+  return field->values != NULL ? value_tail_floor(field->values, &view)
+                               : view.end;
+}
+
 /* Everything before the result is decided. */
 static size_t
 hold_position(const TextField *field)
@@ -231,6 +258,7 @@ hold_position(const TextField *field)
                 view.end > view.start + width ? view.end - width : view.start);
   for (guint i = 0; i < field->pending->len; i++)
     hold = MIN(hold, secret_floor(field, &view, i));
+  hold = MIN(hold, values_floor(field));
   /* Findings stay whole. */
   while (moved) {
     moved = false;
@@ -403,6 +431,8 @@ settle(TextField *field, bool all, GError **error)
 
   if (field->pending->len > 0 && !decide_pending(field, all, error))
     return false;
+  if (!find_values(field, error))
+    return false;
   hold = hold_position(field);
   if (hold == field->settled)
     return true;
@@ -518,7 +548,7 @@ text_field_release_tail(TextField *field)
   if (field->settled == end)
     return true;
   if (field->whole || field->released || field->findings->len > 0 ||
-      field->pending->len > 0)
+      field->pending->len > 0 || values_floor(field) < end)
     return false;
   /* Ordinary words: small letters, perhaps a capital first, punctuation last.
    */

@@ -4,7 +4,7 @@
 #ifndef HOOP_INSPECT_TEXT_FIELD_H
 #define HOOP_INSPECT_TEXT_FIELD_H
 
-#include "inspect/detector.h"
+#include "inspect/values.h"
 
 /* Findings of one streamed answer; an answer with more is ended. */
 #define STREAM_MAX_FINDINGS 10000
@@ -65,7 +65,8 @@ typedef struct {
   bool finished; /* no more text comes */
   bool released; /* an innocent tail was given out early, once */
   hs_stream_t *stream;
-  GString *text; /* bytes from `base` on */
+  ValueTail *values; /* exact values that may have begun; or NULL */
+  GString *text;     /* bytes from `base` on */
   size_t base;
   size_t settled;   /* before it everything is decided */
   size_t emitted;   /* before it everything was given out */

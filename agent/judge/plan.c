@@ -9,7 +9,7 @@ static void
 plan_findings(StreamPlan *plan, const PolicyRule *rule, const RulePack *pack)
 {
   unsigned n;
-  const DetectorRule *const *detectors = rule_pack_rules(pack, &n);
+  const DetectorRule *const *detectors = rule_pack_all(pack, &n);
 
   for (unsigned i = 0; i < n; i++)
     if (match_detector(&rule->match, detectors[i]))
@@ -61,7 +61,7 @@ judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
   unsigned n;
   Facts facts;
 
-  rule_pack_rules(pack, &plan->n_rules);
+  rule_pack_all(pack, &plan->n_rules);
   plan->by_rule = g_new0(Action, plan->n_rules);
   facts_init(&facts, policy, subject, RULE_ON_ANSWER);
   rules = policy_rules(policy, &n);

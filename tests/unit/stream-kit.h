@@ -57,7 +57,7 @@ kit_plan(Detector *detector, const RunPlan *run)
 {
   StreamPlan *plan = g_new0(StreamPlan, 1);
 
-  rule_pack_rules(detector_pack(detector), &plan->n_rules);
+  rule_pack_all(detector_pack(detector), &plan->n_rules);
   plan->by_rule = g_new(Action, plan->n_rules);
   for (unsigned i = 0; i < plan->n_rules; i++)
     plan->by_rule[i] = run->action;
