@@ -213,7 +213,7 @@ test_plan(const Parts *parts)
   g_autoptr(StreamPlan) plan =
       judge_stream_plan(parts->policy, &subject, parts->pack);
   unsigned n;
-  const DetectorRule *const *rules = rule_pack_rules(parts->pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(parts->pack, &n);
 
   g_assert_cmpuint(plan->n_rules, ==, n);
   g_assert_true(plan->hold_tools);
