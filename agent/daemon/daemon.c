@@ -92,6 +92,31 @@ apply_pause(void *data)
   g_free(change);
 }
 
+/* One line for `systemctl --user status`. */
+static void
+tell_state(struct agent *agent)
+{
+  g_autofree char *state = NULL;
+
+  if (agent->paused)
+    state = g_strdup_printf("STATUS=Paused %s", agent->paused);
+  else if (agent->policy_error)
+    state = g_strdup_printf("STATUS=On %s; the policy file is wrong, the "
+                            "former policy stays in force",
+                            agent->self_url);
+  else
+    state = g_strdup_printf("STATUS=On %s", agent->self_url);
+  tell_systemd(state);
+}
+
+/* Tells whoever watches: the command line, systemd. */
+static void
+state_changed(struct agent *agent)
+{
+  hoop_agent1_emit_state_changed(agent->skeleton);
+  tell_state(agent);
+}
+
 static void
 post_pause(struct agent *agent)
 {
@@ -100,7 +125,7 @@ post_pause(struct agent *agent)
   change->env = agent->env;
   change->paused = g_strdup(agent->paused);
   loop_post(agent->data_loop, apply_pause, change);
-  hoop_agent1_emit_state_changed(agent->skeleton);
+  state_changed(agent);
 }
 
 bool
@@ -120,7 +145,7 @@ agent_reload(struct agent *agent, GError **error)
     log_error("policy not loaded, the former stays in force: %s",
               failed->message);
     g_propagate_error(error, g_steal_pointer(&failed));
-    hoop_agent1_emit_state_changed(agent->skeleton);
+    state_changed(agent);
     return false;
   }
   g_clear_pointer(&agent->policy_error, g_free);
@@ -132,7 +157,7 @@ agent_reload(struct agent *agent, GError **error)
   loop_post(agent->data_loop, apply_policy, change);
   record_agent(agent, ROW_POLICY, "loaded", NULL);
   log_info("policy %.12s loaded", policy_revision(policy));
-  hoop_agent1_emit_state_changed(agent->skeleton);
+  state_changed(agent);
   return true;
 }
 
@@ -223,7 +248,7 @@ terminate(gpointer data)
   agent->stopping = true;
   drain = g_new0(Drain, 1);
   log_info("stopping: waiting up to %d s for what runs", DRAIN_S);
-  tell_systemd("STOPPING=1");
+  tell_systemd("STOPPING=1\nSTATUS=Waiting for what runs");
   drain->agent = agent;
   drain->until_us = clock_mono_us() + (int64_t)DRAIN_S * G_USEC_PER_SEC;
   loop_post(agent->data_loop, drain_begin, drain);
@@ -259,6 +284,7 @@ announce(struct agent *agent)
   record_agent(
       agent, ROW_START, "started", "{\"version\":\"" PACKAGE_VERSION "\"}");
   tell_systemd("READY=1");
+  tell_state(agent);
   agent_trim();
 }
 
