@@ -5,6 +5,7 @@
 # wrong configuration; the socket starts it for the first client.
 
 set -u
+self=$(readlink -f "$0")
 cd "${HOOP_BUILDDIR:-.}" || exit 99
 unset MAKEFLAGS MFLAGS MAKELEVEL
 manager=/lib/systemd/systemd
@@ -30,7 +31,7 @@ if [ -z "${HOOP_INSIDE:-}" ]; then
   home=$(mktemp -d) || exit 99
   trap 'rm -rf "$home"' EXIT
   HOOP_INSIDE=$home timeout -k 5 120 unshare --mount --pid --net --fork \
-    --mount-proc --kill-child bash "$0"
+    --mount-proc --kill-child bash "$self"
   exit
 fi
 
