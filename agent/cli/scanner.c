@@ -41,6 +41,18 @@ cache_dir(const Config *config)
                                                             : NULL;
 }
 
+/* The same dictionary and .env files as the daemon's. */
+static bool
+load_values(const Config *config, Detector *detector, GError **error)
+{
+  g_autoptr(ValueSet) values = daemon_load_values(config, NULL, error);
+
+  if (!values)
+    return false;
+  detector_set_values(detector, values);
+  return true;
+}
+
 bool
 scanner_init(const Call *call,
              const Config *config,
@@ -55,7 +67,7 @@ scanner_init(const Call *call,
     scanner->pack = rule_pack_ref(detector_pack(scanner->detector));
   if (scanner->detector)
     scanner->scratch = detector_scratch_new(scanner->detector, &error);
-  if (scanner->scratch)
+  if (scanner->scratch && load_values(config, scanner->detector, &error))
     scanner->masker = make_masker(config, &error);
   if (!scanner->masker)
     *code = complain(call, CLI_FOUND, "%s", error->message);

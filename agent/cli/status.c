@@ -83,6 +83,27 @@ say_journal(GVariant *status)
 }
 
 static void
+say_values(GVariant *status)
+{
+  const char *failed = text(status, "values_error");
+  g_autoptr(GVariant) any =
+      g_variant_lookup_value(status, "dictionary_values", NULL);
+
+  if (any)
+    line("values",
+         INK_PLAIN,
+         "%" G_GUINT64_FORMAT " of the dictionary, %" G_GUINT64_FORMAT
+         " of .env files",
+         number(status, "dictionary_values"),
+         number(status, "env_file_values"));
+  if (failed)
+    line(any ? "" : "values",
+         INK_RED,
+         "the files cannot be read, so these stay: %s",
+         failed);
+}
+
+static void
 say_traffic(GVariant *status)
 {
   line("traffic",
@@ -130,6 +151,7 @@ say(GVariant *status)
   say_policy(status);
   if (!detection)
     line("detection", INK_YELLOW, "switched off: nothing is inspected");
+  say_values(status);
   say_journal(status);
   if (pending)
     line("pending",

@@ -44,6 +44,7 @@ config_free(Config *config)
          rows[i].kind == KEY_LOOPBACK))
       g_free(*field);
   }
+  g_strfreev(config->env_files);
   g_ptr_array_unref(config->connections);
   g_strfreev(config->files);
   g_free(config->given);

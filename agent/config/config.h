@@ -44,6 +44,8 @@ typedef struct {
   /* [policy], [detect] */
   char *policy_file; /* NULL: the shipped default */
   bool detect;
+  char *dictionary; /* file of exact values, or NULL */
+  char **env_files; /* patterns, perhaps none; NULL terminated */
   /* [approval] */
   unsigned approval_timeout, max_pending;
   unsigned stream_silence;     /* s that a held stream stays silent: 20 */

@@ -128,6 +128,18 @@ static const KeyRow rows[] = {
         detect,
         "true",
         "Read bodies at all; off is for measuring only."),
+    KEY("detect",
+        "dictionary",
+        KEY_PATH,
+        dictionary,
+        "",
+        "File of exact values to find, one a line."),
+    KEY("detect",
+        "env-files",
+        KEY_GLOBS,
+        env_files,
+        "",
+        ".env files whose secrets to find; patterns with ; between them."),
     KEY("approval",
         "timeout",
         KEY_COUNT,
@@ -191,8 +203,6 @@ static const KeyRow rows[] = {
         "Largest database; requests are refused beyond it."),
     LATER("journal", "retain-days", "90", "Days that rows are kept."),
     LATER("journal", "escrow-key", "", "Key that originals are sealed to."),
-    LATER("detect", "dictionary", "", "File of exact values to find."),
-    LATER("detect", "env-files", "", ".env files whose values to find."),
     LATER("ship", "endpoint", "", "Where the record is shipped to."),
     LATER("ship", "format", "otlp", "otlp, jsonl or syslog."),
     LATER("ship", "token-file", "", "Bearer token for the endpoint."),
@@ -368,6 +378,26 @@ parse_path(const char *text, char **out)
   return true;
 }
 
+/* Each an absolute path or ~/… with wildcards. */
+static bool
+parse_globs(const char *text, char ***out)
+{
+  g_auto(GStrv) parts = g_strsplit(text, ";", -1);
+  g_autoptr(GStrvBuilder) kept = g_strv_builder_new();
+
+  for (char **part = parts; *part; part++) {
+    g_autofree char *path = NULL;
+
+    if (!parse_path(g_strstrip(*part), &path))
+      return false;
+    if (path)
+      g_strv_builder_add(kept, path);
+  }
+  g_strfreev(*out);
+  *out = g_strv_builder_end(kept);
+  return true;
+}
+
 static void
 set_list(char ***field, const char *text)
 {
@@ -397,6 +427,9 @@ key_set(const KeyRow *row, const char *text, void *object, char **why)
     break;
   case KEY_LIST:
     set_list(field, text);
+    break;
+  case KEY_GLOBS:
+    wanted = parse_globs(text, field) ? NULL : "absolute paths with ; between";
     break;
   case KEY_BOOL:
     wanted =

@@ -9,6 +9,7 @@ typedef enum {
   KEY_TEXT,
   KEY_PATH,       /* absolute, or ~/… */
   KEY_LIST,       /* comma separated */
+  KEY_GLOBS,      /* absolute paths with wildcards, ; between them */
   KEY_BOOL,       /* true, false */
   KEY_COUNT,      /* unsigned, 1 and up */
   KEY_PORT,       /* 0 to 65535 */

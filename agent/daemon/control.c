@@ -305,6 +305,24 @@ add_policy(GVariantDict *dict, struct agent *agent)
   add_text(dict, "policy_error", agent->policy_error);
 }
 
+static void
+add_values(GVariantDict *dict, struct agent *agent)
+{
+  if (agent->values) {
+    g_variant_dict_insert(
+        dict,
+        "dictionary_values",
+        "u",
+        (guint32)value_set_count(agent->values, VALUE_DICTIONARY));
+    g_variant_dict_insert(
+        dict,
+        "env_file_values",
+        "u",
+        (guint32)value_set_count(agent->values, VALUE_ENV_FILE));
+  }
+  add_text(dict, "values_error", agent->values_error);
+}
+
 /* Back on the main thread, with the data thread's counters. */
 static void
 status_ready(void *data)
@@ -328,6 +346,7 @@ status_ready(void *data)
   add_text(&dict, "paused", agent->paused);
   add_record(&dict, agent);
   g_variant_dict_insert(&dict, "detection", "b", agent->detector != NULL);
+  add_values(&dict, agent);
   g_variant_dict_insert(&dict, "managed", "b", agent->config->managed);
   approve_pending(agent->approve, count_one, &pending);
   g_variant_dict_insert(&dict, "pending", "u", pending);

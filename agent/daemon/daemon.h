@@ -29,4 +29,11 @@ Detector *daemon_load_detector(const Config *config,
                                const char *cache_dir,
                                GError **error);
 
+/* The exact values of the configured dictionary and .env files, sealed; empty
+ * without such keys. *seen (may be NULL) becomes what the files say of
+ * themselves: another text when one of them changed. Errors name file and
+ * line, never a value. */
+typedef struct value_set ValueSet;
+ValueSet *daemon_load_values(const Config *config, char **seen, GError **error);
+
 #endif

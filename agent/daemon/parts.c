@@ -130,7 +130,7 @@ make_judgement(struct agent *agent, GError **error)
     return true;
   agent->detector =
       daemon_load_detector(agent->config, agent->config->cache_dir, error);
-  return agent->detector != NULL;
+  return agent->detector && values_start(agent, error);
 }
 
 static bool
@@ -289,6 +289,7 @@ void
 agent_unmake(struct agent *agent)
 {
   g_clear_handle_id(&agent->pause_timer, g_source_remove);
+  values_stop(agent);
   /* Ends what runs; its last rows are stored and its last replies delivered
    * before what they refer to goes. */
   if (agent->env)

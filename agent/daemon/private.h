@@ -27,6 +27,10 @@ struct agent {
   Detector *detector;
   Policy *policy;
   char *policy_error; /* of the last reload, or NULL */
+  ValueSet *values;   /* exact values in force, or NULL */
+  char *values_seen;  /* what their files said of themselves */
+  char *values_error; /* of the last look at them, or NULL */
+  guint values_timer;
   Masker *masker;
   Journal *journal;
   WorkerPool *workers;
@@ -65,6 +69,10 @@ void record_agent(struct agent *agent,
                   RowKind kind,
                   const char *verdict,
                   const char *detail);
+
+/* ---- values.c: exact values, where any are configured */
+bool values_start(struct agent *agent, GError **error);
+void values_stop(struct agent *agent);
 
 /* ---- trim.c: gives back memory that only the start needed */
 void agent_trim(void);

@@ -91,6 +91,20 @@ ValueFit value_set_add(ValueSet *set,
                        ValueKind kind,
                        const char *value,
                        size_t len);
+/* One value a line, the blanks around it not part of it; empty lines and such
+ * that begin with # are none; a backslash before a value keeps a # or a
+ * backslash at its start. False on a value that cannot be one: "name:line: why"
+ * without the value; INSPECT_ERROR_UNREADABLE. */
+bool value_set_read_dictionary(ValueSet *set,
+                               const char *name,
+                               const char *text,
+                               size_t len,
+                               GError **error);
+/* A .env file: NAME=value with or without export, quotes of every kind, values
+ * of several lines. Takes values of 8 bytes and more whose name says that they
+ * are secret or that look random, and the passwords of URLs; numbers,
+ * placeholders and references to variables are none. Returns how many. */
+unsigned value_set_read_env(ValueSet *set, const char *text, size_t len);
 void value_set_seal(ValueSet *set);
 unsigned value_set_count(const ValueSet *set, ValueKind kind);
 

@@ -77,6 +77,8 @@ static const char whole[] = "[listen]\n"
                             "file=/etc/four\n"
                             "[detect]\n"
                             "enabled=false\n"
+                            "dictionary=/etc/words\n"
+                            "env-files=/srv/*/.env; ~/x/.env;\n"
                             "[approval]\n"
                             "timeout=1009\n"
                             "max-pending=1010\n"
@@ -122,6 +124,11 @@ test_every_key(Fixture *f, const void *data)
   g_assert_true(c->http2);
   g_assert_cmpstr(c->policy_file, ==, "/etc/four");
   g_assert_false(c->detect);
+  g_assert_cmpstr(c->dictionary, ==, "/etc/words");
+  g_assert_cmpuint(g_strv_length(c->env_files), ==, 2);
+  g_assert_cmpstr(c->env_files[0], ==, "/srv/*/.env");
+  g_assert_true(g_str_has_suffix(c->env_files[1], "/x/.env"));
+  g_assert_cmpint(c->env_files[1][0], ==, '/');
   g_assert_cmpuint(c->approval_timeout, ==, 1009);
   g_assert_cmpuint(c->max_pending, ==, 1010);
   g_assert_cmpuint(c->stream_silence, ==, 1011);
