@@ -146,7 +146,7 @@ test_env_harmless(void)
                              "PASSWORD=${OTHER_PASSWORD}\n"
                              "PASSWORD2=$OTHER_PASSWORD\n"
                              "TOKEN=short\n"
-                             "KEY_FILE=/home/ada/keys/signing.pem\n"
+                             "KEY_FILE=/srv/keys/signing-1.pem\n"
                              "GREETING=hello there, all of you\n"
                              "HOST=db-1.internal.example.com\n"
                              "URL=https://example.com/a/b/c1\n"
