@@ -31,6 +31,7 @@ exchange_free(Exchange *exchange)
   http_decoder_free(exchange->decoder);
   buf_clear(&exchange->answer);
   inspection_free(exchange->answer_inspection);
+  inspection_free(exchange->restored_calls);
   verdict_free(exchange->answer_verdict);
   response_filter_free(exchange->filter);
   buf_clear(&exchange->out);
@@ -38,6 +39,7 @@ exchange_free(Exchange *exchange)
   g_free(exchange->outcome);
   refusal_free(exchange->refusal);
   g_clear_pointer(&exchange->reply, g_bytes_unref);
+  g_clear_pointer(&exchange->restored_reply, g_bytes_unref);
   verdict_free(exchange->tool_verdict);
   g_free(exchange->tool_refusal);
   g_free(exchange->tools_refused);

@@ -68,7 +68,7 @@ view_field(Exchange *exchange,
       continue;
     g_string_append_len(out, field->text + at, (gssize)(span->start - at));
     masker_mask(exchange->env->masker,
-                exchange->scope,
+                NULL,
                 span->rule_id,
                 field->text + span->start,
                 span->end - span->start,

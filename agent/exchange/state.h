@@ -97,7 +97,10 @@ struct exchange {
   HttpDecoder *decoder;
   Buf answer;    /* whole answers; in streams: decoded, not yet filtered */
   GBytes *reply; /* a whole answer on its way */
+  GBytes *restored_reply; /* … as the client gets it; NULL: the same */
   Inspection *answer_inspection;
+  Inspection *restored_calls; /* of the same calls as the tools would get them;
+                                 NULL: nothing is restored in them */
   Verdict *answer_verdict;
   ResponseFilter *filter;
   Buf out; /* from the filter, to the client */
@@ -204,6 +207,8 @@ void answer_done(Exchange *exchange, const GError *error);
 /* Opens the client's side of a stream: 200 and text/event-stream. */
 void stream_open(Exchange *exchange);
 bool stream_begin(Exchange *exchange, bool sse, GError **error);
+/* What policy wants done with the answer; stream_plan_free(). */
+StreamPlan *stream_plan(Exchange *exchange);
 /* Feeds what arrived and passes on what may go. */
 void stream_feed(Exchange *exchange);
 void stream_end(Exchange *exchange);

@@ -7,8 +7,8 @@
 
 static void handle(Exchange *exchange, FilterState state);
 
-static StreamPlan *
-make_plan(Exchange *exchange)
+StreamPlan *
+stream_plan(Exchange *exchange)
 {
   Subject subject;
 
@@ -20,11 +20,8 @@ make_plan(Exchange *exchange)
 bool
 stream_begin(Exchange *exchange, bool sse, GError **error)
 {
-  g_autoptr(StreamPlan) plan = make_plan(exchange);
+  g_autoptr(StreamPlan) plan = stream_plan(exchange);
 
-  /* Restored tool arguments would have to be judged again before a client may
-   * run them; until they are, text is as far as it goes. */
-  plan->restore = MIN(plan->restore, RESTORE_TEXT);
   exchange->filter = response_filter_new(exchange->env->detector,
                                          exchange->route.api,
                                          sse,

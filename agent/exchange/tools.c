@@ -12,8 +12,64 @@ call_of(const Exchange *exchange)
 
   if (exchange->mode == ANSWER_STREAM)
     return response_filter_tool_call(exchange->filter);
-  calls = inspection_tool_calls(exchange->answer_inspection, &n);
+  calls = inspection_tool_calls(exchange->restored_calls
+                                    ? exchange->restored_calls
+                                    : exchange->answer_inspection,
+                                &n);
   return exchange->next_tool < n ? &calls[exchange->next_tool] : NULL;
+}
+
+/* As it came, before masks in it were restored. */
+static const char *
+arguments_shown(const Exchange *exchange, const ToolCall *call)
+{
+  const ToolCall *calls;
+  unsigned n;
+
+  if (exchange->mode == ANSWER_STREAM)
+    return call->masked ? call->masked : call->arguments;
+  calls = inspection_tool_calls(exchange->answer_inspection, &n);
+  return calls[exchange->next_tool].arguments;
+}
+
+/* What people are shown: every finding masked, whatever policy allows. NULL
+ * when it cannot be read. */
+static char *
+shown_text(Exchange *exchange, const ToolCall *call)
+{
+  ExchangeEnv *env = exchange->env;
+  g_autofree char *text = g_strdup_printf("The answer wants to run %s:\n%s\n",
+                                          call->name,
+                                          arguments_shown(exchange, call));
+  g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+  g_autoptr(Inspection) inspection = inspection_new(env->scratch,
+                                                    API_OTHER,
+                                                    DIRECTION_RESPONSE,
+                                                    "text/plain",
+                                                    bytes,
+                                                    &inspect_default_limits,
+                                                    NULL);
+  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
+  g_autoptr(GBytes) masked = NULL;
+  const Finding *findings;
+  unsigned n;
+
+  if (!inspection)
+    return NULL;
+  findings = inspection_findings(inspection, &n);
+  for (unsigned i = 0; i < n; i++) {
+    const MaskSpan span = {.field = findings[i].field,
+                           .start = findings[i].start,
+                           .end = findings[i].end,
+                           .rule_id = findings[i].rule->id,
+                           .restore = RESTORE_NONE};
+
+    g_array_append_val(spans, span);
+  }
+  masked = inspection_rewrite(inspection, env->masker, NULL, spans, NULL);
+  return masked ? g_strndup(g_bytes_get_data(masked, NULL),
+                            g_bytes_get_size(masked))
+                : NULL;
 }
 
 static void
@@ -72,8 +128,11 @@ ask(Exchange *exchange, const ToolCall *call)
 
   exchange_digest(exchange, "tool", bytes, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
-  hold.text = g_strdup_printf(
-      "The answer wants to run %s:\n%s\n", call->name, call->arguments);
+  hold.text = shown_text(exchange, call);
+  if (!hold.text)
+    hold.text = g_strdup_printf(
+        "The answer wants to run %s with arguments that cannot be shown.\n",
+        call->name);
   hold.masked_text = g_strdup(hold.text);
   exchange_hold(exchange, &hold);
 }

@@ -4,6 +4,13 @@
 #include "exchange/state.h"
 #include <string.h>
 
+/* What is recorded has every mask; the client's may have values again. */
+static GBytes *
+to_client(const Exchange *exchange)
+{
+  return exchange->restored_reply ? exchange->restored_reply : exchange->reply;
+}
+
 static void
 sent(Exchange *exchange, const GError *error)
 {
@@ -16,7 +23,7 @@ sent(Exchange *exchange, const GError *error)
     exchange_unrecorded(exchange, error);
     return;
   }
-  bytes = g_bytes_get_data(exchange->reply, &len);
+  bytes = g_bytes_get_data(to_client(exchange), &len);
   exchange->head_sent = true;
   http_conn_reply(
       exchange->conn, exchange->status, exchange->headers, NULL, bytes, len);
@@ -61,7 +68,7 @@ send_reply(Exchange *exchange)
     into_stream(exchange);
     return;
   }
-  bytes = g_bytes_get_data(exchange->reply, &len);
+  bytes = g_bytes_get_data(to_client(exchange), &len);
   if (connection_reveals(exchange->connection, bytes, len)) {
     exchange_fail(exchange,
                   502,
@@ -70,11 +77,58 @@ send_reply(Exchange *exchange)
                   "holds; it was withheld.");
     return;
   }
-  /* What was recorded is what is sent: restored values never occur here. */
   if (!exchange->route.auth)
     keep(exchange);
   exchange->bytes_out += len;
   record_response(exchange, sent);
+}
+
+/* Masks of this conversation in the answer become values again as far as policy
+ * lets them; the tool calls are judged with them. False after a refusal. */
+static bool
+restore_reply(Exchange *exchange, const GArray *spans)
+{
+  const Inspection *answer = exchange->answer_inspection;
+  g_autoptr(StreamPlan) plan = stream_plan(exchange);
+  g_autoptr(InspectRestore) restore = NULL;
+  g_autoptr(GBytes) arguments = NULL;
+  g_autoptr(GError) error = NULL;
+  const char *type = http_headers_get(exchange->headers, "content-type");
+
+  if (plan->restore == RESTORE_NONE)
+    return true;
+  restore = inspect_restore_new(answer,
+                                exchange->env->scratch,
+                                exchange->env->masker,
+                                exchange->scope,
+                                plan,
+                                &error);
+  if (restore && inspect_restore_blocks(restore)) {
+    exchange->env->stats.blocked++;
+    exchange_refuse(exchange,
+                    "policy_denied",
+                    "This answer was withheld: a tool call in it would carry "
+                    "what policy blocks. `hoop-agent why` tells which rule.");
+    return false;
+  }
+  if (restore && !inspect_restore_is_empty(restore)) {
+    if (inspect_restore_in_tools(restore)) {
+      arguments = inspect_restore_arguments(restore, answer);
+      exchange->restored_calls = inspection_new(NULL,
+                                                exchange->route.api,
+                                                DIRECTION_RESPONSE,
+                                                type,
+                                                arguments,
+                                                &inspect_default_limits,
+                                                &error);
+    }
+    if (!error)
+      exchange->restored_reply = inspection_rewrite_restored(
+          answer, exchange->env->masker, spans, restore, &error);
+  }
+  if (error)
+    exchange_fail(exchange, 502, "cannot_restore", error->message);
+  return !error;
 }
 
 static void
@@ -82,29 +136,44 @@ mask_reply(Exchange *exchange)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GBytes) before = g_steal_pointer(&exchange->reply);
+  const GArray *spans = verdict_mask_spans(exchange->answer_verdict);
   unsigned n;
 
-  exchange->reply =
-      inspection_rewrite(exchange->answer_inspection,
-                         exchange->env->masker,
-                         exchange->scope,
-                         verdict_mask_spans(exchange->answer_verdict),
-                         &error);
+  exchange->reply = inspection_rewrite(
+      exchange->answer_inspection, exchange->env->masker, NULL, spans, &error);
   if (!exchange->reply) {
     exchange_fail(exchange, 502, "cannot_mask", error->message);
     return;
   }
+  if (!restore_reply(exchange, spans))
+    return;
   inspection_tool_calls(exchange->answer_inspection, &n);
   exchange->tools_refused = g_new0(bool, n + 1);
   exchange->next_tool = 0;
   whole_next_tool(exchange);
 }
 
+static bool
+refuse_tools(Exchange *exchange, GBytes **reply)
+{
+  g_autoptr(GBytes) before = g_steal_pointer(reply);
+  g_autoptr(GError) error = NULL;
+
+  if (!before)
+    return true;
+  *reply = inspection_refuse_tools(exchange->answer_inspection,
+                                   before,
+                                   exchange->tools_refused,
+                                   exchange->whole_refusal,
+                                   &error);
+  if (!*reply)
+    exchange_fail(exchange, 502, "cannot_mask", error->message);
+  return *reply != NULL;
+}
+
 void
 whole_next_tool(Exchange *exchange)
 {
-  g_autoptr(GBytes) before = NULL;
-  g_autoptr(GError) error = NULL;
   bool any = false;
   unsigned n;
 
@@ -115,19 +184,9 @@ whole_next_tool(Exchange *exchange)
   }
   for (unsigned i = 0; i < n; i++)
     any = any || exchange->tools_refused[i];
-  if (any) {
-    before = g_steal_pointer(&exchange->reply);
-    exchange->reply = inspection_refuse_tools(exchange->answer_inspection,
-                                              before,
-                                              exchange->tools_refused,
-                                              exchange->whole_refusal,
-                                              &error);
-    if (!exchange->reply) {
-      exchange_fail(exchange, 502, "cannot_mask", error->message);
-      return;
-    }
-  }
-  send_reply(exchange);
+  if (!any || (refuse_tools(exchange, &exchange->reply) &&
+               refuse_tools(exchange, &exchange->restored_reply)))
+    send_reply(exchange);
 }
 
 void

@@ -51,6 +51,7 @@ struct inspection {
   GString *scratch;
   GArray *findings; /* Finding */
   GArray *calls;    /* ToolCall */
+  char *type;       /* its content type, or NULL */
   char *model;
   char *conversation;
   unsigned conversation_rank;
@@ -80,6 +81,12 @@ bool inspection_add(Inspection *inspection,
 /* The API's own members are read, so that a second one of the same name could
  * mean something else to the API than to us. */
 bool body_is_interpreted(const Inspection *inspection);
+
+/* inspection.c: another body of the same kind. */
+Inspection *inspection_again(DetectorScratch *scratch,
+                             const Inspection *like,
+                             GBytes *body,
+                             GError **error);
 
 /* json-fields.c: all string leaves and longer names of one JSON text, which is
  * the body (parent NO_FIELD) or a field's text. */

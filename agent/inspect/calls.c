@@ -14,6 +14,7 @@ tool_call_clear(ToolCall *call)
   if (call->arguments != NULL)
     secret_wipe(call->arguments, strlen(call->arguments));
   g_free(call->arguments);
+  g_free(call->masked);
   *call = (ToolCall){0};
 }
 

@@ -2,6 +2,8 @@
 /* Birth and death of a response filter and of the plan that it follows. */
 #include "inspect/filter.h"
 
+#include <string.h>
+
 /* Bytes that may wait unread after the filter stopped: a stream's read buffers,
  * decompressed. */
 #define IN_MAX ((size_t)64 * 1024 * 1024)
@@ -16,7 +18,9 @@ stream_plan_free(StreamPlan *plan)
   if (plan == NULL)
     return;
   g_free(plan->by_rule);
+  g_free(plan->by_restored);
   g_strfreev(plan->mask_fields);
+  g_strfreev(plan->keep_fields);
   g_free(plan);
 }
 
@@ -26,7 +30,12 @@ plan_copy(const StreamPlan *plan)
   StreamPlan *copy = g_memdup2(plan, sizeof(*plan));
 
   copy->by_rule = g_memdup2(plan->by_rule, plan->n_rules * sizeof(Action));
+  copy->by_restored =
+      plan->by_restored != NULL
+          ? g_memdup2(plan->by_restored, plan->n_rules * sizeof(Action))
+          : NULL;
   copy->mask_fields = g_strdupv(plan->mask_fields);
+  copy->keep_fields = g_strdupv(plan->keep_fields);
   return copy;
 }
 
@@ -74,6 +83,10 @@ call_free(gpointer data)
   Call *call = data;
 
   tool_call_clear(&call->call);
+  if (call->restored != NULL)
+    secret_wipe(call->restored, strlen(call->restored));
+  g_free(call->restored);
+  g_free(call->masked);
   g_free(call->message);
   g_free(call);
 }

@@ -224,6 +224,40 @@ filter_refuse_call(GError **error)
               "about");
 }
 
+/* What differs between what came, what the tool would get (masks of this
+ * conversation restored, nothing masked yet) and what is recorded. */
+static void
+show_call(Call *call)
+{
+  const TextField *field = call->arguments;
+  const char *text = field->text->str;
+  g_autoptr(GString) restored = g_string_new(NULL);
+  g_autoptr(GString) sent = g_string_new(NULL);
+  g_autoptr(GString) masked = g_string_new(NULL);
+  size_t done = 0;
+
+  call->shown = call->call;
+  if (field->edits->len == 0)
+    return;
+  text_field_copy(field, 0, text, field->text->len, sent, masked);
+  for (guint i = 0; i < field->edits->len; i++) {
+    const TextEdit *edit = &g_array_index(field->edits, TextEdit, i);
+
+    if (edit->record == NULL)
+      continue;
+    g_string_append_len(restored, text + done, (gssize)(edit->start - done));
+    g_string_append(restored, edit->text);
+    done = edit->end;
+  }
+  g_string_append_len(restored, text + done, (gssize)(field->text->len - done));
+  call->masked = string_whole(masked->str, masked->len);
+  call->restored = string_whole(restored->str, restored->len);
+  call->shown.masked = call->masked;
+  call->shown.arguments = call->restored;
+  secret_wipe(restored->str, restored->allocated_len);
+  secret_wipe(sent->str, sent->allocated_len);
+}
+
 bool
 filter_close_call(ResponseFilter *filter, Call *call, GError **error)
 {
@@ -237,5 +271,6 @@ filter_close_call(ResponseFilter *filter, Call *call, GError **error)
   if (call->call.arguments == NULL)
     call->call.arguments =
         string_whole(call->arguments->text->str, call->arguments->text->len);
+  show_call(call);
   return true;
 }

@@ -388,7 +388,7 @@ response_filter_tool_call(const ResponseFilter *filter)
 {
   const Call *call = waiting_call(filter);
 
-  return call != NULL ? &call->call : NULL;
+  return call != NULL ? &call->shown : NULL;
 }
 
 bool

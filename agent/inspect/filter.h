@@ -89,9 +89,11 @@ typedef struct {
   unsigned index; /* within its choice, or its item's */
   TextField *arguments;
   CallState state;
-  char *message; /* of a refusal */
-  bool told;     /* the refusal was given out */
-  bool dropped;  /* never complete: left out without a word */
+  ToolCall shown;          /* as it is judged: strings of its own or `call` */
+  char *restored, *masked; /* arguments, where they differ */
+  char *message;           /* of a refusal */
+  bool told;               /* the refusal was given out */
+  bool dropped;            /* never complete: left out without a word */
 } Call;
 
 /* The bytes around the text of the last plain delta. */

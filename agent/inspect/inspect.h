@@ -144,9 +144,20 @@ void masker_fingerprint(const Masker *masker,
                         const char *value,
                         size_t len,
                         char out[FINGERPRINT_SIZE]);
-/* The value behind a mask issued in this scope; false when there is none. */
+/* As masker_mask(); the mask may be undone in this scope as far as `restore`
+ * says, by the newest word on it. NONE: as without a scope. */
+void masker_issue(Masker *masker,
+                  const char *scope,
+                  Restore restore,
+                  const char *rule_id,
+                  const char *value,
+                  size_t len,
+                  GString *out);
+/* The value behind a mask issued in this scope that may be undone there (TEXT)
+ * or inside tool arguments (TOOLS); false when there is none. */
 bool masker_restore(Masker *masker,
                     const char *scope,
+                    Restore where,
                     const char *mask,
                     size_t len,
                     GString *out);
@@ -176,7 +187,9 @@ typedef struct {
 typedef struct {
   char *id; /* the API's call id, or NULL */
   char *name;
-  char *arguments; /* decoded: JSON text, or free text of a custom tool */
+  char *arguments; /* decoded: JSON text, or free text of a custom tool; of a
+                      stream: as the tool would get it, masks restored */
+  char *masked;    /* the same as the journal has it; NULL: nothing differs */
   unsigned choice;
 } ToolCall;
 
@@ -226,7 +239,7 @@ typedef struct {
   unsigned field;
   size_t start, end;
   const char *rule_id; /* the detector rule, or "field" */
-  Restore restore;     /* NONE: its mask is issued without a scope */
+  Restore restore;     /* how far its mask may be undone */
 } MaskSpan;
 
 /* The body with these spans (any order, overlaps merged) replaced by masks,
@@ -237,6 +250,37 @@ GBytes *inspection_rewrite(const Inspection *inspection,
                            const char *scope,
                            const GArray *mask_spans,
                            GError **error);
+
+/* Masks of this scope that a whole answer repeats, and what they stand for, as
+ * far as plan->restore lets them be undone there: in what the model says and
+ * (TOOLS) in tool arguments. Restored arguments are read again: where
+ * plan->by_restored masks what is found in them the mask stays what it is. */
+typedef struct stream_plan StreamPlan;
+typedef struct inspect_restore InspectRestore;
+InspectRestore *inspect_restore_new(const Inspection *inspection,
+                                    DetectorScratch *scratch,
+                                    Masker *masker,
+                                    const char *scope,
+                                    const StreamPlan *plan,
+                                    GError **error);
+void inspect_restore_free(InspectRestore *restore);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InspectRestore, inspect_restore_free)
+/* Nothing is to be restored; something is in tool arguments; policy blocks what
+ * is found in restored arguments. */
+bool inspect_restore_is_empty(const InspectRestore *restore);
+bool inspect_restore_in_tools(const InspectRestore *restore);
+bool inspect_restore_blocks(const InspectRestore *restore);
+/* The body with its tool arguments restored and nothing else changed: what its
+ * tool calls are judged by. */
+GBytes *inspect_restore_arguments(const InspectRestore *restore,
+                                  const Inspection *inspection);
+/* inspection_rewrite() for the client: masks that were in the body become their
+ * values; where a span is masked it stays masked. */
+GBytes *inspection_rewrite_restored(const Inspection *inspection,
+                                    Masker *masker,
+                                    const GArray *mask_spans,
+                                    const InspectRestore *restore,
+                                    GError **error);
 
 /* A whole JSON answer with some tool calls replaced by a refusal text (the
  * call is dropped, its place says why, finish reasons stay consistent).
@@ -251,14 +295,17 @@ GBytes *inspection_refuse_tools(const Inspection *inspection,
 
 /* What policy wants done with findings in a streamed answer; made by the judge,
  * read by the filter. `by_rule` has one Action per detector rule of the pack:
- * ALLOW, MASK or BLOCK. */
-typedef struct {
-  Action *by_rule;
+ * ALLOW, MASK or BLOCK; `by_restored` the same for what is found in restored
+ * tool arguments (NULL: as by_rule), where a mask rule that says "restore:
+ * tools" has no say. */
+struct stream_plan {
+  Action *by_rule, *by_restored;
   unsigned n_rules;
   char **mask_fields; /* decoded keys inside tool arguments, or NULL */
+  char **keep_fields; /* those of them whose restored values stay; or NULL */
   bool hold_tools;    /* tool calls wait for response_filter_resolve() */
-  Restore restore;
-} StreamPlan;
+  Restore restore;    /* the furthest that a rule lets masks be undone */
+};
 void stream_plan_free(StreamPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamPlan, stream_plan_free)
 
@@ -307,7 +354,9 @@ bool response_filter_finish(ResponseFilter *filter,
                             FilterState *state,
                             GError **error);
 
-/* The call that waits after FILTER_TOOL_CALL. */
+/* The call that waits after FILTER_TOOL_CALL: arguments as the tool would get
+ * them (with plan->restore TOOLS masks are restored), and as they are recorded.
+ */
 const ToolCall *response_filter_tool_call(const ResponseFilter *filter);
 typedef enum { TOOL_RELEASE, TOOL_REFUSE } ToolAnswer;
 /* Answers it: released as it came (masked as the plan says), or replaced by

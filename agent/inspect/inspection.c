@@ -353,6 +353,7 @@ inspection_new(DetectorScratch *scratch,
   inspection->api = api;
   inspection->direction = direction;
   inspection->body = g_bytes_ref(body);
+  inspection->type = g_strdup(content_type);
   inspection->limits = limits != NULL ? *limits : inspect_default_limits;
   inspection->fields = g_array_new(FALSE, FALSE, sizeof(InspectField));
   inspection->places = g_array_new(FALSE, FALSE, sizeof(FieldPlace));
@@ -394,9 +395,25 @@ inspection_free(Inspection *inspection)
   g_string_free(inspection->scratch, TRUE);
   arena_clear(&inspection->arena);
   g_bytes_unref(inspection->body);
+  g_free(inspection->type);
   g_free(inspection->model);
   g_free(inspection->conversation);
   g_free(inspection);
+}
+
+Inspection *
+inspection_again(DetectorScratch *scratch,
+                 const Inspection *like,
+                 GBytes *body,
+                 GError **error)
+{
+  return inspection_new(scratch,
+                        like->api,
+                        like->direction,
+                        like->type,
+                        body,
+                        &like->limits,
+                        error);
 }
 
 Api

@@ -25,6 +25,7 @@ typedef struct {
   char *value;
   size_t len;
   uint8_t scopes[MAX_SCOPES][SCOPE_LEN]; /* digests, newest last */
+  Restore levels[MAX_SCOPES];
   unsigned n_scopes;
   GList link; /* in order of use */
 } Entry;
@@ -103,26 +104,35 @@ scope_digest(const Masker *masker, const char *scope, uint8_t out[SCOPE_LEN])
   memcpy(out, digest, SCOPE_LEN);
 }
 
-static bool
-has_scope(const Entry *entry, const uint8_t scope[SCOPE_LEN])
+/* Index + 1, or 0. */
+static unsigned
+find_scope(const Entry *entry, const uint8_t scope[SCOPE_LEN])
 {
-  for (unsigned i = entry->n_scopes; i-- > 0;)
-    if (memcmp(entry->scopes[i], scope, SCOPE_LEN) == 0)
-      return true;
-  return false;
+  for (unsigned i = entry->n_scopes; i > 0; i--)
+    if (memcmp(entry->scopes[i - 1], scope, SCOPE_LEN) == 0)
+      return i;
+  return 0;
 }
 
 static void
-add_scope(Entry *entry, const uint8_t scope[SCOPE_LEN])
+add_scope(Entry *entry, const uint8_t scope[SCOPE_LEN], Restore restore)
 {
-  if (has_scope(entry, scope))
+  const unsigned known = find_scope(entry, scope);
+
+  if (known != 0) {
+    entry->levels[known - 1] = restore;
     return;
+  }
   if (entry->n_scopes == MAX_SCOPES) {
     memmove(entry->scopes[0],
             entry->scopes[1],
             (size_t)(MAX_SCOPES - 1) * SCOPE_LEN);
+    memmove(entry->levels,
+            entry->levels + 1,
+            (MAX_SCOPES - 1) * sizeof(entry->levels[0]));
     entry->n_scopes--;
   }
+  entry->levels[entry->n_scopes] = restore;
   memcpy(entry->scopes[entry->n_scopes++], scope, SCOPE_LEN);
 }
 
@@ -179,6 +189,18 @@ masker_mask(Masker *masker,
             size_t len,
             GString *out)
 {
+  masker_issue(masker, scope, RESTORE_TOOLS, rule_id, value, len, out);
+}
+
+void
+masker_issue(Masker *masker,
+             const char *scope,
+             Restore restore,
+             const char *rule_id,
+             const char *value,
+             size_t len,
+             GString *out)
+{
   char tag[TAG_MAX + 1];
   uint8_t digest[SCOPE_LEN];
   g_autofree char *mask = NULL;
@@ -191,6 +213,8 @@ masker_mask(Masker *masker,
     return;
   }
   tag_of(masker, rule_id, value, len, tag);
+  if (restore == RESTORE_NONE)
+    scope = NULL;
   if (scope != NULL)
     scope_digest(masker, scope, digest);
   pthread_mutex_lock(&masker->lock);
@@ -207,7 +231,7 @@ masker_mask(Masker *masker,
   else
     touch(masker, entry);
   if (scope != NULL)
-    add_scope(entry, digest);
+    add_scope(entry, digest, restore);
   pthread_mutex_unlock(&masker->lock);
   g_string_append(out, mask);
 }
@@ -231,13 +255,14 @@ masker_fingerprint(const Masker *masker,
 bool
 masker_restore(Masker *masker,
                const char *scope,
+               Restore where,
                const char *mask,
                size_t len,
                GString *out)
 {
   g_autofree char *key = g_strndup(mask, len);
   uint8_t digest[SCOPE_LEN];
-  bool found = false;
+  unsigned known = 0;
   Entry *entry;
 
   if (scope == NULL)
@@ -245,11 +270,14 @@ masker_restore(Masker *masker,
   scope_digest(masker, scope, digest);
   pthread_mutex_lock(&masker->lock);
   entry = g_hash_table_lookup(masker->entries, key);
-  if (entry != NULL && has_scope(entry, digest)) {
+  if (entry != NULL)
+    known = find_scope(entry, digest);
+  if (known != 0 && entry->levels[known - 1] < where)
+    known = 0;
+  if (known != 0) {
     g_string_append_len(out, entry->value, (gssize)entry->len);
     touch(masker, entry);
-    found = true;
   }
   pthread_mutex_unlock(&masker->lock);
-  return found;
+  return known != 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a body again with spans of its texts masked: each span is led back
  * through every decoding to the body's own bytes; all others stay. */
+#include "inspect/restore.h"
 #include "inspect/spans.h"
 
 #include <string.h>
@@ -46,12 +47,13 @@ append_mask(const Inspection *inspection,
       &g_array_index(inspection->fields, InspectField, span->field);
   g_autoptr(GString) mask = g_string_new(NULL);
 
-  masker_mask(masker,
-              scope,
-              span->rule_id,
-              field->text + span->start,
-              span->end - span->start,
-              mask);
+  masker_issue(masker,
+               scope,
+               span->restore,
+               span->rule_id,
+               field->text + span->start,
+               span->end - span->start,
+               mask);
   if (g_array_index(inspection->places, FieldPlace, span->field).encoding ==
       ENCODED_FORM)
     append_form(out, mask->str);
@@ -103,14 +105,36 @@ merge(RawSpan *merged, const RawSpan *next)
     merged->span.start = MIN(before.start, next->span.start);
     merged->span.end = MAX(before.end, next->span.end);
   }
+  merged->span.restore = MIN(before.restore, next->span.restore);
 }
 
-GBytes *
-inspection_rewrite(const Inspection *inspection,
-                   Masker *masker,
-                   const char *scope,
-                   const GArray *mask_spans,
-                   GError **error)
+/* The masks of the body between two spans, undone. */
+static void
+append_between(const GArray *restorations,
+               const char *body,
+               size_t from,
+               size_t to,
+               GString *out)
+{
+  for (guint i = 0; restorations != NULL && i < restorations->len; i++) {
+    const Restoration *at = &g_array_index(restorations, Restoration, i);
+
+    if (at->start < from || at->end > to)
+      continue;
+    g_string_append_len(out, body + from, (gssize)(at->start - from));
+    g_string_append(out, at->value);
+    from = at->end;
+  }
+  g_string_append_len(out, body + from, (gssize)(to - from));
+}
+
+static GBytes *
+rewrite(const Inspection *inspection,
+        Masker *masker,
+        const char *scope,
+        const GArray *mask_spans,
+        const GArray *restorations,
+        GError **error)
 {
   g_autoptr(GArray) raws = g_array_new(FALSE, FALSE, sizeof(RawSpan));
   gsize len;
@@ -120,7 +144,7 @@ inspection_rewrite(const Inspection *inspection,
 
   if (!collect(inspection, mask_spans, raws, error))
     return NULL;
-  if (raws->len == 0)
+  if (raws->len == 0 && (restorations == NULL || restorations->len == 0))
     return g_bytes_ref(inspection->body);
   if (raws->len > 1)
     qsort(raws->data, raws->len, sizeof(RawSpan), compare_spans);
@@ -135,10 +159,130 @@ inspection_rewrite(const Inspection *inspection,
         break;
       merge(&merged, next);
     }
-    g_string_append_len(out, body + done, (gssize)(merged.start - done));
+    append_between(restorations, body, done, merged.start, out);
     append_mask(inspection, masker, scope, &merged, out);
     done = merged.end;
   }
-  g_string_append_len(out, body + done, (gssize)(len - done));
+  append_between(restorations, body, done, len, out);
   return g_string_free_to_bytes(out);
+}
+
+GBytes *
+inspection_rewrite(const Inspection *inspection,
+                   Masker *masker,
+                   const char *scope,
+                   const GArray *mask_spans,
+                   GError **error)
+{
+  return rewrite(inspection, masker, scope, mask_spans, NULL, error);
+}
+
+/* ---- Masks undone ------------------------------------------------------ */
+
+struct inspect_restore {
+  GArray *restorations;
+  bool blocks;
+};
+
+InspectRestore *
+inspect_restore_new(const Inspection *inspection,
+                    DetectorScratch *scratch,
+                    Masker *masker,
+                    const char *scope,
+                    const StreamPlan *plan,
+                    GError **error)
+{
+  g_autoptr(InspectRestore) restore = g_new0(InspectRestore, 1);
+
+  restore->restorations =
+      restorations_find(inspection, masker, scope, plan->restore, false);
+  if (inspect_restore_in_tools(restore) &&
+      !restorations_judge(restore->restorations,
+                          inspection,
+                          scratch,
+                          plan,
+                          NULL,
+                          0,
+                          &restore->blocks,
+                          error))
+    return NULL;
+  return g_steal_pointer(&restore);
+}
+
+void
+inspect_restore_free(InspectRestore *restore)
+{
+  if (restore == NULL)
+    return;
+  restorations_free(restore->restorations);
+  g_free(restore);
+}
+
+bool
+inspect_restore_is_empty(const InspectRestore *restore)
+{
+  return restore->restorations->len == 0;
+}
+
+bool
+inspect_restore_in_tools(const InspectRestore *restore)
+{
+  for (guint i = 0; i < restore->restorations->len; i++)
+    if (g_array_index(restore->restorations, Restoration, i).argument)
+      return true;
+  return false;
+}
+
+bool
+inspect_restore_blocks(const InspectRestore *restore)
+{
+  return restore->blocks;
+}
+
+GBytes *
+inspect_restore_arguments(const InspectRestore *restore,
+                          const Inspection *inspection)
+{
+  gsize len;
+  const char *text = g_bytes_get_data(inspection->body, &len);
+
+  return g_string_free_to_bytes(
+      restorations_apply(restore->restorations, text, len, true));
+}
+
+/* A field that is nothing but a restored mask is not masked for its name where
+ * the rule that names it says "restore: tools". */
+static GArray *
+spans_left(const Inspection *inspection,
+           const GArray *mask_spans,
+           const GArray *restorations)
+{
+  g_autoptr(GHashTable) maps = span_maps_new();
+  GArray *left = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
+
+  for (guint i = 0; i < mask_spans->len; i++) {
+    const MaskSpan *span = &g_array_index(mask_spans, MaskSpan, i);
+    size_t start = span->start, end = span->end;
+
+    if (span->restore == RESTORE_TOOLS && strcmp(span->rule_id, "field") == 0) {
+      span_lead_back(inspection, span->field, &start, &end, maps);
+      if (restorations_cover(restorations, start, end))
+        continue;
+    }
+    g_array_append_val(left, *span);
+  }
+  return left;
+}
+
+GBytes *
+inspection_rewrite_restored(const Inspection *inspection,
+                            Masker *masker,
+                            const GArray *mask_spans,
+                            const InspectRestore *restore,
+                            GError **error)
+{
+  g_autoptr(GArray) left =
+      spans_left(inspection, mask_spans, restore->restorations);
+
+  return rewrite(inspection, masker, NULL, left, restore->restorations, error);
 }

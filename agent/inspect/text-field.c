@@ -292,8 +292,9 @@ add_edit(TextField *field, size_t start, size_t end, const char *rule_id)
   TextEdit edit = {.start = start, .end = end};
   const Finding all = {.start = start, .end = end};
 
+  /* Without a scope: what an answer said stays hidden. */
   masker_mask(field->context->masker,
-              field->context->scope,
+              NULL,
               rule_id,
               field->text->str + (start - field->base),
               value_length(&all),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Masks a text that is complete, the JSON in it decoded: tool arguments, and
  * leaves of events that are not text. */
+#include "inspect/restore.h"
 #include "inspect/spans.h"
-#include "inspect/text-field.h"
 
 #include <string.h>
 
@@ -24,14 +24,32 @@ compare_spans(const void *a, const void *b)
 }
 
 static bool
-is_named(const StreamPlan *plan, const InspectField *field)
+is_named(char *const *names, const InspectField *field)
 {
-  if (plan->mask_fields == NULL || field->is_key || field->len == 0)
+  if (names == NULL || field->is_key || field->len == 0)
     return false;
-  for (unsigned i = 0; plan->mask_fields[i] != NULL; i++)
-    if (g_ascii_strcasecmp(field->key, plan->mask_fields[i]) == 0)
+  for (unsigned i = 0; names[i] != NULL; i++)
+    if (g_ascii_strcasecmp(field->key, names[i]) == 0)
       return true;
   return false;
+}
+
+/* The field is nothing but a restored mask, and the rule that names it lets it
+ * be. */
+static bool
+stays_restored(const StreamPlan *plan,
+               const Inspection *inspection,
+               unsigned field,
+               const InspectField *at,
+               const GArray *restorations,
+               GHashTable *maps)
+{
+  size_t start = 0, end = at->len;
+
+  if (restorations == NULL || !is_named(plan->keep_fields, at))
+    return false;
+  span_lead_back(inspection, field, &start, &end, maps);
+  return restorations_cover(restorations, start, end);
 }
 
 static void
@@ -54,6 +72,7 @@ collect(MaskContext *context,
         unsigned choice,
         bool arguments,
         const Inspection *inspection,
+        const GArray *restorations,
         GArray *spans,
         GError **error)
 {
@@ -80,7 +99,9 @@ collect(MaskContext *context,
         inspection, spans, maps, at->field, at->start, at->end, at->rule->id);
   }
   for (unsigned i = 0; arguments && i < n_fields; i++)
-    if (is_named(context->plan, &fields[i]))
+    if (is_named(context->plan->mask_fields, &fields[i]) &&
+        !stays_restored(
+            context->plan, inspection, i, &fields[i], restorations, maps))
       add_span(inspection, spans, maps, i, 0, fields[i].len, "field");
   return true;
 }
@@ -110,7 +131,7 @@ add_edits(MaskContext *context,
       merged.end = MAX(merged.end, next->end);
     }
     masker_mask(context->masker,
-                context->scope,
+                NULL, /* what an answer said stays hidden */
                 merged.rule_id,
                 fields[merged.field].text + merged.value_start,
                 merged.value_end - merged.value_start,
@@ -121,22 +142,58 @@ add_edits(MaskContext *context,
   }
 }
 
-/* Restored values stand inside strings of the arguments' JSON. */
-static void
-escape_restored(GArray *edits, guint first)
+static int
+compare_edits(const void *a, const void *b)
+{
+  const TextEdit *x = a, *y = b;
+
+  return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* What is restored is read again with all that stands around it; what policy
+ * masks of it stays the mask that it is. */
+static bool
+restore_arguments(MaskContext *context,
+                  unsigned choice,
+                  const Inspection *inspection,
+                  GArray *restorations,
+                  const char *text,
+                  guint first,
+                  GArray *edits,
+                  GError **error)
 {
   for (guint i = first; i < edits->len; i++) {
-    TextEdit *edit = &g_array_index(edits, TextEdit, i);
-    GString *escaped;
+    const TextEdit *edit = &g_array_index(edits, TextEdit, i);
 
-    if (edit->record == NULL)
-      continue;
-    escaped = g_string_new(NULL);
-    json_escape(escaped, edit->text, -1);
-    secret_wipe(edit->text, strlen(edit->text));
-    g_free(edit->text);
-    edit->text = g_string_free(escaped, FALSE);
+    restorations_cut(restorations, edit->start, edit->end);
   }
+  if (restorations->len == 0)
+    return true;
+  if (!restorations_judge(restorations,
+                          inspection,
+                          context->scratch,
+                          context->plan,
+                          context,
+                          choice,
+                          &context->blocked,
+                          error))
+    return false;
+  for (guint i = 0; i < restorations->len; i++) {
+    const Restoration *at = &g_array_index(restorations, Restoration, i);
+    const TextEdit edit = {
+        .start = at->start,
+        .end = at->end,
+        .text = g_strdup(at->value),
+        .record = g_strndup(text + at->start, at->end - at->start)};
+
+    g_array_append_val(edits, edit);
+  }
+  if (edits->len > first + 1)
+    qsort(&g_array_index(edits, TextEdit, first),
+          edits->len - first,
+          sizeof(TextEdit),
+          compare_edits);
+  return true;
 }
 
 /* The text as UTF-8 without NULs, byte for byte as long: halves of surrogate
@@ -169,6 +226,7 @@ whole_mask(MaskContext *context,
   g_autoptr(GBytes) bytes = NULL;
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(Span));
   g_autoptr(Inspection) inspection = NULL;
+  g_autoptr(GArray) restorations = NULL;
   const guint first = edits->len;
 
   if (len == 0)
@@ -181,17 +239,21 @@ whole_mask(MaskContext *context,
                               bytes,
                               NULL,
                               error);
-  if (inspection == NULL ||
-      !collect(context, choice, arguments, inspection, spans, error))
+  if (inspection == NULL)
+    return false;
+  if (restores)
+    restorations = restorations_find(
+        inspection, context->masker, context->scope, RESTORE_TOOLS, true);
+  if (!collect(
+          context, choice, arguments, inspection, restorations, spans, error))
     return false;
   add_edits(context, inspection, spans, edits);
-  if (restores) {
-    const TextView view = {
-        .bytes = text, .start = 0, .end = len, .final = true};
-
-    restore_edits(context, &view, 0, len, first, edits);
-    if (arguments && len > 0 && (text[0] == '{' || text[0] == '['))
-      escape_restored(edits, first);
-  }
-  return true;
+  return restorations == NULL || restore_arguments(context,
+                                                   choice,
+                                                   inspection,
+                                                   restorations,
+                                                   text,
+                                                   first,
+                                                   edits,
+                                                   error);
 }

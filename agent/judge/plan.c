@@ -3,6 +3,14 @@
  * for each detector rule, fields to mask, whether tool calls wait. */
 #include "judge/match.h"
 
+/* What one mask rule restored it does not mask again, nor does any other that
+ * says the same. */
+static bool
+keeps_restored(const PolicyRule *rule)
+{
+  return rule->action == ACTION_MASK && rule->restore == RESTORE_TOOLS;
+}
+
 /* Where a rule counts findings, one is enough: what went out cannot be taken
  * back when the next one comes. */
 static void
@@ -11,9 +19,13 @@ plan_findings(StreamPlan *plan, const PolicyRule *rule, const RulePack *pack)
   unsigned n;
   const DetectorRule *const *detectors = rule_pack_all(pack, &n);
 
-  for (unsigned i = 0; i < n; i++)
-    if (match_detector(&rule->match, detectors[i]))
-      plan->by_rule[i] = MAX(plan->by_rule[i], rule->action);
+  for (unsigned i = 0; i < n; i++) {
+    if (!match_detector(&rule->match, detectors[i]))
+      continue;
+    plan->by_rule[i] = MAX(plan->by_rule[i], rule->action);
+    if (!keeps_restored(rule))
+      plan->by_restored[i] = MAX(plan->by_restored[i], rule->action);
+  }
 }
 
 static void
@@ -22,6 +34,35 @@ plan_fields(GPtrArray *fields, const PolicyRule *rule)
   for (char **name = rule->match.fields; *name != NULL; name++)
     if (!g_ptr_array_find_with_equal_func(fields, *name, g_str_equal, NULL))
       g_ptr_array_add(fields, g_strdup(*name));
+}
+
+static void
+drop_fields(GPtrArray *fields, const PolicyRule *rule)
+{
+  for (guint i = fields->len; i-- > 0;)
+    if (g_strv_contains((const char *const *)rule->match.fields,
+                        fields->pdata[i])) {
+      g_free(fields->pdata[i]);
+      g_ptr_array_remove_index(fields, i);
+    }
+}
+
+/* Ended by NULL; NULL when there are none. */
+static char **
+take_fields(GPtrArray *fields)
+{
+  if (fields->len == 0)
+    return NULL;
+  g_ptr_array_add(fields, NULL);
+  return (char **)g_ptr_array_steal(fields, NULL);
+}
+
+/* Members of answers by their names. */
+static bool
+masks_fields(const PolicyRule *rule)
+{
+  return !rule->shadow && rule->action == ACTION_MASK &&
+         rule->match.fields != NULL && (rule->phases & RULE_ON_ANSWER) != 0;
 }
 
 static void
@@ -40,16 +81,16 @@ plan_answer(StreamPlan *plan,
     plan_fields(fields, rule);
 }
 
-/* Masks of this conversation come from mask rules for requests; a rule without
- * restore issues masks that cannot be undone at all. */
+/* Masks of this conversation come from mask rules for requests, and each knows
+ * how far it may be undone. */
 static void
 plan_restore(StreamPlan *plan, const PolicyRule *rule)
 {
   if (rule->action != ACTION_MASK || rule->restore == RESTORE_NONE)
     return;
-  plan->restore = plan->restore == RESTORE_NONE
-                      ? rule->restore
-                      : MIN(plan->restore, rule->restore);
+  plan->restore = MAX(plan->restore, rule->restore);
+  /* Restored arguments are judged before the client may run them. */
+  plan->hold_tools = plan->hold_tools || rule->restore == RESTORE_TOOLS;
 }
 
 StreamPlan *
@@ -57,12 +98,14 @@ judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
 {
   StreamPlan *plan = g_new0(StreamPlan, 1);
   g_autoptr(GPtrArray) fields = g_ptr_array_new();
+  g_autoptr(GPtrArray) kept = g_ptr_array_new();
   const PolicyRule *const *rules;
   unsigned n;
   Facts facts;
 
   rule_pack_all(pack, &plan->n_rules);
   plan->by_rule = g_new0(Action, plan->n_rules);
+  plan->by_restored = g_new0(Action, plan->n_rules);
   facts_init(&facts, policy, subject, RULE_ON_ANSWER);
   rules = policy_rules(policy, &n);
   for (unsigned i = 0; i < n; i++) {
@@ -75,13 +118,17 @@ judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
       continue;
     if ((rules[i]->phases & RULE_ON_ANSWER) != 0)
       plan_answer(plan, fields, rules[i], pack);
+    if (masks_fields(rules[i]) && keeps_restored(rules[i]))
+      plan_fields(kept, rules[i]);
     if ((rules[i]->phases & RULE_ON_REQUEST) != 0)
       plan_restore(plan, rules[i]);
   }
+  for (unsigned i = 0; kept->len > 0 && i < n; i++)
+    if (masks_fields(rules[i]) && !keeps_restored(rules[i]) &&
+        match_subject(&facts, rules[i]))
+      drop_fields(kept, rules[i]);
   facts_clear(&facts);
-  if (fields->len > 0) {
-    g_ptr_array_add(fields, NULL);
-    plan->mask_fields = (char **)g_ptr_array_steal(fields, NULL);
-  }
+  plan->mask_fields = take_fields(fields);
+  plan->keep_fields = take_fields(kept);
   return plan;
 }

@@ -22,7 +22,9 @@ typedef struct {
   const char *refused; /* only calls of this name */
   Action action;       /* of every rule */
   Restore restore;
+  Action restored; /* of every rule, in restored arguments */
   char **mask_fields;
+  char **keep_fields;
   const char *end_message; /* said when a finding blocks */
   bool cut;
   bool keep_final; /* do not release the last event */
@@ -31,8 +33,9 @@ typedef struct {
 typedef struct {
   GString *out;
   GString *record;
-  unsigned calls; /* that waited */
-  GString *seen;  /* name(arguments); of each */
+  unsigned calls;  /* that waited */
+  GString *seen;   /* name(arguments); of each */
+  GString *masked; /* their arguments as they are recorded */
   unsigned findings;
   FilterState last;
   GError *error;
@@ -47,6 +50,7 @@ run_free(Run *run)
   g_string_free(run->out, TRUE);
   g_string_free(run->record, TRUE);
   g_string_free(run->seen, TRUE);
+  g_string_free(run->masked, TRUE);
   g_clear_error(&run->error);
   g_free(run);
 }
@@ -61,9 +65,13 @@ kit_plan(Detector *detector, const RunPlan *run)
   plan->by_rule = g_new(Action, plan->n_rules);
   for (unsigned i = 0; i < plan->n_rules; i++)
     plan->by_rule[i] = run->action;
+  plan->by_restored = g_new(Action, plan->n_rules);
+  for (unsigned i = 0; i < plan->n_rules; i++)
+    plan->by_restored[i] = run->restored;
   plan->hold_tools = run->hold_tools;
   plan->restore = run->restore;
   plan->mask_fields = g_strdupv(run->mask_fields);
+  plan->keep_fields = g_strdupv(run->keep_fields);
   return plan;
 }
 
@@ -84,6 +92,8 @@ kit_answer(ResponseFilter *filter,
     g_assert_nonnull(call);
     run->calls++;
     g_string_append_printf(run->seen, "%s(%s);", call->name, call->arguments);
+    g_string_append(run->masked,
+                    call->masked != NULL ? call->masked : call->arguments);
     if (!response_filter_resolve(filter,
                                  refuse ? TOOL_REFUSE : TOOL_RELEASE,
                                  "No, not allowed.",
@@ -154,6 +164,7 @@ kit_run(StreamKit *kit,
   buf_init(&out, KIT_OUT_MAX);
   buf_init(&record, KIT_OUT_MAX);
   run->seen = g_string_new(NULL);
+  run->masked = g_string_new(NULL);
   for (size_t i = 0; more && i <= n_cuts; i++) {
     const size_t end = cuts && i < n_cuts ? cuts[i] : len;
 

@@ -360,11 +360,15 @@ test_masks(void)
   g_assert_cmpuint(a->len, ==, strlen("[rule:]") + 12);
   g_assert_cmpuint(
       strspn(a->str + 6, "abcdefghijklmnopqrstuvwxyz234567"), ==, 12);
-  g_assert_true(masker_restore(masker, "s", a->str, a->len, back));
+  g_assert_true(
+      masker_restore(masker, "s", RESTORE_TEXT, a->str, a->len, back));
   g_assert_cmpstr(back->str, ==, "value");
-  g_assert_false(masker_restore(masker, "t", a->str, a->len, back));
-  g_assert_false(masker_restore(masker, NULL, a->str, a->len, back));
-  g_assert_false(masker_restore(other, "s", a->str, a->len, back));
+  g_assert_false(
+      masker_restore(masker, "t", RESTORE_TEXT, a->str, a->len, back));
+  g_assert_false(
+      masker_restore(masker, NULL, RESTORE_TEXT, a->str, a->len, back));
+  g_assert_false(
+      masker_restore(other, "s", RESTORE_TEXT, a->str, a->len, back));
   g_assert_cmpstr(back->str, ==, "value");
   masker_fingerprint(masker, "value", 5, one);
   masker_fingerprint(other, "value", 5, two);
@@ -388,17 +392,20 @@ test_mask_bounds(void)
     masker_mask(masker, "s", "rule", value->str, value->len, mask);
   }
   g_string_truncate(value, 0);
-  g_assert_true(masker_restore(masker, "s", first->str, first->len, value));
+  g_assert_true(
+      masker_restore(masker, "s", RESTORE_TEXT, first->str, first->len, value));
   masker_mask(masker, "s", "rule", "one more", 8, mask);
-  g_assert_true(masker_restore(masker, "s", first->str, first->len, value));
+  g_assert_true(
+      masker_restore(masker, "s", RESTORE_TEXT, first->str, first->len, value));
   for (unsigned i = 0; i < 40; i++) {
     g_autofree char *scope = g_strdup_printf("scope %u", i);
 
     masker_mask(masker, scope, "rule", "first", 5, mask);
   }
-  g_assert_false(masker_restore(masker, "s", first->str, first->len, value));
-  g_assert_true(
-      masker_restore(masker, "scope 39", first->str, first->len, value));
+  g_assert_false(
+      masker_restore(masker, "s", RESTORE_TEXT, first->str, first->len, value));
+  g_assert_true(masker_restore(
+      masker, "scope 39", RESTORE_TEXT, first->str, first->len, value));
 }
 
 int

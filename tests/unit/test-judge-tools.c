@@ -331,7 +331,7 @@ test_plans(void)
         "text",
         "id: c, match: {finding: {class: pii}}, action: mask"},
        "",
-       "mask mask mask mask - text"},
+       "mask mask mask mask t tools"},
       {{"id: a, match: {user: alice}, action: block"},
        "",
        "allow allow allow allow - none"},
