@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The detector as the verbs scan and policy use it, without the daemon.
- * Private. */
+/* The detector as the verbs scan and policy use it, without the daemon; what
+ * the files of scan share. Private. */
 #ifndef HOOP_CLI_SCAN_H
 #define HOOP_CLI_SCAN_H
 
@@ -12,6 +12,7 @@ typedef struct {
   Detector *detector;
   DetectorScratch *scratch;
   Masker *masker;
+  bool own_keys; /* the user's: its masks and fingerprints are the daemon's */
 } Scanner;
 
 /* Loads the rule pack and the user's mask keys (random ones where the daemon
@@ -24,7 +25,7 @@ void scanner_clear(Scanner *scanner);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Scanner, scanner_clear)
 
 typedef struct {
-  char *rule, *class_name, *description;
+  char *rule;
   size_t start, end;
 } Found;
 
@@ -37,13 +38,16 @@ typedef struct {
 void scanned_clear(Scanned *scanned);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Scanned, scanned_clear)
 
+/* `wanted` by rule index; NULL: all. */
 bool scanner_scan(Scanner *scanner,
+                  const bool *wanted,
                   const char *text,
                   size_t len,
                   Scanned *out,
                   GError **error);
 /* The same through the masker of streamed answers, `chunk` bytes at a time. */
 bool scanner_stream(Scanner *scanner,
+                    const bool *wanted,
                     const char *text,
                     size_t len,
                     size_t chunk,
@@ -53,5 +57,30 @@ bool scanner_stream(Scanner *scanner,
 /* A file, or standard input for "-", of at most `max` bytes; wiped when it
  * goes. */
 GBytes *read_input(const char *name, size_t max, GError **error);
+
+/* ---- The parts of the verb */
+
+/* As much of one text as the daemon takes for one body by default. */
+#define SCAN_MAX_TEXT ((size_t)32 * 1024 * 1024)
+
+typedef struct {
+  const Call *call;
+  Scanner scanner;
+  bool *wanted; /* by rule index; NULL: all */
+  size_t max_size;
+  size_t chunk; /* --batch --chunks; 0: whole */
+} Scan;
+
+/* scan-rules.c: the rules that --rules and --class name. False after a
+ * complaint: there are none. */
+bool scan_choose(Scan *scan);
+/* Prints the rules. */
+int scan_list_rules(const Scan *scan);
+
+/* scan-batch.c: one answer for each line of standard input. */
+int scan_batch(Scan *scan);
+
+/* scan-files.c: files, folders, standard input. */
+int scan_files(Scan *scan);
 
 #endif

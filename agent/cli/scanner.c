@@ -14,21 +14,20 @@
 
 /* The daemon's key, so that masks are the same; a passing one without it. */
 static Secret *
-own_key(const Config *config, const char *name, GError **error)
+own_key(const Config *config, const char *name, bool *own, GError **error)
 {
   g_autofree char *path = g_build_filename(config->state_dir, name, NULL);
 
-  if (g_file_test(path, G_FILE_TEST_EXISTS))
-    return file_read_secret(path, error);
-  return secret_new_random(KEY_BYTES);
+  *own = g_file_test(path, G_FILE_TEST_EXISTS);
+  return *own ? file_read_secret(path, error) : secret_new_random(KEY_BYTES);
 }
 
 static Masker *
-make_masker(const Config *config, GError **error)
+make_masker(const Config *config, bool *own, GError **error)
 {
-  g_autoptr(Secret) mask = own_key(config, "mask.key", error);
+  g_autoptr(Secret) mask = own_key(config, "mask.key", own, error);
   g_autoptr(Secret) fingerprint =
-      mask ? own_key(config, "fingerprint.key", error) : NULL;
+      mask ? own_key(config, "fingerprint.key", own, error) : NULL;
 
   return fingerprint ? masker_new(mask, fingerprint) : NULL;
 }
@@ -68,7 +67,7 @@ scanner_init(const Call *call,
   if (scanner->detector)
     scanner->scratch = detector_scratch_new(scanner->detector, &error);
   if (scanner->scratch && load_values(config, scanner->detector, &error))
-    scanner->masker = make_masker(config, &error);
+    scanner->masker = make_masker(config, &scanner->own_keys, &error);
   if (!scanner->masker)
     *code = complain(call, CLI_FOUND, "%s", error->message);
   return scanner->masker != NULL;
@@ -92,8 +91,6 @@ found_clear(void *data)
   Found *found = data;
 
   g_free(found->rule);
-  g_free(found->class_name);
-  g_free(found->description);
 }
 
 static void
@@ -113,17 +110,29 @@ scanned_clear(Scanned *scanned)
 }
 
 static void
-add_found(Scanned *scanned, const Finding *finding)
+add_found(Scanned *scanned, const Finding *finding, size_t start, size_t end)
 {
   Found found = {
-      .rule = g_strdup(finding->rule->id),
-      .class_name = g_strdup(finding->rule->class_name),
-      .description = g_strdup(finding->rule->description),
-      .start = finding->start,
-      .end = finding->end,
-  };
+      .rule = g_strdup(finding->rule->id), .start = start, .end = end};
 
   g_array_append_val(scanned->found, found);
+}
+
+static bool
+is_wanted(const bool *wanted, const Finding *finding)
+{
+  return !wanted || wanted[finding->rule->index];
+}
+
+/* Findings of texts in texts stand among those of the text around them. */
+static int
+compare_found(const void *a, const void *b)
+{
+  const Found *x = a, *y = b;
+
+  if (x->start != y->start)
+    return x->start < y->start ? -1 : 1;
+  return x->end > y->end ? -1 : x->end < y->end;
 }
 
 static void
@@ -140,6 +149,7 @@ take_masked(Scanned *scanned, const void *bytes, size_t len)
 
 bool
 scanner_scan(Scanner *scanner,
+             const bool *wanted,
              const char *text,
              size_t len,
              Scanned *out,
@@ -150,6 +160,7 @@ scanner_scan(Scanner *scanner,
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
   g_autoptr(Inspection) inspection = NULL;
   g_autoptr(GBytes) masked = NULL;
+  g_autofree BodySpan *places = NULL;
   const Finding *findings;
   unsigned n;
 
@@ -164,15 +175,21 @@ scanner_scan(Scanner *scanner,
   if (!inspection)
     return false;
   findings = inspection_findings(inspection, &n);
+  places = g_new(BodySpan, MAX(n, 1));
+  inspection_body_spans(inspection, places);
   for (unsigned i = 0; i < n; i++) {
     MaskSpan span = {.field = findings[i].field,
                      .start = findings[i].start,
                      .end = findings[i].end,
                      .rule_id = findings[i].rule->id};
 
+    if (!is_wanted(wanted, &findings[i]))
+      continue;
     g_array_append_val(spans, span);
-    add_found(out, &findings[i]);
+    add_found(out, &findings[i], places[i].start, places[i].end);
   }
+  /* Stable, so that rules stay in the findings' order. */
+  g_array_sort(out->found, compare_found);
   masked = inspection_rewrite(inspection, scanner->masker, NULL, spans, error);
   if (!masked)
     return false;
@@ -184,14 +201,14 @@ scanner_scan(Scanner *scanner,
  */
 
 static StreamPlan
-mask_everything(const Scanner *scanner)
+mask_everything(const Scanner *scanner, const bool *wanted)
 {
   StreamPlan plan = {0};
 
   rule_pack_all(scanner->pack, &plan.n_rules);
   plan.by_rule = g_new(Action, plan.n_rules);
   for (unsigned i = 0; i < plan.n_rules; i++)
-    plan.by_rule[i] = ACTION_MASK;
+    plan.by_rule[i] = !wanted || wanted[i] ? ACTION_MASK : ACTION_ALLOW;
   return plan;
 }
 
@@ -218,6 +235,7 @@ feed_all(ResponseFilter *filter,
 
 bool
 scanner_stream(Scanner *scanner,
+               const bool *wanted,
                const char *text,
                size_t len,
                size_t chunk,
@@ -225,7 +243,7 @@ scanner_stream(Scanner *scanner,
                GError **error)
 {
   const char(*fingerprints)[FINGERPRINT_SIZE];
-  StreamPlan plan = mask_everything(scanner);
+  StreamPlan plan = mask_everything(scanner, wanted);
   g_autoptr(ResponseFilter) filter = response_filter_new(
       scanner->detector, API_OTHER, false, &plan, scanner->masker, NULL, error);
   g_auto(Buf) bytes = {0};
@@ -240,7 +258,8 @@ scanner_stream(Scanner *scanner,
     return false;
   findings = response_filter_findings(filter, &fingerprints, &n);
   for (unsigned i = 0; i < n; i++)
-    add_found(out, &findings[i]);
+    if (is_wanted(wanted, &findings[i]))
+      add_found(out, &findings[i], findings[i].start, findings[i].end);
   take_masked(out, buf_bytes(&bytes), bytes.len);
   return true;
 }

@@ -24,7 +24,7 @@ enum {
 };
 
 /* Options of one verb; the longest list of the table has fewer. */
-#define MAX_OPTIONS 12
+#define MAX_OPTIONS 16
 
 typedef struct {
   const char *name;  /* without dashes */

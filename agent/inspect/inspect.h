@@ -222,6 +222,12 @@ size_t inspection_size(const Inspection *inspection);
 const InspectField *inspection_fields(const Inspection *inspection,
                                       unsigned *n);
 const Finding *inspection_findings(const Inspection *inspection, unsigned *n);
+/* Where each of them stands in the body's own bytes, through every decoding:
+ * `spans` has room for n. */
+typedef struct {
+  size_t start, end;
+} BodySpan;
+void inspection_body_spans(const Inspection *inspection, BodySpan *spans);
 /* Tool calls of an answer (not those resent in a request's history). */
 const ToolCall *inspection_tool_calls(const Inspection *inspection,
                                       unsigned *n);

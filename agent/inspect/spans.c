@@ -160,3 +160,17 @@ findings_drop_outer(Inspection *inspection)
           g_array_index(inspection->findings, Finding, i);
   g_array_set_size(inspection->findings, n);
 }
+
+void
+inspection_body_spans(const Inspection *inspection, BodySpan *spans)
+{
+  g_autoptr(GHashTable) maps = span_maps_new();
+
+  for (guint i = 0; i < inspection->findings->len; i++) {
+    const Finding *finding = &g_array_index(inspection->findings, Finding, i);
+
+    spans[i] = (BodySpan){finding->start, finding->end};
+    span_lead_back(
+        inspection, finding->field, &spans[i].start, &spans[i].end, maps);
+  }
+}

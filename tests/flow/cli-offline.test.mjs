@@ -110,68 +110,6 @@ test('a folder that others could have made is not trusted', async (t) => {
   assert.match(stderr, /is not a folder of this user alone/);
 });
 
-test('scan: findings as a linter prints them', async () => {
-  const dirty = file('dirty.txt', `one\n  key=${KEY}\n`);
-  const clean = file('clean.txt', 'nothing here\n');
-  const found = await says(1, /dirty\.txt:2:7: aws-access-key: AWS access key ID\n/, ['scan', clean, dirty]);
-  assert.ok(!found.stdout.includes(KEY), 'the secret is not printed');
-  await says(0, /^$/, ['scan', clean]);
-  await says(1, /^<stdin>:1:1: aws-access-key/, ['scan'], KEY);
-  await says(1, /^<stdin>:1:1: aws-access-key/, ['scan', '-'], KEY);
-  const { stdout } = await cli(['scan', '--json', dirty]);
-  const [one] = JSON.parse(stdout);
-  assert.deepEqual(
-    [one.file, one.line, one.column, one.start, one.end, one.rule, one.class],
-    [dirty, 2, 7, 10, 30, 'aws-access-key', 'secret'],
-  );
-  assert.deepEqual(JSON.parse((await cli(['scan', '--json', clean])).stdout), []);
-  await says(1, /Cannot open .*gone/, ['scan', 'gone']);
-  await says(2, /SARIF is not written by this version/, ['scan', '--sarif', clean]);
-});
-
-test('scan --batch: one line for each, the same for every chunking', async () => {
-  const texts = [
-    'nothing',
-    `ä ${KEY} ö`,
-    `${KEY} ${KEY}`,
-    `\u{1f600}${KEY}\u0000 "quoted" \\ \n next`,
-    '',
-    `split ${KEY.slice(0, 9)} ${KEY.slice(9)}`,
-  ];
-  const stdin = texts.map((text) => `${JSON.stringify({ id: 1, text })}\n`).join('');
-  const whole = await cli(['scan', '--batch'], { stdin });
-  assert.equal(whole.code, 1);
-  const lines = whole.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-  assert.equal(lines.length, texts.length);
-  for (const [i, { findings, masked }] of lines.entries()) {
-    const bytes = Buffer.from(texts[i]);
-    for (const { rule, start, end } of findings) {
-      assert.equal(rule, 'aws-access-key');
-      assert.equal(bytes.subarray(start, end).toString(), KEY);
-    }
-    assert.ok(!masked.includes(KEY));
-    assert.equal(masked.replace(/\[aws-access-key:[a-z2-7]{12,}\]/g, KEY), texts[i]);
-  }
-  assert.deepEqual(lines.map((line) => line.findings.length), [0, 1, 2, 1, 0, 0]);
-  // Without the daemon's key every run has its own masks.
-  const shape = (out) => out.replace(/\[aws-access-key:[a-z2-7]+\]/g, 'MASK');
-  for (const n of ['1', '2', '3', '7', '64', '100000']) {
-    const chunked = await cli(['scan', '--batch', '--chunks', n], { stdin });
-    assert.equal(shape(chunked.stdout), shape(whole.stdout), `chunks of ${n}`);
-  }
-});
-
-test('scan --batch: what cannot be read is said in its place', async () => {
-  const result = await cli(['scan', '--batch'], { stdin: '{"text":"a"}\nnot json\n{"text":1}\n{"text":"b"}' });
-  assert.equal(result.code, 2);
-  const lines = result.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-  assert.deepEqual(lines.map((line) => line.masked), ['a', undefined, undefined, 'b']);
-  assert.ok(lines[1].error && lines[2].error);
-  assert.equal((await cli(['scan', '--batch'], { stdin: '' })).code, 0);
-  await says(2, /--chunks takes a number/, ['scan', '--batch', '--chunks', '0'], '');
-  await says(2, /--chunks goes with --batch/, ['scan', '--chunks', '1']);
-});
-
 const POLICY = `version: 1
 default: allow
 groups:

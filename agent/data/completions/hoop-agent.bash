@@ -15,6 +15,17 @@ _hoop_agent_ids() {
   esac
 }
 
+# Rules for the last of the words between commas.
+_hoop_agent_rules() {
+  local before=''
+  case $1 in *,*) before=${1%,*}, ;; esac
+  hoop-agent scan --list-rules --json 2>/dev/null |
+    sed -n 's/^ *"id": *"\([^"]*\)".*/\1/p' |
+    while read -r rule; do
+      case $before$rule in "$1"*) echo "$before$rule" ;; esac
+    done
+}
+
 _hoop_agent_options() {
   case $1 in
   serve) echo --config ;;
@@ -27,7 +38,10 @@ _hoop_agent_options() {
   review) echo --masked --json ;;
   approve) echo --masked --reason ;;
   deny) echo --reason ;;
-  scan) echo --json --batch --chunks --config ;;
+  scan)
+    echo --json --sarif --baseline --rules --class --list-rules --no-ignore \
+      --no-allow --binary --max-size --batch --chunks --config
+    ;;
   policy)
     case $2 in
     explain) echo --json --group --api --connection --direction --config ;;
@@ -79,7 +93,7 @@ _hoop_agent() {
     return
   fi
   case $before in
-  --config | --profile | --head)
+  --config | --profile | --head | --baseline)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     return
     ;;
@@ -94,6 +108,12 @@ _hoop_agent() {
     set -- start stop request response approval tool tunnel refused policy \
       pause error signin prune
     ;;
+  --rules)
+    mapfile -t COMPREPLY < <(_hoop_agent_rules "$word")
+    return
+    ;;
+  --class) set -- secret card iban pii ;;
+  --max-size) set -- 1M 32M 128M 512M ;;
   --for | --reason | --chunks | --group | --connection | --limit | --since | \
     --user | --client | --model | --rule | --verdict)
     return

@@ -12,6 +12,11 @@ function __hoop_agent_recorded
     hoop-agent journal list --json --limit 50 2>/dev/null | string match -rg '^ *"exchange": "([0-9a-v]+)"' | sort -u
 end
 
+function __hoop_agent_rules
+    set -l before (commandline -ct | string replace -rf '[^,]*$' '')
+    hoop-agent scan --list-rules --json 2>/dev/null | string match -rg '^ *"id": *"([^"]+)"' | string replace -r '^' "$before"
+end
+
 function __hoop_agent_sub
     set -l words (commandline -opc)
     test (count $words) -ge 3; and contains -- $words[3] $argv
@@ -61,6 +66,15 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from why' -a '(__hoop_agent_re
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -F
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l batch -d 'JSON lines'
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l chunks -x -d 'As a stream, so many bytes at a time'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l sarif -d 'Print SARIF'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l baseline -rF -d 'Pass over what this report holds'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l rules -x -a '(__hoop_agent_rules)' -d 'Only these'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l class -x -a 'secret card iban pii' -d 'Only of these classes'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l list-rules -d 'Print the rules'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-ignore -d 'What git ignores, too'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-allow -d 'Lines of hoop:allow, too'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l binary -d 'Binary files, too'
+complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l max-size -x -a '1M 32M 128M 512M' -d 'Most of one file'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check explain show' -a 'check explain show'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check explain' -F
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l group -x -d 'As a member of it'

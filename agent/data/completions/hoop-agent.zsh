@@ -16,6 +16,13 @@ _hoop_agent_recorded() {
   _describe 'exchange' ids
 }
 
+_hoop_agent_rules() {
+  local -a ids
+  ids=(${(f)"$(hoop-agent scan --list-rules --json 2>/dev/null |
+    sed -n 's/^ *"id": *"\([^"]*\)".*/\1/p')"})
+  _values -s , 'rule' $ids
+}
+
 _hoop_agent() {
   local context state line
   local -a verbs clients json config reason via
@@ -77,6 +84,12 @@ _hoop_agent() {
   why) _arguments $json $config '1:id:_hoop_agent_recorded' ;;
   scan)
     _arguments $json '--batch[JSON lines]' '--chunks[as a stream]:bytes:' \
+      '--sarif[print SARIF]' '--baseline[known findings]:report:_files' \
+      '--rules[only these]:rules:_hoop_agent_rules' \
+      '--class[only these classes]:classes:_values -s , class secret card iban pii' \
+      '--list-rules[print the rules]' '--no-ignore[what git ignores, too]' \
+      '--no-allow[lines of hoop\:allow, too]' '--binary[binary files, too]' \
+      '--max-size[most of one file]:size:(1M 32M 128M 512M)' \
       $config '*:file:_files'
     ;;
   policy)
