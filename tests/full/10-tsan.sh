@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A ThreadSanitizer build runs the unit, fuzz replay and flow tests.
 
-set -eu
-cd "$HOOP_FULL_DIR"
-unset MALLOC_PERTURB_
-[ -f config.status ] ||
-  "$HOOP_SRCDIR/configure" CC="${HOOP_TSAN_CC:-clang}" CFLAGS='-g -O1' \
-    --enable-sanitizer=thread
-make "-j$(nproc)" all
-make "-j$(nproc)" -k check LINT_TESTS= HOUSE_TESTS=
+. "$HOOP_SRCDIR/tests/full/lib.sh"
+
+own_build CC="$(cc clang)" CFLAGS='-g -O1' --enable-sanitizer=thread
+automake_tests . TEST_TIMEOUT=1800 LINT_TESTS= HOUSE_TESTS=

@@ -3,6 +3,8 @@
 # The journal's long loops: 200 kills at random moments, and every write and
 # fsync of a run failing in turn.
 
-set -u
-exec make -C "$HOOP_BUILDDIR" check TEST_TIMEOUT=3600 \
+. "$HOOP_SRCDIR/tests/full/lib.sh"
+
+export HOOP_FULL=1
+automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=3600 \
   TESTS='tests/unit/test-journal-kill tests/unit/test-journal-faults'

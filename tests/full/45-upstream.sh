@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A gigabyte through a slow owner, sized and chunked: the memory stays flat.
 
-set -u
-make -C "$HOOP_BUILDDIR" tests/unit/test-upstream-flow || exit 1
-exec timeout -k 10 900 "$HOOP_BUILDDIR/tests/unit/test-upstream-flow" \
+. "$HOOP_SRCDIR/tests/full/lib.sh"
+
+quietly build make -C "$HOOP_BUILDDIR" tests/unit/test-upstream-flow || exit 1
+quietly memory timeout -k 10 900 "$HOOP_BUILDDIR/tests/unit/test-upstream-flow" \
   -m slow -p /upstream/flow/memory
