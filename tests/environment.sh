@@ -23,8 +23,11 @@ no) ;;
   G_SLICE=always-malloc
   ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  LSAN_OPTIONS=suppressions=$HOOP_SRCDIR/tests/lsan.supp:print_suppressions=0
+  # shellcheck disable=SC2089 # the sanitizers take these quotes off
+  TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$HOOP_SRCDIR/tests/tsan.supp'"
+  # shellcheck disable=SC2089
+  LSAN_OPTIONS="suppressions='$HOOP_SRCDIR/tests/lsan.supp':print_suppressions=0"
+  # shellcheck disable=SC2090
   export G_SLICE ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS LSAN_OPTIONS
   ;;
 esac
