@@ -190,6 +190,15 @@ say_row(const JournalEntry *entry)
     line("refused", "%s", text(detail, "refused"));
   if (text(detail, "message"))
     line("told", "%s", text(detail, "message"));
+  if (text(detail, "inside"))
+    line("inside",
+         "%s%s%s%s",
+         text(detail, "inside"),
+         text(detail, "sni") ? " for " : "",
+         text(detail, "sni") ?: "",
+         json_object_get_boolean(member(detail, "ech"))
+             ? " (encrypted hello: it may be for another)"
+             : "");
   if (text(detail, "why"))
     line("why", "%s", text(detail, "why"));
   say_numbers(row);

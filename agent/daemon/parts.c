@@ -210,6 +210,12 @@ make_front(struct agent *agent, GError **error)
   return true;
 }
 
+static void
+notice(const char *text)
+{
+  log_warning("%s", text);
+}
+
 static bool
 make_env(struct agent *agent, GError **error)
 {
@@ -226,10 +232,12 @@ make_env(struct agent *agent, GError **error)
       .detector = agent->detector,
       .policy = agent->policy,
       .self_url = agent->self_url,
+      .notice = notice,
       .limits = {.max_body = config->max_body,
                  .held_bytes = config->held_bytes,
                  .max_recorded_body = config->max_recorded_body,
                  .idle_timeout = config->idle_timeout,
+                 .first_byte_timeout = config->first_byte_timeout,
                  .approval_timeout = config->approval_timeout,
                  .stream_silence = config->stream_silence,
                  .keepalive_interval = config->keepalive_interval},

@@ -20,6 +20,7 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   env->policy = policy_ref(options->policy);
   env->self_url = g_strdup(options->self_url);
   env->limits = options->limits;
+  env->notice = options->notice;
   env->sessions = sessions_new();
   env->refused = refused_new();
   env->running = g_hash_table_new(NULL, NULL);

@@ -20,6 +20,7 @@ typedef struct {
   size_t held_bytes; /* of all bodies in memory together */
   size_t max_recorded_body;
   unsigned idle_timeout;       /* s without progress of a tunnel */
+  unsigned first_byte_timeout; /* s for a ClientHello inside a tunnel */
   unsigned approval_timeout;   /* s, for streams; others at most 60 */
   unsigned stream_silence;     /* s that a held stream stays silent */
   unsigned keepalive_interval; /* s between comments then */
@@ -44,6 +45,9 @@ typedef struct {
   Detector *detector;
   Policy *policy;
   const char *self_url; /* https://127.0.0.1:PORT */
+  /* What a person should read in the log, without secrets; NULL: nobody
+   * reads. Data thread. */
+  void (*notice)(const char *text);
   ExchangeLimits limits;
 } ExchangeOptions;
 
@@ -133,8 +137,10 @@ void exchange_record_refused(ExchangeEnv *env,
 
 /* Opens a blind tunnel for a client socket from which a CONNECT to an
  * ungoverned host was read, if policy allows: recorded, connected, answered
- * with 200, then both directions until both ended. Otherwise answers 403, 502
- * or 503 and closes. Takes fd. `ended` runs once. */
+ * with 200, then both directions until both ended. A client that begins TLS
+ * for a governed host in there is sent an alert and closed, before a byte of it
+ * went on. Otherwise answers 403, 502 or 503 and closes. Takes fd. `ended` runs
+ * once. */
 void exchange_tunnel(ExchangeEnv *env,
                      int fd,
                      const char *host,

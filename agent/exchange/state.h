@@ -24,6 +24,7 @@ struct exchange_env {
   Policy *policy;
   char *self_url;
   char *paused; /* why, or NULL */
+  void (*notice)(const char *text);
   bool draining;
   ExchangeLimits limits;
   ExchangeStats stats;

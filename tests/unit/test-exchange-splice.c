@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blind tunnels: bytes both ways and their counts, half-closing in either
- * order, slow readers, resets, silence; and no work while nothing moves. */
+ * order, slow readers, resets, silence, the look at what comes first; and no
+ * work while nothing moves. */
 #include "exchange/splice.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,8 @@ typedef struct {
   int server;
   const char *why;
   int64_t up, down;
+  unsigned looks;
+  bool last; /* the latest of them was */
 } Tube;
 
 static void
@@ -195,28 +198,60 @@ test_large(Tube *tube, gconstpointer data)
 }
 
 static void
-test_reset(Tube *tube, gconstpointer data)
+reset(int fd)
 {
   const struct linger now = {.l_onoff = 1, .l_linger = 0};
-  char byte;
 
-  (void)data;
-  setsockopt(tube->client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  close(tube->client);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close(fd);
+}
+
+/* The other side gets a reset too, after what came before it, and no end that
+ * looks like one. */
+static void
+check_reset(Tube *tube, int *breaks, int hears, const char *why)
+{
+  char bytes[16];
+  ssize_t n;
+
+  put(tube, *breaks, "half a m", 8);
+  until(tube, (n = recv(hears, bytes, sizeof bytes, 0)) >= 0);
+  g_assert_cmpint(n, ==, 8);
+  reset(*breaks);
+  *breaks = -1;
   until(tube, tube->why);
-  g_assert_cmpstr(tube->why, ==, "error");
-  g_assert_cmpint(recv(tube->server, &byte, 1, 0), <=, 0);
-  tube->client = -1;
+  g_assert_cmpstr(tube->why, ==, why);
+  errno = 0;
+  g_assert_cmpint(recv(hears, bytes, sizeof bytes, 0), ==, -1);
+  g_assert_cmpint(errno, ==, ECONNRESET);
+}
+
+static void
+test_client_resets(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  check_reset(tube, &tube->client, tube->server, "reset-by-client");
+}
+
+static void
+test_server_resets(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  check_reset(tube, &tube->server, tube->client, "reset-by-server");
 }
 
 static void
 test_idle(Tube *tube, gconstpointer data)
 {
   int64_t before = g_get_monotonic_time();
+  char byte;
 
   (void)data;
   until(tube, tube->why);
   g_assert_cmpstr(tube->why, ==, "idle");
+  errno = 0;
+  g_assert_cmpint(recv(tube->client, &byte, 1, 0), ==, -1);
+  g_assert_cmpint(errno, ==, ECONNRESET);
   g_assert_cmpint(g_get_monotonic_time() - before, >=, G_USEC_PER_SEC);
 }
 
@@ -264,18 +299,133 @@ test_quiet_after_both_ends(Tube *tube, gconstpointer data)
 static void
 test_reset_after_half_close(Tube *tube, gconstpointer data)
 {
-  const struct linger now = {.l_onoff = 1, .l_linger = 0};
   g_autoptr(GString) heard = g_string_new(NULL);
 
   (void)data;
   shutdown(tube->client, SHUT_WR);
   until(tube, take(tube->server, heard));
-  setsockopt(tube->client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  close(tube->client);
+  reset(tube->client);
   tube->client = -1;
   g_assert_cmpuint(rounds(tube), <, 50);
   until(tube, tube->why);
-  g_assert_cmpstr(tube->why, ==, "error");
+  g_assert_cmpstr(tube->why, ==, "reset-by-client");
+}
+
+/* ---- The look at what comes first ----------------------------------------
+ */
+
+/* Passes what has a newline, stops what begins with '!', waits for more
+ * otherwise; nothing may reach the server meanwhile. */
+static Look
+look(const uint8_t *bytes, size_t len, bool last, void *data)
+{
+  Tube *tube = data;
+  char byte;
+
+  tube->looks++;
+  tube->last = last;
+  g_assert_cmpint(recv(tube->server, &byte, 1, MSG_DONTWAIT), ==, -1);
+  if (bytes[0] == '!')
+    return LOOK_STOP;
+  return memchr(bytes, '\n', len) ? LOOK_PASS : LOOK_MORE;
+}
+
+static void
+test_look_passes(Tube *tube, gconstpointer data)
+{
+  g_autoptr(GString) at_server = g_string_new(NULL);
+  g_autoptr(GString) at_client = g_string_new(NULL);
+
+  (void)data;
+  splice_look_first(tube->splice, look, 60);
+  put(tube, tube->server, "220 who speaks first\n", 21);
+  until(tube, (take(tube->client, at_client), at_client->len == 21));
+  g_assert_cmpuint(tube->looks, ==, 0);
+  put(tube, tube->client, "first ", 6);
+  until(tube, tube->looks == 1);
+  put(tube, tube->client, "line\nand more", 13);
+  until(tube, (take(tube->server, at_server), at_server->len == 19));
+  g_assert_cmpstr(at_server->str, ==, "first line\nand more");
+  g_assert_cmpuint(tube->looks, ==, 2);
+  g_string_truncate(at_server, 0);
+  put(tube, tube->client, "!not looked at", 14);
+  shutdown(tube->client, SHUT_WR);
+  until(tube, take(tube->server, at_server));
+  g_assert_cmpstr(at_server->str, ==, "!not looked at");
+  shutdown(tube->server, SHUT_WR);
+  until(tube, tube->why);
+  g_assert_cmpstr(tube->why, ==, "closed");
+  g_assert_cmpint(tube->up, ==, 33);
+  g_assert_cmpuint(tube->looks, ==, 2);
+}
+
+/* The server heard nothing, and its connection ended as it should. */
+static void
+assert_refused(Tube *tube)
+{
+  char byte;
+
+  until(tube, tube->why);
+  g_assert_cmpstr(tube->why, ==, "refused");
+  g_assert_cmpint(tube->up, ==, 0);
+  g_assert_cmpint(recv(tube->server, &byte, 1, 0), ==, 0);
+}
+
+static void
+test_look_stops(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  splice_look_first(tube->splice, look, 60);
+  put(tube, tube->client, "!stop", 5);
+  assert_refused(tube);
+}
+
+static void
+test_look_ends(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  splice_look_first(tube->splice, look, 60);
+  put(tube, tube->client, "half", 4);
+  shutdown(tube->client, SHUT_WR);
+  assert_refused(tube);
+  g_assert_true(tube->last);
+}
+
+static void
+test_look_takes_too_long(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  splice_look_first(tube->splice, look, 1);
+  put(tube, tube->client, "half", 4);
+  g_assert_cmpuint(rounds(tube), <, 20); /* it waits without work */
+  assert_refused(tube);
+  g_assert_true(tube->last);
+}
+
+static void
+test_look_is_bounded(Tube *tube, gconstpointer data)
+{
+  g_autofree char *bytes = g_malloc(SPLICE_LOOK_MAX);
+
+  (void)data;
+  memset(bytes, 'x', SPLICE_LOOK_MAX);
+  splice_look_first(tube->splice, look, 60);
+  put(tube, tube->client, bytes, SPLICE_LOOK_MAX);
+  assert_refused(tube);
+  g_assert_true(tube->last);
+}
+
+/* A client that says nothing and leaves is none to refuse. */
+static void
+test_look_at_nothing(Tube *tube, gconstpointer data)
+{
+  (void)data;
+  splice_look_first(tube->splice, look, 60);
+  shutdown(tube->client, SHUT_WR);
+  shutdown(tube->server, SHUT_WR);
+  until(tube, tube->why);
+  g_assert_cmpstr(tube->why, ==, "closed");
+  g_assert_cmpuint(tube->looks, ==, 0);
 }
 
 int
@@ -294,9 +444,16 @@ main(int argc, char **argv)
   TEST("client-half-closes", 60, test_client_half_closes);
   TEST("server-half-closes", 60, test_server_half_closes);
   TEST("large", 60, test_large);
-  TEST("reset", 60, test_reset);
+  TEST("client-resets", 60, test_client_resets);
+  TEST("server-resets", 60, test_server_resets);
   TEST("idle", 1, test_idle);
   TEST("quiet-after-both-ends", 60, test_quiet_after_both_ends);
   TEST("reset-after-half-close", 60, test_reset_after_half_close);
+  TEST("look-passes", 60, test_look_passes);
+  TEST("look-stops", 60, test_look_stops);
+  TEST("look-ends", 60, test_look_ends);
+  TEST("look-takes-too-long", 60, test_look_takes_too_long);
+  TEST("look-is-bounded", 60, test_look_is_bounded);
+  TEST("look-at-nothing", 60, test_look_at_nothing);
   return g_test_run();
 }
