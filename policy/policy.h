@@ -277,6 +277,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RulePack, rule_pack_unref)
 const DetectorRule *const *rule_pack_rules(const RulePack *pack, unsigned *n);
 /* The same, and behind them one rule for each ValueKind. */
 const DetectorRule *const *rule_pack_all(const RulePack *pack, unsigned *n);
+const DetectorRule *rule_pack_value_rule(const RulePack *pack, ValueKind kind);
 /* SHA-256 (hex) over ids and regexes: names the compiled database. */
 const char *rule_pack_hash(const RulePack *pack);
 

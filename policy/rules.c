@@ -418,6 +418,12 @@ rule_pack_all(const RulePack *pack, unsigned *n)
   return (const DetectorRule *const *)pack->rules->pdata;
 }
 
+const DetectorRule *
+rule_pack_value_rule(const RulePack *pack, ValueKind kind)
+{
+  return pack->rules->pdata[pack->rules->len - N_VALUE_KINDS + kind];
+}
+
 const char *
 value_kind_id(ValueKind kind)
 {

@@ -228,6 +228,28 @@ conn_table_hosts(ConnTable *table)
   return (const char *const *)table->hosts->pdata;
 }
 
+static void
+free_secret(gpointer data)
+{
+  secret_unref(data);
+}
+
+GPtrArray *
+conn_table_secrets(const ConnTable *table)
+{
+  GPtrArray *out = g_ptr_array_new_with_free_func(free_secret);
+
+  for (unsigned i = 0; i < table->connections->len; i++) {
+    const Connection *connection = table->connections->pdata[i];
+
+    if (connection->credential)
+      credential_secrets(connection->credential, out);
+    if (connection->session)
+      session_secrets(connection->session, out);
+  }
+  return out;
+}
+
 Connection *const *
 conn_table_all(ConnTable *table, unsigned *n)
 {

@@ -118,6 +118,12 @@ GBytes *connection_localize(Connection *connection,
                             GBytes *body,
                             GError **error);
 
+/* What no client and no model may see: of every connection the held credential
+ * and the session token that it was exchanged for, and of each the former one.
+ * The same array contents (pointers) as long as none changed.
+ * g_ptr_array_unref; of Secret. Looks at no file. */
+GPtrArray *conn_table_secrets(const ConnTable *table);
+
 /* True when these bytes hold the credential that the agent holds, or the
  * session token that it got for it: a server may repeat what it was sent.
  * Looks for the plain bytes only. */

@@ -11,7 +11,8 @@ struct credential {
   char *path; /* NULL: from the environment, read once */
   struct stat seen;
   Secret *value;
-  bool fresh; /* not yet reported as changed */
+  Secret *former; /* answers to requests with it may still come */
+  bool fresh;     /* not yet reported as changed */
 };
 
 static bool fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -57,6 +58,10 @@ read_again(Credential *credential, GError **error)
   credential->fresh =
       !credential->value ||
       !secret_equal(credential->value, secret_bytes(value), secret_len(value));
+  if (credential->fresh && credential->value) {
+    secret_unref(credential->former);
+    credential->former = secret_ref(credential->value);
+  }
   secret_unref(credential->value);
   credential->value = g_steal_pointer(&value);
   return true;
@@ -85,7 +90,10 @@ refresh(Credential *credential, GError **error)
     return true;
   if (!read_again(credential, error)) {
     /* The old one is not used on: a withdrawn file is a withdrawn right. */
-    g_clear_pointer(&credential->value, secret_unref);
+    if (credential->value) {
+      secret_unref(credential->former);
+      credential->former = g_steal_pointer(&credential->value);
+    }
     return false;
   }
   credential->seen = now;
@@ -144,6 +152,7 @@ credential_free(Credential *credential)
   if (!credential)
     return;
   secret_unref(credential->value);
+  secret_unref(credential->former);
   g_free(credential->path);
   g_free(credential);
 }
@@ -171,4 +180,13 @@ credential_stands_in(const Credential *credential,
                      size_t len)
 {
   return secret_stands_in(credential->value, bytes, len);
+}
+
+void
+credential_secrets(const Credential *credential, GPtrArray *out)
+{
+  if (credential->value)
+    g_ptr_array_add(out, secret_ref(credential->value));
+  if (credential->former)
+    g_ptr_array_add(out, secret_ref(credential->former));
 }

@@ -106,6 +106,9 @@ bool session_stands_in(const Session *session, const void *bytes, size_t len);
 bool credential_stands_in(const Credential *credential,
                           const void *bytes,
                           size_t len);
+/* Appends what is held now and what was before. */
+void credential_secrets(const Credential *credential, GPtrArray *out);
+void session_secrets(const Session *session, GPtrArray *out);
 bool secret_stands_in(const Secret *secret, const void *bytes, size_t len);
 /* The latest token, however little of its time is left; NULL when there never
  * was one. For who just fetched it. */

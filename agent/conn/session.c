@@ -21,6 +21,7 @@ typedef struct {
 struct session {
   Connection *connection;
   Secret *token;
+  Secret *former; /* answers to requests with it may still come */
   int64_t expires_s;
   GArray *waiters;
   UpstreamRequest *request;
@@ -45,7 +46,10 @@ session_new(Connection *connection)
 static void
 forget(Session *session)
 {
-  g_clear_pointer(&session->token, secret_unref);
+  if (session->token) {
+    secret_unref(session->former);
+    session->former = g_steal_pointer(&session->token);
+  }
   session->expires_s = 0;
 }
 
@@ -67,7 +71,7 @@ session_token(const Session *session)
 static void
 store(Session *session, const Secret *token, int64_t expires_s)
 {
-  secret_unref(session->token);
+  forget(session);
   session->token = secret_ref((Secret *)token);
   session->expires_s = expires_s;
 }
@@ -234,6 +238,7 @@ session_free(Session *session)
       CONN_ERROR, CONN_ERROR_CREDENTIAL, "hoop-agent is stopping");
   tell(session, stopping);
   forget(session);
+  secret_unref(session->former);
   g_array_unref(session->waiters);
   buf_clear(&session->answer);
   g_clear_error(&session->failed);
@@ -245,4 +250,13 @@ bool
 session_stands_in(const Session *session, const void *bytes, size_t len)
 {
   return secret_stands_in(session->token, bytes, len);
+}
+
+void
+session_secrets(const Session *session, GPtrArray *out)
+{
+  if (session->token)
+    g_ptr_array_add(out, secret_ref(session->token));
+  if (session->former)
+    g_ptr_array_add(out, secret_ref(session->former));
 }

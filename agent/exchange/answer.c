@@ -107,6 +107,7 @@ answer_head(Exchange *exchange, int status, HttpHeaders *headers)
   exchange->headers = headers;
   if (exchange_is_gone(exchange) || exchange->answered)
     return;
+  held_values(exchange->env);
   head_clean_answer(exchange, headers);
   if (refuse_doubles(exchange))
     return;
@@ -135,6 +136,8 @@ answer_head(Exchange *exchange, int status, HttpHeaders *headers)
   }
   http_headers_remove_hop_by_hop(headers);
   http_headers_remove(headers, "content-length");
+  if (exchange->mode == ANSWER_STREAM)
+    stream_hold(exchange);
   if (exchange->mode == ANSWER_STREAM && !exchange->head_sent)
     stream_open(exchange);
 }

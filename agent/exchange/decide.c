@@ -48,6 +48,7 @@ decode(Exchange *exchange)
 typedef struct {
   Exchange *exchange;
   Detector *detector;
+  ValueSet *held; /* or NULL */
   Api api;
   Direction direction;
   char *type;
@@ -64,6 +65,8 @@ inspect_job(void *data)
   g_autoptr(DetectorScratch) scratch =
       detector_scratch_new(job->detector, &job->error);
 
+  if (scratch)
+    detector_scratch_hold(scratch, job->held);
   if (scratch)
     job->result = inspection_new(scratch,
                                  job->api,
@@ -86,6 +89,7 @@ inspect_done(void *data, bool cancelled)
   g_clear_error(&job->error);
   g_bytes_unref(job->body);
   g_free(job->type);
+  value_set_unref(job->held);
   detector_unref(job->detector);
   g_free(job);
   exchange_unref(exchange);
@@ -99,6 +103,7 @@ exchange_read(Exchange *exchange,
               InspectThen then)
 {
   ExchangeEnv *env = exchange->env;
+  ValueSet *held = held_values(env);
   g_autoptr(GError) error = NULL;
   Inspection *inspection;
   Inspect *job;
@@ -107,6 +112,7 @@ exchange_read(Exchange *exchange,
     job = g_new0(Inspect, 1);
     *job = (Inspect){.exchange = exchange_ref(exchange),
                      .detector = detector_ref(env->detector),
+                     .held = held ? value_set_ref(held) : NULL,
                      .api = exchange->route.api,
                      .direction = direction,
                      .type = g_strdup(type),
@@ -208,8 +214,9 @@ prepare_record(Exchange *exchange)
 
 /* Decides which spans are masked in what goes out. */
 static bool
-prepare_forward(Exchange *exchange, const GArray *spans)
+prepare_forward(Exchange *exchange, const GArray *judged)
 {
+  g_autoptr(GArray) spans = held_spans(exchange->inspection, judged);
   g_autoptr(GError) error = NULL;
 
   g_clear_pointer(&exchange->forward, g_bytes_unref);
@@ -253,8 +260,10 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
 static void
 ask(Exchange *exchange)
 {
-  const GArray *masked = verdict_masked_spans(exchange->verdict);
-  const GArray *spans = verdict_mask_spans(exchange->verdict);
+  g_autoptr(GArray) masked =
+      held_spans(exchange->inspection, verdict_masked_spans(exchange->verdict));
+  g_autoptr(GArray) spans =
+      held_spans(exchange->inspection, verdict_mask_spans(exchange->verdict));
   g_autoptr(GBytes) masked_body = NULL;
   const char *before;
   HoldAsk hold = {.verdict = exchange->verdict,

@@ -54,6 +54,7 @@ exchange_env_free(ExchangeEnv *env)
     return;
   g_hash_table_unref(env->running);
   g_hash_table_unref(env->tunnels);
+  held_clear(env);
   detector_scratch_free(env->scratch);
   detector_unref(env->detector);
   policy_unref(env->policy);

@@ -141,6 +141,7 @@ exchange_begin(ExchangeEnv *env,
   exchange->connection = arrival->connection;
   exchange->connect_host = g_strdup(arrival->connect_host);
   exchange->path = g_strdup(arrival->path);
+  held_values(env);
   exchange->shown_path = head_shown(env, arrival->path);
   exchange->caller = caller_ref(arrival->caller);
   exchange->ended = ended;

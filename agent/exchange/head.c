@@ -141,7 +141,7 @@ head_allowed(Exchange *exchange)
   if (!has_secret(inspection))
     return true;
   verdict = judge_text(exchange, DIRECTION_REQUEST, inspection);
-  if (verdict_action(verdict) == ACTION_ALLOW)
+  if (verdict_action(verdict) == ACTION_ALLOW && !held_inspected(inspection))
     return true;
   exchange->env->stats.blocked++;
   exchange_refuse(exchange,
@@ -242,16 +242,16 @@ is_handed_out(const char *name)
 }
 
 static bool
-is_masked(Exchange *exchange, const char *value)
+is_masked(Exchange *exchange, const char *name, const char *value)
 {
   g_autoptr(GString) text = g_string_new(value);
   g_autoptr(Inspection) inspection = NULL;
   g_autoptr(Verdict) verdict = NULL;
 
   inspection = inspect_text(exchange->env, DIRECTION_RESPONSE, text, NULL);
-  if (!inspection)
+  if (!inspection || held_inspected(inspection))
     return true;
-  if (!has_secret(inspection))
+  if (!has_secret(inspection) || is_handed_out(name))
     return false;
   verdict = judge_text(exchange, DIRECTION_RESPONSE, inspection);
   return verdict_action(verdict) != ACTION_ALLOW;
@@ -281,8 +281,7 @@ head_clean_answer(Exchange *exchange, HttpHeaders *headers)
   for (unsigned i = http_headers_count(headers); i-- > 0;) {
     g_autofree char *name = g_strdup(http_headers_name(headers, i));
 
-    if (!is_handed_out(name) &&
-        is_masked(exchange, http_headers_value(headers, i))) {
+    if (is_masked(exchange, name, http_headers_value(headers, i))) {
       http_headers_remove(headers, name);
       i = MIN(i, http_headers_count(headers));
     }

@@ -21,6 +21,8 @@ struct exchange_env {
   Masker *masker;
   Detector *detector;
   DetectorScratch *scratch;
+  GPtrArray *held_secrets; /* that `held` was made of; or NULL */
+  ValueSet *held;          /* see held_values() */
   Policy *policy;
   char *self_url;
   char *paused; /* why, or NULL */
@@ -164,6 +166,19 @@ void exchange_read(Exchange *exchange,
 /* The request row is stored (or not): forwards. */
 void exchange_go(Exchange *exchange, const GError *error);
 
+/* ---- held.c: the credentials that the agent holds, of all connections */
+/* Their exact values as of now, which env->scratch finds from now on; the
+ * environment's, NULL for none. Call before what is inspected may hold one. */
+ValueSet *held_values(ExchangeEnv *env);
+void held_clear(ExchangeEnv *env);
+bool held_found(const Finding *findings, unsigned n);
+bool held_inspected(const Inspection *inspection);
+/* The spans and those of held credentials: these are masked whatever policy
+ * says. g_array_unref. */
+GArray *held_spans(const Inspection *inspection, const GArray *spans);
+/* A streamed answer ends before one. */
+void held_block(StreamPlan *plan, const RulePack *pack);
+
 /* ---- hold.c */
 typedef void (*HoldThen)(Exchange *exchange,
                          Outcome outcome,
@@ -210,6 +225,8 @@ void stream_open(Exchange *exchange);
 bool stream_begin(Exchange *exchange, bool sse, GError **error);
 /* What policy wants done with the answer; stream_plan_free(). */
 StreamPlan *stream_plan(Exchange *exchange);
+/* What the agent holds by now, before the answer's first byte. */
+void stream_hold(Exchange *exchange);
 /* Feeds what arrived and passes on what may go. */
 void stream_feed(Exchange *exchange);
 void stream_end(Exchange *exchange);

@@ -10,11 +10,14 @@ static void handle(Exchange *exchange, FilterState state);
 StreamPlan *
 stream_plan(Exchange *exchange)
 {
+  const RulePack *pack = detector_pack(exchange->env->detector);
+  StreamPlan *plan;
   Subject subject;
 
   exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
-  return judge_stream_plan(
-      exchange->policy, &subject, detector_pack(exchange->env->detector));
+  plan = judge_stream_plan(exchange->policy, &subject, pack);
+  held_block(plan, pack);
+  return plan;
 }
 
 bool
@@ -29,7 +32,15 @@ stream_begin(Exchange *exchange, bool sse, GError **error)
                                          exchange->env->masker,
                                          exchange->scope,
                                          error);
+  if (exchange->filter)
+    stream_hold(exchange);
   return exchange->filter != NULL;
+}
+
+void
+stream_hold(Exchange *exchange)
+{
+  response_filter_hold(exchange->filter, held_values(exchange->env));
 }
 
 /* A stream that opens before the server answered: what every streaming API
@@ -163,7 +174,18 @@ stream_message(Exchange *exchange, const char *outcome, const char *text)
 static void
 blocked(Exchange *exchange)
 {
+  unsigned n;
+  const Finding *findings =
+      response_filter_findings(exchange->filter, NULL, &n);
+
   exchange->env->stats.blocked++;
+  if (held_found(findings, n)) {
+    stream_message(exchange,
+                   "credential_repeated",
+                   "The rest of this answer was withheld: it repeats the "
+                   "credential that the agent holds.");
+    return;
+  }
   stream_message(exchange,
                  "blocked",
                  "The rest of this answer was withheld: it holds what policy "

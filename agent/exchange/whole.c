@@ -59,6 +59,16 @@ keep(Exchange *exchange)
 }
 
 static void
+credential_repeated(Exchange *exchange)
+{
+  exchange_fail(exchange,
+                502,
+                "credential_repeated",
+                "The server's answer repeats the credential that the agent "
+                "holds; it was withheld.");
+}
+
+static void
 send_reply(Exchange *exchange)
 {
   const void *bytes;
@@ -70,11 +80,7 @@ send_reply(Exchange *exchange)
   }
   bytes = g_bytes_get_data(to_client(exchange), &len);
   if (connection_reveals(exchange->connection, bytes, len)) {
-    exchange_fail(exchange,
-                  502,
-                  "credential_repeated",
-                  "The server's answer repeats the credential that the agent "
-                  "holds; it was withheld.");
+    credential_repeated(exchange);
     return;
   }
   if (!exchange->route.auth)
@@ -241,6 +247,10 @@ judge(Exchange *exchange, Inspection *inspection, const GError *error)
     return;
   }
   exchange->answer_inspection = inspection;
+  if (held_inspected(inspection)) {
+    credential_repeated(exchange);
+    return;
+  }
   exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
   exchange->answer_verdict =
       judge_body(exchange->policy, &subject, inspection, false, NULL, NULL);

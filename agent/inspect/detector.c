@@ -33,19 +33,6 @@ allocate_prototype(Detector *detector, GError **error)
   return false;
 }
 
-/* The pack's rules that stand for exact values. */
-static void
-find_value_rules(Detector *detector)
-{
-  unsigned n;
-  const DetectorRule *const *rules = rule_pack_all(detector->pack, &n);
-
-  for (unsigned i = 0; i < n; i++)
-    for (unsigned kind = 0; kind < N_VALUE_KINDS; kind++)
-      if (strcmp(rules[i]->id, value_kind_id((ValueKind)kind)) == 0)
-        detector->value_rules[kind] = rules[i];
-}
-
 /* A detector whose rules are compiled, or found in the cache. */
 static Detector *
 detector_make(RulePack *pack, const Cached *cached, GError **error)
@@ -55,7 +42,8 @@ detector_make(RulePack *pack, const Cached *cached, GError **error)
   detector->refs = 1;
   pthread_mutex_init(&detector->values_lock, NULL);
   detector->pack = rule_pack_ref(pack);
-  find_value_rules(detector);
+  for (unsigned i = 0; i < N_VALUE_KINDS; i++)
+    detector->value_rules[i] = rule_pack_value_rule(pack, (ValueKind)i);
   if (!compiled_rules_init(&detector->rules, pack, error))
     return NULL;
   if ((cached == NULL ||

@@ -162,6 +162,12 @@ free_wiped(GString *text)
 }
 
 void
+response_filter_hold(ResponseFilter *filter, ValueSet *held)
+{
+  detector_scratch_hold(filter->context.scratch, held);
+}
+
+void
 response_filter_free(ResponseFilter *filter)
 {
   if (filter == NULL)

@@ -334,6 +334,9 @@ ResponseFilter *response_filter_new(Detector *detector,
                                     Masker *masker,
                                     const char *scope,
                                     GError **error);
+/* Exact values to be found in this answer beside the detector's (NULL: none);
+ * before the first byte is fed. */
+void response_filter_hold(ResponseFilter *filter, ValueSet *held);
 void response_filter_free(ResponseFilter *filter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResponseFilter, response_filter_free)
 
