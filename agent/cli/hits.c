@@ -66,6 +66,53 @@ starts_char(const FileText *file, size_t at)
   return at == file->len || ((guchar)file->text[at] & 0xc0) != 0x80;
 }
 
+/* The last finding of the whole text that begins at `at` or before; they come
+ * first, by start. -1: none. */
+static int
+last_outer(const Finding *findings, unsigned n_outer, size_t at)
+{
+  unsigned low = 0, high = n_outer;
+
+  while (low < high) {
+    const unsigned middle = low + (high - low) / 2;
+
+    if (findings[middle].start <= at)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return (int)low - 1;
+}
+
+bool *
+hits_told(const Inspection *inspection, const BodySpan *spans)
+{
+  unsigned n, n_outer = 0;
+  const Finding *findings = inspection_findings(inspection, &n);
+  bool *told = g_new(bool, MAX(n, 1));
+  g_autofree unsigned *furthest = g_new(unsigned, MAX(n, 1));
+
+  for (unsigned i = 0; i < n; i++) {
+    const Finding *outer;
+    int before;
+
+    told[i] = true;
+    if (findings[i].field == 0) {
+      furthest[i] =
+          i && spans[furthest[i - 1]].end > spans[i].end ? furthest[i - 1] : i;
+      n_outer = i + 1;
+      continue;
+    }
+    before = last_outer(findings, n_outer, spans[i].start);
+    if (before < 0 || spans[furthest[before]].end < spans[i].end)
+      continue;
+    outer = &findings[furthest[before]];
+    told[i] =
+        strcmp(outer->rule->class_name, findings[i].rule->class_name) != 0;
+  }
+  return told;
+}
+
 /* All findings by place, each once: also those that are not wanted must not be
  * read beside the others. */
 static GArray *
@@ -76,15 +123,19 @@ take_spots(const Inspection *inspection, const FileText *file)
   const Finding *findings = inspection_findings(inspection, &n);
   const InspectField *fields = inspection_fields(inspection, &n_fields);
   g_autofree BodySpan *spans = g_new(BodySpan, MAX(n, 1));
+  g_autofree bool *told = NULL;
   Spot *all;
 
   inspection_body_spans(inspection, spans);
+  told = hits_told(inspection, spans);
   for (unsigned i = 0; i < n; i++) {
     Spot spot = {.finding = &findings[i],
                  .value = fields[findings[i].field].text + findings[i].start,
                  .start = spans[i].start,
                  .end = spans[i].end};
 
+    if (!told[i])
+      continue;
     while (!starts_char(file, spot.start))
       spot.start--;
     while (!starts_char(file, spot.end))

@@ -41,4 +41,10 @@ bool hits_find(DetectorScratch *scratch,
                GError **error);
 GArray *hits_new(void);
 
+/* Which findings of a text are told, by index; `spans` as
+ * inspection_body_spans() gives them. A secret that a rule finds in a text
+ * inside the text, where another rule of its class found more, is told once.
+ * g_free. */
+bool *hits_told(const Inspection *inspection, const BodySpan *spans);
+
 #endif

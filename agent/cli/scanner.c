@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scans a text as the daemon would: whole, or through the masker of streamed
  * answers. */
+#include "cli/hits.h"
 #include "cli/scan.h"
 #include "daemon/daemon.h"
 #include "kit/file.h"
@@ -161,6 +162,7 @@ scanner_scan(Scanner *scanner,
   g_autoptr(Inspection) inspection = NULL;
   g_autoptr(GBytes) masked = NULL;
   g_autofree BodySpan *places = NULL;
+  g_autofree bool *told = NULL;
   const Finding *findings;
   unsigned n;
 
@@ -177,6 +179,7 @@ scanner_scan(Scanner *scanner,
   findings = inspection_findings(inspection, &n);
   places = g_new(BodySpan, MAX(n, 1));
   inspection_body_spans(inspection, places);
+  told = hits_told(inspection, places);
   for (unsigned i = 0; i < n; i++) {
     MaskSpan span = {.field = findings[i].field,
                      .start = findings[i].start,
@@ -186,7 +189,8 @@ scanner_scan(Scanner *scanner,
     if (!is_wanted(wanted, &findings[i]))
       continue;
     g_array_append_val(spans, span);
-    add_found(out, &findings[i], places[i].start, places[i].end);
+    if (told[i])
+      add_found(out, &findings[i], places[i].start, places[i].end);
   }
   /* Stable, so that rules stay in the findings' order. */
   g_array_sort(out->found, compare_found);
