@@ -82,8 +82,10 @@ stream_open(Exchange *exchange)
 static void
 flush(Exchange *exchange)
 {
-  if (!exchange->out.len)
+  if (!exchange->out.len) {
+    buf_truncate(&exchange->out, 0);
     return;
+  }
   exchange->bytes_out += exchange->out.len;
   exchange->client_full = !http_conn_send(
       exchange->conn, buf_bytes(&exchange->out), exchange->out.len);
@@ -199,6 +201,7 @@ unreadable(Exchange *exchange, const GError *error)
       "The rest of this answer was withheld: %s.", error->message);
 
   exchange->env->stats.errors++;
+  flush(exchange); /* what could be read, and room for what follows */
   stream_message(exchange, "answer_not_readable", text);
 }
 

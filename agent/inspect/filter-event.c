@@ -293,11 +293,11 @@ event_scan_leaves(ResponseFilter *filter, FilterEvent *event, GError **error)
 void
 append_bytes(Buf *out, Buf *record, const void *bytes, size_t len)
 {
-  /* The queue is bounded, so a caller whose buffers hold a whole queue never
-   * meets their limit. */
-  if (!buf_append(out, bytes, len))
+  /* One that was refused stays so: no pieces are left out in between. */
+  if (out->refused || !buf_append(out, bytes, len))
     return;
-  if (record != NULL && !buf_append(record, bytes, len))
+  /* The record keeps as much as it is made for. */
+  if (record != NULL && !record->refused && !buf_append(record, bytes, len))
     return;
 }
 
@@ -467,6 +467,8 @@ write_edited(ResponseFilter *filter,
   const GString *payload = edited_payload(filter, event, edits);
 
   frame_event(event, payload, out);
+  if (out->refused)
+    return;
   if (plain != NULL)
     payload = edited_payload(filter, event, plain);
   if (record != NULL)
@@ -475,8 +477,11 @@ write_edited(ResponseFilter *filter,
     filter->shape->written(filter, event, payload->str, payload->len, true);
 }
 
-void
-event_write(ResponseFilter *filter, FilterEvent *event, Buf *out, Buf *record)
+static void
+write_event_bytes(ResponseFilter *filter,
+                  FilterEvent *event,
+                  Buf *out,
+                  Buf *record)
 {
   Edits *edits = &filter->edits, *plain = &filter->plain_edits;
   bool restored = false;
@@ -497,9 +502,21 @@ event_write(ResponseFilter *filter, FilterEvent *event, Buf *out, Buf *record)
   if (edits->edits->len == 0) {
     append_bytes(out, record, event->raw->str, event->raw->len);
     payload = event_payload(event, &len);
-    if (filter->shape->written != NULL)
+    if (filter->shape->written != NULL && !out->refused)
       filter->shape->written(filter, event, payload, len, false);
     return;
   }
   write_edited(filter, event, edits, restored ? plain : NULL, out, record);
+}
+
+void
+event_write(ResponseFilter *filter, FilterEvent *event, Buf *out, Buf *record)
+{
+  const size_t before = out->len;
+
+  write_event_bytes(filter, event, out, record);
+  if (!out->refused)
+    return;
+  buf_truncate(out, before);
+  filter->overflow = true;
 }

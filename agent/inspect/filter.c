@@ -94,7 +94,8 @@ pump(ResponseFilter *filter, Buf *out, Buf *record)
 {
   FilterEvent *event;
 
-  while ((event = g_queue_peek_head(&filter->queue)) != NULL) {
+  while (!filter->overflow &&
+         (event = g_queue_peek_head(&filter->queue)) != NULL) {
     const Slot *flush = (event->flags & EVENT_FLUSH) != 0
                             ? &g_array_index(event->slots, Slot, 0)
                             : NULL;
@@ -143,6 +144,17 @@ move_on(ResponseFilter *filter, Buf *out, Buf *record)
     filter->state = FILTER_MORE;
 }
 
+/* What the caller's buffers did not take is an error, never a gap. */
+static bool
+fits(const ResponseFilter *filter, const Buf *out, GError **error)
+{
+  if (!filter->overflow && !out->refused)
+    return true;
+  return fail(error,
+              INSPECT_ERROR_LIMIT,
+              "too much of an answer would have to be given out at once");
+}
+
 /* Reads events from what was fed until something must be answered. */
 static bool
 drain(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
@@ -163,6 +175,8 @@ drain(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
     g_array_set_size(filter->lines, 0);
     buf_consume(&filter->in, len);
     move_on(filter, out, record);
+    if (!fits(filter, out, error))
+      return false;
   }
   return true;
 }
@@ -198,7 +212,8 @@ feed_text(ResponseFilter *filter,
   if (record != NULL)
     append_bytes(record, NULL, plain->str, plain->len);
   secret_wipe(text->str, text->allocated_len);
-  return true;
+  secret_wipe(plain->str, plain->allocated_len);
+  return fits(filter, out, error);
 }
 
 /* ---- What callers do --------------------------------------------------- */
@@ -323,13 +338,15 @@ end_stream(ResponseFilter *filter, Buf *out, Buf *record, GError **error)
   }
   drop_open_calls(filter);
   move_on(filter, out, record);
+  if (!fits(filter, out, error))
+    return false;
   if (filter->state != FILTER_MORE)
     return true;
   filter_drop_queue(filter);
   write_end(filter, message, &filter->final_out, &filter->final_record);
   filter->terminal = true;
   filter->state = FILTER_FINAL;
-  return true;
+  return fits(filter, &filter->final_out, error);
 }
 
 static bool
@@ -376,6 +393,8 @@ response_filter_finish(ResponseFilter *filter,
       filter->state = FILTER_FINAL;
     else
       give_final(filter, out, record);
+    if (!fits(filter, out, error))
+      return false;
   } else if (!go_on(filter, out, record, error)) {
     return false;
   }
@@ -408,7 +427,7 @@ response_filter_resolve(ResponseFilter *filter,
   if (answer == TOOL_REFUSE)
     call->message = g_strdup(message != NULL ? message : "");
   move_on(filter, out, record);
-  if (!go_on(filter, out, record, error))
+  if (!fits(filter, out, error) || !go_on(filter, out, record, error))
     return false;
   *state = filter->state;
   return true;

@@ -148,7 +148,8 @@ struct response_filter {
   Edits edits, plain_edits;
   GString *text, *plain_text, *payload;
   FilterState state;
-  bool ended; /* upstream's body ended */
+  bool overflow; /* the caller's buffer is full */
+  bool ended;    /* upstream's body ended */
   bool cut;
   bool terminal; /* the terminal event was taken */
   bool released; /* … and given out, or replaced */
@@ -217,13 +218,16 @@ FilterEvent *event_clone(ResponseFilter *filter,
 bool event_scan_leaves(ResponseFilter *filter,
                        FilterEvent *event,
                        GError **error);
-/* Writes it, or its raw bytes where nothing changed. */
+/* Writes it, or its raw bytes where nothing changed. Where `out` cannot take
+ * all of it, nothing is written and filter->overflow is set. */
 void event_write(ResponseFilter *filter,
                  FilterEvent *event,
                  Buf *out,
                  Buf *record);
 /* Writes an event of our own: "event: NAME" (NULL: none) and the data. */
 void write_event(const char *name, const char *data, Buf *out, Buf *record);
+/* To `out`, and to `record` as far as it goes; what does not fit is told by
+ * out->refused. */
 void append_bytes(Buf *out, Buf *record, const void *bytes, size_t len);
 /* head.c */
 /* Appends "text" as a JSON string with its quotes. */

@@ -344,8 +344,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResponseFilter, response_filter_free)
  * `record` (may be NULL) the same with masks never restored. The output does
  * not depend on how the input is cut. After TOOL_CALL, BLOCKED or FINAL the
  * rest of the input is kept inside, bounded: feed no more before it was
- * answered. False: the stream cannot be read (INSPECT_ERROR); nothing of what
- * could not be read was given out. */
+ * answered. False: the stream cannot be read (INSPECT_ERROR), or `out` cannot
+ * take what it comes to (INSPECT_ERROR_LIMIT); only whole events that could be
+ * read were given out. */
 bool response_filter_feed(ResponseFilter *filter,
                           const void *bytes,
                           size_t len,

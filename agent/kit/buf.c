@@ -84,13 +84,16 @@ buf_clear(Buf *buf)
   wipe_and_free(buf->data, buf->capacity);
   buf->data = NULL;
   buf->start = buf->len = buf->capacity = 0;
+  buf->refused = false;
 }
 
 uint8_t *
 buf_reserve(Buf *buf, size_t len)
 {
-  if (len > buf->max - buf->len)
+  if (len > buf->max - buf->len) {
+    buf->refused = true;
     return NULL;
+  }
   if (buf->data == NULL || buf->len + len > buf->capacity)
     grow(buf, buf->len + len);
   else if (len <= buf->capacity - buf->start - buf->len)
@@ -174,6 +177,7 @@ buf_consume(Buf *buf, size_t len)
 void
 buf_truncate(Buf *buf, size_t len)
 {
+  buf->refused = false;
   if (len >= buf->len)
     return;
   secret_wipe(buf->data + buf->start + len, buf->len - len);

@@ -17,6 +17,7 @@ typedef struct {
   size_t len;
   size_t capacity;
   size_t max;
+  bool refused; /* an append did not fit; until truncated or cleared */
 } Buf;
 
 /* Empty, no memory yet; never holds more than `max` bytes. One thread at a

@@ -186,6 +186,61 @@ test_refused_streams(void)
   }
 }
 
+/* A buffer that is full is an error, and what it holds are whole events of what
+ * would have come. */
+static void
+test_full(void)
+{
+  static const char *const pieces[] = {
+      "first words ", AWS_KEY, " and", " more words", " to the end"};
+  static const Place places[] = {PLACE_CHAT,
+                                 PLACE_ENGINES,
+                                 PLACE_RESPONSES,
+                                 PLACE_MESSAGES,
+                                 PLACE_OTHER,
+                                 PLACE_RAW};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
+    const Api api = place_api(places[i]);
+    g_autoptr(GString) in = stream_of(places[i], pieces, G_N_ELEMENTS(pieces));
+    g_autoptr(Run) all = NULL;
+    unsigned failed = 0;
+
+    g_string_prepend(in, ": a comment that is passed on at once\n\n");
+    all = kit_run_whole(&kit, api, &mask_plan, in->str);
+    for (size_t max = 0; max < all->out->len; max += 23) {
+      g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &mask_plan);
+      g_autoptr(GError) error = NULL;
+      g_autoptr(ResponseFilter) filter = response_filter_new(
+          kit.detector, api, true, plan, kit.masker, NULL, &error);
+      g_auto(Buf) out = {0};
+      g_auto(Buf) record = {0};
+      FilterState state = FILTER_MORE;
+      bool good;
+
+      buf_init(&out, max);
+      buf_init(&record, max / 2);
+      good = response_filter_feed(
+                 filter, in->str, in->len, &out, &record, &state, &error) &&
+             (state != FILTER_MORE ||
+              response_filter_finish(
+                  filter, false, &out, &record, &state, &error));
+      g_assert_true(good == (error == NULL));
+      if (!good)
+        g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT);
+      failed += !good;
+      g_assert_cmpuint(out.len, <=, all->out->len);
+      g_assert_cmpmem(buf_bytes(&out), out.len, all->out->str, out.len);
+      g_assert_true(out.len == 0 ||
+                    memcmp(buf_bytes(&out) + out.len - 2, "\n\n", 2) == 0);
+      /* Of the record the front, without gaps. */
+      g_assert_cmpmem(
+          buf_bytes(&record), record.len, all->record->str, record.len);
+    }
+    g_assert_cmpuint(failed, >, 5);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -199,6 +254,7 @@ main(int argc, char **argv)
       {"blocked", test_blocked},
       {"allowed", test_allowed},
       {"refused-streams", test_refused_streams},
+      {"full", test_full},
   };
   int result;
 
