@@ -7,9 +7,9 @@
 #include "inspect/detector.h"
 #include "kit/json.h"
 
-/* Names of members that are shorter hold no secret of any exact format (a card
- * number has 13 digits), so they do not become fields. */
-#define KEY_FIELD_MIN 13
+/* Numbers of so many digits before their point are looked into (a card number
+ * has 13), shorter ones where policy may name their member. */
+#define NUMBER_FIELD_MIN 6
 /* No field: the body itself. */
 #define NO_FIELD UINT_MAX
 /* Objects further down say nothing about roles. */
@@ -23,6 +23,7 @@ typedef struct {
   size_t start, end;
   Encoding encoding;
   bool verbatim; /* raw bytes and text are the same */
+  bool number;   /* of JSON: masked as a whole, its mask becomes a string */
   size_t text;   /* offset of the text in the arena */
   size_t key;    /* offset of the last key's text, or 0 */
   size_t key_len;
@@ -51,6 +52,8 @@ struct inspection {
   GString *scratch;
   GArray *findings; /* Finding */
   GArray *calls;    /* ToolCall */
+  size_t shortest;  /* bytes that something can be found in; names are fields
+                       from there on */
   char *type;       /* its content type, or NULL */
   char *model;
   char *conversation;

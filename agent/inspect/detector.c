@@ -52,10 +52,14 @@ detector_make(RulePack *pack, const Cached *cached, GError **error)
     return NULL;
   if (!allocate_prototype(detector, error))
     return NULL;
-  for (unsigned i = 0; i < detector->rules.n; i++)
-    if (!detector->rules.rules[i].opened)
-      detector->token_width =
-          MAX(detector->token_width, detector->rules.rules[i].max_width);
+  detector->shortest = VALUE_MIN;
+  for (unsigned i = 0; i < detector->rules.n; i++) {
+    const CompiledRule *rule = &detector->rules.rules[i];
+
+    detector->shortest = MIN(detector->shortest, MAX(rule->min_width, 1));
+    if (!rule->opened)
+      detector->token_width = MAX(detector->token_width, rule->max_width);
+  }
   return g_steal_pointer(&detector);
 }
 

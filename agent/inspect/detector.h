@@ -85,6 +85,8 @@ struct detector {
   hs_database_t *database; /* NULL when no rule is enabled */
   hs_scratch_t *prototype;
   size_t token_width; /* widest token rule */
+  size_t shortest;    /* bytes of the shortest text that any rule or exact value
+                         may be found in */
   const DetectorRule *value_rules[N_VALUE_KINDS];
   pthread_mutex_t values_lock;
   ValueSet *values;      /* or NULL */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events of a stream: their leaves scanned when they come, their bytes written
  * when they go, unchanged but for the strings that must be. */
+#include "inspect/body.h"
 #include "inspect/filter.h"
 
 #include <string.h>
@@ -116,6 +117,12 @@ add_leaf(ResponseFilter *filter, const char *text, size_t len, uint32_t node)
   g_array_append_val(filter->leaf_nodes, node);
 }
 
+static size_t
+shortest(const ResponseFilter *filter)
+{
+  return filter->context.scratch->detector->shortest;
+}
+
 static void
 add_token_leaf(ResponseFilter *filter,
                const char *payload,
@@ -124,7 +131,7 @@ add_token_leaf(ResponseFilter *filter,
                bool escaped,
                uint32_t node)
 {
-  if (end - start < LEAF_MIN + 2)
+  if (end - start < shortest(filter) + 2)
     return;
   if (!escaped) {
     add_leaf(filter, payload + start + 1, end - start - 2, node);
@@ -161,11 +168,14 @@ collect_leaves(ResponseFilter *filter, const FilterEvent *event, bool is_json)
     if (node->type == JSON_STRING && !g_array_index(filter->covered, bool, i))
       add_token_leaf(
           filter, dom->text, node->start, node->end, node->escaped, i);
+    if (node->type == JSON_NUMBER &&
+        node->end - node->start >= NUMBER_FIELD_MIN)
+      add_leaf(filter, dom->text + node->start, node->end - node->start, i);
   }
   for (guint i = 0; i < filter->lines->len; i++) {
     const SseLine *line = &g_array_index(filter->lines, SseLine, i);
 
-    if (!line->is_data && line->end - line->start >= LEAF_MIN)
+    if (!line->is_data && line->end - line->start >= shortest(filter))
       add_leaf(filter,
                event->raw->str + line->start,
                line->end - line->start,
@@ -178,6 +188,13 @@ looks_like_json(const char *text, size_t len)
 {
   return len >= 2 && ((text[0] == '{' && text[len - 1] == '}') ||
                       (text[0] == '[' && text[len - 1] == ']'));
+}
+
+/* In place of a number: half of one cannot be masked. */
+static void
+string_of_mask(GString *masked, const GArray *edits)
+{
+  g_string_printf(masked, "\"%s\"", g_array_index(edits, TextEdit, 0).text);
 }
 
 /* A leaf with findings is masked by itself: what it holds decoded, then
@@ -220,10 +237,14 @@ mask_leaf(ResponseFilter *filter,
       const DomNode *node =
           dom_node(&filter->dom, id & ~(LEAF_NAME | LEAF_LINE));
       const bool name = (id & LEAF_NAME) != 0;
+      const size_t quote = !name && node->type == JSON_NUMBER ? 0 : 1;
+
+      if (quote == 0)
+        string_of_mask(masked, edits);
 
       edits_add(&event->edits,
-                (name ? node->key_start : node->start) + 1,
-                (name ? node->key_end : node->end) - 1,
+                (name ? node->key_start : node->start) + quote,
+                (name ? node->key_end : node->end) - quote,
                 masked->str,
                 masked->len);
     }

@@ -20,8 +20,6 @@
 /* Texts and tool calls of one answer. */
 #define MAX_TEXTS 1024
 #define MAX_CALLS 256
-/* Leaves that are shorter hold no secret of any exact format. */
-#define LEAF_MIN 13
 
 typedef enum {
   SLOT_DELTA, /* a piece of a text */

@@ -71,7 +71,7 @@ add_part(Inspection *inspection,
     place.key_len = len;
   }
   *out_place = place;
-  if (name == NULL && len < KEY_FIELD_MIN)
+  if (name == NULL && len < inspection->shortest)
     return true;
   return inspection_add(inspection,
                         &place,

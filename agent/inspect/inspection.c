@@ -353,6 +353,8 @@ inspection_new(DetectorScratch *scratch,
   inspection->api = api;
   inspection->direction = direction;
   inspection->body = g_bytes_ref(body);
+  inspection->shortest =
+      scratch != NULL ? scratch->detector->shortest : VALUE_MIN;
   inspection->type = g_strdup(content_type);
   inspection->limits = limits != NULL ? *limits : inspect_default_limits;
   inspection->fields = g_array_new(FALSE, FALSE, sizeof(InspectField));

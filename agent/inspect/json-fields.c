@@ -170,7 +170,8 @@ take_key(Walk *walk, const JsonToken *token, GError **error)
     g_string_append_c(walk->path, '?');
   walk->context = walk->parent == NO_FIELD ? enter_key(walk, frame, key, len)
                                            : walk->context;
-  if (len >= KEY_FIELD_MIN) {
+  /* Names that are the API's own are no secret that could be masked. */
+  if (len >= walk->inspection->shortest && context_of_key(key, len) == 0) {
     FieldPlace place = place_of(walk, token, walk->key_text, 0);
 
     return inspection_add(walk->inspection,
@@ -280,6 +281,50 @@ take_string(Walk *walk, const JsonToken *token, GError **error)
                         error);
 }
 
+/* Digits before point or exponent. */
+static size_t
+number_digits(const char *text, size_t len)
+{
+  size_t digits = 0;
+
+  for (size_t i = 0; i < len && strchr(".eE", text[i]) == NULL; i++)
+    digits += text[i] != '-';
+  return digits;
+}
+
+/* Numbers that may be a secret: long ones, and all that a member is named by.
+ * Items of lists (embeddings, tokens) are too many for the latter. */
+static bool
+take_number(Walk *walk, const JsonToken *token, GError **error)
+{
+  const size_t len = token->end - token->start;
+  const bool member = walk->n > 0 && walk->frames[walk->n - 1].object;
+  FieldPlace place;
+  char *out;
+
+  enter_item(walk);
+  if (number_digits(walk->text + token->start, len) < NUMBER_FIELD_MIN &&
+      !(member && walk->has_key))
+    return true;
+  out = arena_open(&walk->inspection->arena, len);
+  memcpy(out, walk->text + token->start, len);
+  place = place_of(walk,
+                   token,
+                   arena_close(&walk->inspection->arena, len),
+                   walk->context | IN_LABEL);
+  place.start = token->start;
+  place.end = token->end;
+  place.verbatim = true;
+  place.number = true;
+  return inspection_add(walk->inspection,
+                        &place,
+                        len,
+                        walk->path->str,
+                        walk->path->len,
+                        false,
+                        error);
+}
+
 static bool
 take_token(Walk *walk, const JsonToken *token, GError **error)
 {
@@ -298,6 +343,9 @@ take_token(Walk *walk, const JsonToken *token, GError **error)
       return false;
     break;
   case JSON_NUMBER:
+    if (!take_number(walk, token, error))
+      return false;
+    break;
   case JSON_TRUE:
   case JSON_FALSE:
   case JSON_NULL:

@@ -54,6 +54,7 @@ append_mask(const Inspection *inspection,
                field->text + span->start,
                span->end - span->start,
                mask);
+  span_quote_number(inspection, span->field, mask);
   if (g_array_index(inspection->places, FieldPlace, span->field).encoding ==
       ENCODED_FORM)
     append_form(out, mask->str);

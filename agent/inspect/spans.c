@@ -65,6 +65,10 @@ lead_up(const Inspection *inspection,
   const InspectField *at =
       &g_array_index(inspection->fields, InspectField, field);
 
+  if (place->number) {
+    *start = 0; /* half a number cannot be masked */
+    *end = at->len;
+  }
   while (*start > 0 && is_continuation(at->text[*start]))
     (*start)--;
   while (*end < at->len && is_continuation(at->text[*end]))
@@ -77,6 +81,27 @@ lead_up(const Inspection *inspection,
   }
   *start += place->start;
   *end += place->start;
+}
+
+void
+span_quote_number(const Inspection *inspection, unsigned field, GString *mask)
+{
+  const FieldPlace *place =
+      &g_array_index(inspection->places, FieldPlace, field);
+
+  if (!place->number)
+    return;
+  g_string_prepend_c(mask, '"');
+  g_string_append_c(mask, '"');
+  for (field = place->parent; field != NO_FIELD; field = place->parent) {
+    g_autofree char *raw = g_strdup(mask->str);
+
+    place = &g_array_index(inspection->places, FieldPlace, field);
+    if (place->encoding != ENCODED_JSON)
+      continue;
+    g_string_truncate(mask, 0);
+    json_escape(mask, raw, -1);
+  }
 }
 
 GHashTable *

@@ -8,6 +8,10 @@
 
 /* Offsets of decoded fields, kept for one rewrite. */
 GHashTable *span_maps_new(void);
+/* A mask in place of a number: a string, escaped as its place wants it. */
+void span_quote_number(const Inspection *inspection,
+                       unsigned field,
+                       GString *mask);
 /* A span of a field's text becomes the span of the body's bytes. */
 void span_lead_back(const Inspection *inspection,
                     unsigned field,

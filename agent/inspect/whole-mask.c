@@ -136,6 +136,7 @@ add_edits(MaskContext *context,
                 fields[merged.field].text + merged.value_start,
                 merged.value_end - merged.value_start,
                 mask);
+    span_quote_number(inspection, merged.field, mask);
     edit = (TextEdit){.start = merged.start, .end = merged.end};
     edit.text = g_string_free(mask, FALSE);
     g_array_append_val(edits, edit);

@@ -529,7 +529,7 @@ test_merged(Fixture *f, gconstpointer data)
   static const char body[] = "{\"password\":\"one two three\"}";
   g_autoptr(Inspection) in = inspect(f, API_OTHER, DIRECTION_REQUEST, body);
   const MaskSpan spans[] = {
-      {0, 4, 7, "inner"}, {0, 0, 13, "field"}, {0, 5, 9, "other"}};
+      {1, 4, 7, "inner"}, {1, 0, 13, "field"}, {1, 5, 9, "other"}};
   g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
   g_autoptr(GError) error = NULL;
   g_autoptr(GBytes) out = NULL;
