@@ -132,6 +132,16 @@ connection_authorize(Connection *connection,
 }
 
 bool
+connection_rejected(Connection *connection, const HttpHeaders *headers)
+{
+  const char *value = http_headers_get(headers, connection->type->key_header);
+  const char *prefix = connection->type->key_prefix;
+
+  return connection->session && value && g_str_has_prefix(value, prefix) &&
+         session_reject(connection->session, value + strlen(prefix));
+}
+
+bool
 connection_reveals(const Connection *connection, const void *bytes, size_t len)
 {
   return (connection->credential &&

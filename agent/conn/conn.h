@@ -103,6 +103,12 @@ void connection_authorize(Connection *connection,
                           void (*done)(const GError *error, void *data),
                           void *data);
 
+/* The server answered 401 to a request with these headers. True when they had
+ * a session token and connection_authorize() will give another one now: the
+ * token, which was revoked before its time, is forgotten. At most once in 30 s,
+ * so that a server that refuses every token is not asked for ever more. */
+bool connection_rejected(Connection *connection, const HttpHeaders *headers);
+
 /* Answers that carry endpoints or a token (API_TOKEN, API_USER): remembers
  * them (under the token that they came with; `client_token` for API_USER) and
  * returns what the client may see: for base-URL clients the agent's own

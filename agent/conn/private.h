@@ -125,6 +125,9 @@ void session_renew(Session *session,
                    Upstream *upstream,
                    Loop *loop,
                    const char *credential);
+/* A server refuses this token: forgotten, unless that was done lately. True
+ * when another one may be asked for, or is there already. */
+bool session_reject(Session *session, const char *token);
 /* Takes over the token of an answer to /copilot_internal/v2/token, where there
  * is no current one. */
 void session_offer(Session *session, const Secret *token, int64_t expires_s);

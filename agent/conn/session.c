@@ -8,6 +8,8 @@
 /* A token is renewed when it has less than this left, so that it does not
  * expire on its way. */
 #define MARGIN_S 120
+/* Between tokens that are given up before their time. */
+#define REJECT_S 30
 /* GitHub's answer is about 2 KiB. */
 #define MAX_ANSWER (64 * 1024)
 
@@ -23,6 +25,7 @@ struct session {
   Secret *token;
   Secret *former; /* answers to requests with it may still come */
   int64_t expires_s;
+  int64_t rejected_us; /* monotonic; when one was given up last, or 0 */
   GArray *waiters;
   UpstreamRequest *request;
   int status;
@@ -223,6 +226,28 @@ session_renew(Session *session,
   upstream_request_cancel(session->request);
   session->request = NULL;
   start(session, upstream, loop, credential);
+}
+
+static bool
+is_token(const Secret *secret, const char *token)
+{
+  return secret && secret_equal(secret, token, strlen(token));
+}
+
+bool
+session_reject(Session *session, const char *token)
+{
+  const int64_t now_us = clock_mono_us();
+
+  /* Who asked first has seen to it. */
+  if (!is_token(session->token, token))
+    return is_token(session->former, token);
+  if (session->rejected_us &&
+      now_us - session->rejected_us < REJECT_S * G_USEC_PER_SEC)
+    return false;
+  session->rejected_us = now_us;
+  forget(session);
+  return true;
 }
 
 void

@@ -3,10 +3,29 @@
  * put in, sent; its events go to the answer. */
 #include "exchange/state.h"
 
+/* A session token that was revoked before its time: the client has seen
+ * nothing yet, and the server did nothing, so the request goes out once more
+ * with a fresh one. */
+static bool
+try_again(Exchange *exchange)
+{
+  if (exchange->renewed || exchange_is_gone(exchange) || exchange->answered ||
+      !connection_rejected(exchange->connection, exchange->outgoing))
+    return false;
+  exchange->renewed = true;
+  upstream_request_cancel(g_steal_pointer(&exchange->upstream));
+  http_headers_free(g_steal_pointer(&exchange->outgoing));
+  exchange_forward(exchange);
+  return true;
+}
+
 static void
 upstream_head(int status, HttpHeaders *headers, void *data)
 {
-  answer_head(data, status, headers);
+  if (status == 401 && try_again(data))
+    http_headers_free(headers);
+  else
+    answer_head(data, status, headers);
 }
 
 static bool

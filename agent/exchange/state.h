@@ -89,6 +89,7 @@ struct exchange {
   Hold *hold;
 
   HttpHeaders *outgoing;
+  bool renewed; /* it was sent again with a fresh session token */
   UpstreamRequest *upstream;
   int status; /* the upstream's */
   HttpHeaders *headers;

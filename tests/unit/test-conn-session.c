@@ -547,6 +547,38 @@ test_end(World *world, const void *data)
   }
 }
 
+/* A token that a server refuses is given up, once in a while. */
+static void
+test_rejected(World *world, const void *data)
+{
+  Turn first, second, third;
+
+  (void)data;
+  run(world, &first);
+  run(world, &second);
+  script_issue(&world->script, "tid=two;x:y", HOUR);
+  g_assert_true(connection_rejected(world->copilot, first.headers));
+  run(world, &third);
+  assert_sent(&third, "tid=two;x:y");
+  g_assert_cmpuint(script_requests(&world->script), ==, 2);
+  /* Another one's 401 to the same former token costs no further one … */
+  g_assert_true(connection_rejected(world->copilot, second.headers));
+  assert_bearer(world, "tid=two;x:y");
+  g_assert_cmpuint(script_requests(&world->script), ==, 2);
+  /* … and the new one is not given up so soon, nor what is not a token. */
+  g_assert_false(connection_rejected(world->copilot, third.headers));
+  http_headers_set(third.headers, "authorization", "Bearer gho_real-1");
+  g_assert_false(connection_rejected(world->copilot, third.headers));
+  http_headers_remove(third.headers, "authorization");
+  g_assert_false(connection_rejected(world->copilot, third.headers));
+  g_assert_false(
+      connection_rejected(table_get(world->table, "anthropic"), first.headers));
+  assert_bearer(world, "tid=two;x:y");
+  ask_clear(&first);
+  ask_clear(&second);
+  ask_clear(&third);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -566,6 +598,7 @@ main(int argc, char **argv)
   ADD("rotation-in-flight", test_rotation_in_flight);
   ADD("rotation-in-flight-account", test_rotation_in_flight_account);
   ADD("withdrawn", test_withdrawn);
+  ADD("rejected", test_rejected);
   ADD("end", test_end);
 #undef ADD
   return g_test_run();
