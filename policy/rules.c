@@ -206,7 +206,7 @@ static bool
 is_value_rule(const char *id)
 {
   for (unsigned i = 0; i < N_VALUE_KINDS; i++)
-    if (strcmp(id, value_rules[i].id) == 0)
+    if (g_strcmp0(id, value_rules[i].id) == 0)
       return true;
   return false;
 }
