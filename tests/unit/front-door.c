@@ -309,6 +309,15 @@ door_refusal(Door *door)
 }
 
 void
+door_assert_refused(Door *door, const char *words)
+{
+  g_autofree char *why = door_refusal(door);
+
+  if (!why || !strstr(why, words))
+    g_error("\"%s\" in \"%s\"", words, why);
+}
+
+void
 door_end_tunnel(Door *door)
 {
   g_ptr_array_remove_index(door->tunnels, 0);
@@ -460,6 +469,22 @@ visitor_print(Visitor *visitor, const char *format, ...)
   visitor_write(visitor, text);
 }
 
+void
+visitor_ask(Visitor *visitor, const char *host)
+{
+  g_string_truncate(visitor->got, 0);
+  visitor_print(visitor, "GET /models HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+}
+
+void
+visitor_ask_here(Visitor *visitor)
+{
+  g_autofree char *host =
+      g_strdup_printf("127.0.0.1:%u", front_port(visitor->door->front));
+
+  visitor_ask(visitor, host);
+}
+
 /* The hello is made in memory, so that it can share a segment with `first`. */
 static void
 send_hello(Visitor *visitor, const char *first)
@@ -558,4 +583,15 @@ visitor_answer(Visitor *visitor)
 {
   visitor_until(visitor, is_whole(visitor) || visitor->eof);
   return is_whole(visitor) ? visitor_status(visitor) : 0;
+}
+
+void
+visitor_assert_served(Visitor *visitor, const char *words)
+{
+  if (visitor->tls_why)
+    g_error("%s", visitor->tls_why);
+  g_assert_cmpint(visitor_answer(visitor), ==, 200);
+  if (!strstr(visitor->got->str, words))
+    g_error("\"%s\" in \"%s\"", words, visitor->got->str);
+  g_assert_cmpuint(visitor->door->refused->len, ==, 0);
 }

@@ -42,6 +42,8 @@ void door_free(Door *door);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Door, door_free)
 /* The only refusal; forgets it. NULL when there was none. g_free. */
 char *door_refusal(Door *door);
+/* Its reason has these words in it. */
+void door_assert_refused(Door *door, const char *words);
 /* Ends the tunnel at index 0. */
 void door_end_tunnel(Door *door);
 
@@ -65,6 +67,9 @@ void visitor_write(Visitor *visitor, const char *text);
 void visitor_write_len(Visitor *visitor, const void *bytes, size_t len);
 void visitor_print(Visitor *visitor, const char *format, ...)
     G_GNUC_PRINTF(2, 3);
+/* GET /models of that Host; what was read before is forgotten. */
+void visitor_ask(Visitor *visitor, const char *host);
+void visitor_ask_here(Visitor *visitor); /* of the door itself */
 /* TLS from now on, trusting the door's CA, over what is in the socket. sni
  * NULL: none. `first`: what is sent before the hello, in the same segment; or
  * NULL. The handshake is done or failed when it returns. */
@@ -76,6 +81,8 @@ int visitor_status(const Visitor *visitor);
 /* Turns until the whole first answer is there or the connection ended; its
  * status. */
 int visitor_answer(Visitor *visitor);
+/* The answer is a 200 with these words in it, and nothing was refused. */
+void visitor_assert_served(Visitor *visitor, const char *words);
 
 #define visitor_until(visitor, condition)                                      \
   do {                                                                         \

@@ -5,42 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void
-ask(Visitor *visitor, const char *host)
-{
-  g_string_truncate(visitor->got, 0);
-  visitor_print(visitor, "GET /models HTTP/1.1\r\nHost: %s\r\n\r\n", host);
-}
-
-static void
-ask_here(Visitor *visitor)
-{
-  g_autofree char *host =
-      g_strdup_printf("127.0.0.1:%u", front_port(visitor->door->front));
-
-  ask(visitor, host);
-}
-
-static void
-assert_served(Visitor *visitor, const char *words)
-{
-  if (visitor->tls_why)
-    g_error("%s", visitor->tls_why);
-  g_assert_cmpint(visitor_answer(visitor), ==, 200);
-  if (!strstr(visitor->got->str, words))
-    g_error("\"%s\" in \"%s\"", words, visitor->got->str);
-  g_assert_cmpuint(visitor->door->refused->len, ==, 0);
-}
-
-static void
-assert_refused(Door *door, const char *words)
-{
-  g_autofree char *why = door_refusal(door);
-
-  if (!why || !strstr(why, words))
-    g_error("\"%s\" in \"%s\"", words, why);
-}
-
 /* ---- TLS and CONNECT
  * ----------------------------------------------------------------- */
 
@@ -51,8 +15,8 @@ test_tls(void)
   g_autoptr(Visitor) visitor = visitor_new(door);
 
   visitor_tls(visitor, NULL, NULL);
-  ask_here(visitor);
-  assert_served(visitor, "connection=copilot connect=- path=/models");
+  visitor_ask_here(visitor);
+  visitor_assert_served(visitor, "connection=copilot connect=- path=/models");
   g_assert_nonnull(strstr(visitor->got->str, " tls=1"));
 }
 
@@ -87,8 +51,8 @@ test_connect(void)
 
     g_assert_cmpint(visitor_connect(visitor, cases[i].authority), ==, 200);
     visitor_tls(visitor, "api.githubcopilot.com", NULL);
-    ask(visitor, cases[i].host);
-    assert_served(visitor, seen);
+    visitor_ask(visitor, cases[i].host);
+    visitor_assert_served(visitor, seen);
   }
 }
 
@@ -114,8 +78,8 @@ test_connect_in_pieces(void)
     g_assert_cmpint(visitor_status(visitor), ==, 200);
     if (cut % 16 == 0) {
       visitor_tls(visitor, "api.githubcopilot.com", NULL);
-      ask(visitor, "api.githubcopilot.com");
-      assert_served(visitor, "connect=api.githubcopilot.com");
+      visitor_ask(visitor, "api.githubcopilot.com");
+      visitor_assert_served(visitor, "connect=api.githubcopilot.com");
     }
   }
 }
@@ -146,8 +110,8 @@ test_connect_with_hello(void)
               "api.githubcopilot.com",
               "CONNECT api.githubcopilot.com:443 HTTP/1.1\r\n"
               "Host: api.githubcopilot.com:443\r\n\r\n");
-  ask(visitor, "api.githubcopilot.com");
-  assert_served(visitor, "connect=api.githubcopilot.com");
+  visitor_ask(visitor, "api.githubcopilot.com");
+  visitor_assert_served(visitor, "connect=api.githubcopilot.com");
 }
 
 /* Data that came before the socket was accepted, and all of it at once. */
@@ -161,7 +125,7 @@ test_early_bytes(void)
   options.plain_base_url = true;
   door = door_new(&options, NULL);
   visitor = visitor_new(door);
-  ask_here(visitor);
+  visitor_ask_here(visitor);
   g_assert_cmpint(shutdown(visitor->fd, SHUT_WR), ==, 0);
   visitor_until(visitor, door->begun == 1);
 }
@@ -234,16 +198,17 @@ test_plain(void)
     options.plain_base_url = i == 1;
     door = door_new(&options, NULL);
     visitor = visitor_new(door);
-    ask_here(visitor);
+    visitor_ask_here(visitor);
     if (options.plain_base_url) {
-      assert_served(visitor, "connection=copilot connect=- path=/models");
+      visitor_assert_served(visitor,
+                            "connection=copilot connect=- path=/models");
       g_assert_nonnull(strstr(visitor->got->str, " tls=0"));
       continue;
     }
     g_assert_cmpint(visitor_answer(visitor), ==, 400);
     g_assert_nonnull(strstr(visitor->got->str, "use https://"));
     g_assert_nonnull(strstr(visitor->got->str, "x-github-request-id: "));
-    assert_refused(door, "this port speaks TLS and CONNECT");
+    door_assert_refused(door, "this port speaks TLS and CONNECT");
     g_assert_cmpuint(door->begun, ==, 0);
   }
 }
@@ -273,7 +238,7 @@ test_plain_inside_connect(void)
     g_assert_cmpint(visitor_answer(visitor), ==, 400);
     visitor_until(visitor, visitor->eof);
     g_assert_false(visitor->reset);
-    assert_refused(door, "plain HTTP inside a CONNECT");
+    door_assert_refused(door, "plain HTTP inside a CONNECT");
   }
   g_assert_cmpuint(door->begun, ==, 0);
 }
@@ -299,8 +264,8 @@ test_self(void)
     g_assert_cmpint(visitor_connect(visitor, authority), ==, 200);
     if (i % 2)
       visitor_tls(visitor, NULL, NULL);
-    ask(visitor, authority);
-    assert_served(visitor, "connect=- path=/models");
+    visitor_ask(visitor, authority);
+    visitor_assert_served(visitor, "connect=- path=/models");
   }
   g_assert_cmpuint(door->tunnels->len, ==, 0);
 }
@@ -324,7 +289,7 @@ test_self_otherwise(void)
 
     if (visitor_connect(visitor, authority) != 400)
       g_error("%s: %s", authority, visitor->got->str);
-    assert_refused(door, "hoop-agent itself");
+    door_assert_refused(door, "hoop-agent itself");
   }
   g_assert_cmpuint(door->tunnels->len, ==, 0);
 }
@@ -342,7 +307,7 @@ test_connect_in_connect(void)
 
     g_assert_cmpint(visitor_connect(visitor, outer[i]), ==, 200);
     g_assert_cmpint(visitor_connect(visitor, "example.com:443"), ==, 400);
-    assert_refused(door, "a CONNECT in a CONNECT");
+    door_assert_refused(door, "a CONNECT in a CONNECT");
   }
   g_assert_cmpuint(door->tunnels->len, ==, 0);
 }
@@ -363,7 +328,7 @@ test_connect_storm(void)
   visitor_until(visitor, visitor->eof);
   g_assert_cmpint(visitor_status(visitor), ==, 200);
   g_assert_nonnull(strstr(visitor->got->str, "HTTP/1.1 400 "));
-  assert_refused(door, "a CONNECT in a CONNECT");
+  door_assert_refused(door, "a CONNECT in a CONNECT");
   g_string_free(storm, TRUE);
 }
 
@@ -378,7 +343,7 @@ test_outside_the_ca(void)
   g_assert_cmpint(visitor_connect(visitor, "copilot.example.com:443"), ==, 200);
   visitor_tls(visitor, "copilot.example.com", NULL);
   g_assert_true(visitor->eof);
-  assert_refused(door, "hoop-agent ca rotate");
+  door_assert_refused(door, "hoop-agent ca rotate");
 }
 
 /* ---- Nonsense
@@ -458,7 +423,7 @@ test_head_sizes(void)
     visitor_until(fits, door->tunnels->len == 1);
     connect_of_size(exceeds, maxima[i] + 1);
     g_assert_cmpint(visitor_answer(exceeds), ==, 431);
-    assert_refused(door, "too large");
+    door_assert_refused(door, "too large");
     g_assert_cmpuint(door->tunnels->len, ==, 1);
   }
 }

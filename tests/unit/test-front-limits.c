@@ -11,42 +11,6 @@
 /* A user id that nobody has. */
 #define STRANGER 54321
 
-static void
-ask(Visitor *visitor, const char *host)
-{
-  g_string_truncate(visitor->got, 0);
-  visitor_print(visitor, "GET /models HTTP/1.1\r\nHost: %s\r\n\r\n", host);
-}
-
-static void
-ask_here(Visitor *visitor)
-{
-  g_autofree char *host =
-      g_strdup_printf("127.0.0.1:%u", front_port(visitor->door->front));
-
-  ask(visitor, host);
-}
-
-static void
-assert_served(Visitor *visitor, const char *words)
-{
-  if (visitor->tls_why)
-    g_error("%s", visitor->tls_why);
-  g_assert_cmpint(visitor_answer(visitor), ==, 200);
-  if (!strstr(visitor->got->str, words))
-    g_error("\"%s\" in \"%s\"", words, visitor->got->str);
-  g_assert_cmpuint(visitor->door->refused->len, ==, 0);
-}
-
-static void
-assert_refused(Door *door, const char *words)
-{
-  g_autofree char *why = door_refusal(door);
-
-  if (!why || !strstr(why, words))
-    g_error("\"%s\" in \"%s\"", words, why);
-}
-
 /* ---- Silence, slowness, leaving
  * ----------------------------------------------------------- */
 
@@ -106,7 +70,7 @@ test_slow_loris(void)
       break;
   }
   g_assert_cmpint(visitor_answer(visitor), ==, 408);
-  assert_refused(door, "first-byte-timeout");
+  door_assert_refused(door, "first-byte-timeout");
 }
 
 /* Who leaves frees the place at once, whatever was said so far. */
@@ -175,7 +139,7 @@ test_limit(void)
                 "CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n");
   visitor_until(inside[0], door->tunnels->len == 1);
   visitor_tls(inside[1], NULL, NULL);
-  ask_here(inside[1]);
+  visitor_ask_here(inside[1]);
   g_assert_cmpint(visitor_answer(inside[1]), ==, 200);
   /* 2 and 3 say nothing. */
   waiting = visitor_new(door);
@@ -259,8 +223,8 @@ test_stranger(void)
     g_autoptr(Visitor) own = visitor_new(door);
 
     g_ptr_array_set_size(door->refused, 0);
-    ask_here(own);
-    assert_served(own, "path=/models");
+    visitor_ask_here(own);
+    visitor_assert_served(own, "path=/models");
   }
 }
 
