@@ -4,30 +4,13 @@
 
 #include "inspect/inspect.h"
 #include "kit/json.h"
+#include "tests/fuzz/fail.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define INPUT_MAX 65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* abort(3) is what a fuzzer catches; g_error() traps. */
-static void fail(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
-
-static void
-fail(const char *format, ...)
-{
-  va_list args;
-
-  va_start(args, format);
-  vfprintf(stderr, format, args);
-  va_end(args);
-  fputc('\n', stderr);
-  abort();
-}
 
 static const char rules[] =
     "version: 1\n"
