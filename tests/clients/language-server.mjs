@@ -104,7 +104,8 @@ export class LanguageServer {
    * Completes text at its end (or at {line, character}): the list of inserted
    * texts. Rejects when the server reports an error. options: position,
    * language, automatic (as if typed, not asked for), timeoutMs,
-   * cancelAfterMs (the person types on; rejects with code -32800).
+   * left (a promise: when it resolves, the person types on, and this rejects
+   * with code -32800).
    */
   async complete(text, options = {}) {
     const uri = pathToFileURL(
@@ -133,7 +134,7 @@ export class LanguageServer {
         formattingOptions: { tabSize: 2, insertSpaces: true },
       },
       options.timeoutMs ?? ANSWER_MS,
-      options.cancelAfterMs,
+      options.left,
     );
     return (result?.items ?? []).map((item) => item.insertText);
   }
@@ -141,7 +142,8 @@ export class LanguageServer {
   /**
    * One chat turn with a model of the list: {text, error, notes, reports,
    * conversationId, turnId}. error is what the user would see instead; notes
-   * are its notifications. conversation: a former result, to go on with it.
+   * are its notifications. conversation: a former result, to go on with
+   * it; left: a promise, when it resolves the person leaves.
    */
   async chat(prompt, options = {}) {
     const token = `turn-${++this.turns}`;
@@ -155,9 +157,8 @@ export class LanguageServer {
     };
     this.lsp.listeners.add(listener);
     const timeoutMs = options.timeoutMs ?? ANSWER_MS;
-    const timers = [setTimeout(() => ended(null), timeoutMs)];
-    if (options.cancelAfterMs !== undefined)
-      timers.push(setTimeout(() => this.cancel(token), options.cancelAfterMs));
+    const timer = setTimeout(() => ended(null), timeoutMs);
+    options.left?.then(() => this.cancel(token));
     try {
       const created = await this.startTurn(token, prompt, options, timeoutMs);
       const end = await finished;
@@ -168,7 +169,7 @@ export class LanguageServer {
         error: { message: error.message, code: error.code },
       };
     } finally {
-      timers.forEach(clearTimeout);
+      clearTimeout(timer);
       this.lsp.listeners.delete(listener);
     }
   }

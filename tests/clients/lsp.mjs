@@ -90,13 +90,13 @@ export class LspClient {
   }
 
   /**
-   * Sends a request; rejects with LspError, or after timeoutMs. cancelAfterMs
-   * cancels it as an editor does when the person types on.
+   * Sends a request; rejects with LspError, or after timeoutMs. It is cancelled
+   * when the promise `left` resolves, as by an editor whose person types on.
    */
-  request(method, params, timeoutMs = 30000, cancelAfterMs = undefined) {
+  request(method, params, timeoutMs = 30000, left = undefined) {
     const id = this.nextId++;
     const cancel = () => this.notify('$/cancelRequest', { id });
-    if (cancelAfterMs !== undefined) setTimeout(cancel, cancelAfterMs);
+    left?.then(cancel);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);

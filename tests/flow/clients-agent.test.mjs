@@ -4,15 +4,15 @@
 // secrets in answers do not reach it.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test as nodeTest } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 
 import { runClaudeCode } from '../clients/claude-code.mjs';
 import { runCodex } from '../clients/codex.mjs';
-import { clientsDir, clientsOff } from '../clients/common.mjs';
 import { runCopilotCli } from '../clients/copilot-cli.mjs';
 import { startLanguageServer } from '../clients/language-server.mjs';
 import { runOpenaiSdk, sdkUsesProxy } from '../clients/openai-sdk.mjs';
 import { LEAKED_KEY } from '../fake/defaults.mjs';
+import { clientTest, installClients } from './lib/clients.mjs';
 import {
   assertAbsent,
   assertNowhere,
@@ -30,13 +30,12 @@ const CHAT = {
 };
 const TOOL = { command: 'echo ran-$((40+2))', description: 'test' };
 
-const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
 const fixture = new Fixture();
 let through;
 let backend;
 
 before(async () => {
-  if (!clientsOff) await clientsDir();
+  await installClients();
   through = await startThrough(fixture);
   backend = through.backend;
 });
@@ -52,7 +51,7 @@ function masked(result, what) {
 }
 
 for (const mode of MODES) {
-  test(`language server, ${mode}: completes and chats`, async (t) => {
+  clientTest(`language server, ${mode}: completes and chats`, async (t) => {
     const reach = await through.reach(t, mode, 'language-server');
     const server = await startLanguageServer(reach);
     assert.equal((await server.status()).status, 'OK');
@@ -74,7 +73,7 @@ for (const mode of MODES) {
     assertNowhere(reach.home, LEAKED_KEY);
   });
 
-  test(`copilot CLI, ${mode}: answers over the three APIs`, async (t) => {
+  clientTest(`copilot CLI, ${mode}: answers over the three APIs`, async (t) => {
     const reach = await through.reach(t, mode, 'copilot-cli');
     for (const model of ['gpt-5-mini', 'claude-sonnet-4.5']) {
       const result = await runCopilotCli(LEAK, { ...reach, model });
@@ -90,7 +89,7 @@ for (const mode of MODES) {
     await through.assertTokens('copilot-cli', reach);
   });
 
-  test(`copilot CLI, ${mode}: runs a streamed tool call`, async (t) => {
+  clientTest(`copilot CLI, ${mode}: runs a streamed tool call`, async (t) => {
     await backend.answer('/responses', {
       text: 'Running it.',
       toolCalls: [{ name: 'bash', arguments: TOOL }],
@@ -105,7 +104,7 @@ for (const mode of MODES) {
     assert.equal((await backend.modelCalls()).length, 2);
   });
 
-  test(`codex, ${mode}: answers and runs a tool`, async (t) => {
+  clientTest(`codex, ${mode}: answers and runs a tool`, async (t) => {
     const reach = await through.reach(t, mode, 'codex');
     const result = await runCodex(LEAK, reach);
     assert.equal(result.code, 0, result.stderr);
@@ -119,7 +118,7 @@ for (const mode of MODES) {
     await through.assertTokens('codex', reach);
   });
 
-  test(`claude code, ${mode}: answers and runs a tool`, async (t) => {
+  clientTest(`claude code, ${mode}: answers and runs a tool`, async (t) => {
     const reach = await through.reach(t, mode, 'claude');
     const result = await runClaudeCode(LEAK, reach);
     assert.equal(result.code, 0, result.stderr);
@@ -133,7 +132,7 @@ for (const mode of MODES) {
     await through.assertTokens('claude', reach);
   });
 
-  test(`openai SDK, ${mode}: chat, responses, embeddings, models`, async (t) => {
+  clientTest(`openai SDK, ${mode}: chat, responses, embeddings, models`, async (t) => {
     if (mode === 'proxy' && !sdkUsesProxy())
       return t.skip(`node ${process.version} ignores HTTPS_PROXY`);
     const reach = await through.reach(t, mode, 'openai');
@@ -150,7 +149,7 @@ for (const mode of MODES) {
   });
 }
 
-test('language server, proxy: signs in by device code', async (t) => {
+clientTest('language server, proxy: signs in by device code', async (t) => {
   const reach = await through.reach(t, 'proxy', 'language-server');
   const server = await startLanguageServer({ ...reach, token: undefined });
   assert.equal((await server.status()).status, 'NotSignedIn');
@@ -166,7 +165,7 @@ test('language server, proxy: signs in by device code', async (t) => {
   );
 });
 
-test('WebSocket: 426 makes the CLI and codex fall back to HTTP', async (t) => {
+clientTest('WebSocket: 426 makes the CLI and codex fall back to HTTP', async (t) => {
   for (const mode of MODES) {
     const codex = await runCodex(LEAK, {
       ...(await through.reach(t, mode, 'codex')),
@@ -188,7 +187,7 @@ test('WebSocket: 426 makes the CLI and codex fall back to HTTP', async (t) => {
 });
 
 // After all of the above.
-nodeTest('nothing of it is in the files of the agent', async () => {
+test('nothing of it is in the files of the agent', async () => {
   await through.agent.stop();
   assertNowhere(through.agent.dir, LEAKED_KEY);
   assertNowhere(through.agent.dir, backend.token);

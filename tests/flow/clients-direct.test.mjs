@@ -3,23 +3,21 @@
 // that the stand-in behaves as the clients expect of the real backend.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test as nodeTest } from 'node:test';
+import { after, before, beforeEach } from 'node:test';
 
 import { runClaudeCode } from '../clients/claude-code.mjs';
 import { runCodex } from '../clients/codex.mjs';
-import { clientsDir, clientsOff } from '../clients/common.mjs';
 import { runCopilotCli } from '../clients/copilot-cli.mjs';
 import { startLanguageServer } from '../clients/language-server.mjs';
 import { runOpenaiSdk, sdkUsesProxy } from '../clients/openai-sdk.mjs';
 import { LEAKED_KEY } from '../fake/defaults.mjs';
 import { API_KEYS } from '../fake/github.mjs';
 import {
-  Fixture,
-  startBackend,
-  startProxy,
-  tempDir,
-  until,
-} from './lib/harness.mjs';
+  assertLeavingCancels,
+  clientTest,
+  installClients,
+} from './lib/clients.mjs';
+import { Fixture, startBackend, startProxy, tempDir } from './lib/harness.mjs';
 
 const [ANTHROPIC_KEY, OPENAI_KEY] = API_KEYS;
 const LEAK = 'please leak the key';
@@ -37,13 +35,12 @@ const blocked = {
   },
 };
 
-const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
 const fixture = new Fixture();
 let backend;
 let proxy;
 
 before(async () => {
-  if (!clientsOff) await clientsDir();
+  await installClients();
   backend = await startBackend(fixture);
   proxy = await startProxy(fixture, { target: backend.port });
 });
@@ -74,7 +71,7 @@ async function asked() {
 const MODES = ['direct', 'proxy'];
 
 for (const mode of MODES) {
-  test(`language server, ${mode}: completes with three choices`, async (t) => {
+  clientTest(`language server, ${mode}: completes with three choices`, async (t) => {
     const server = await startLanguageServer(reach(t, mode, backend.token));
     assert.equal((await server.status()).status, 'OK');
     assert.deepEqual(await server.complete('function add(a, b) {\n  '), [
@@ -88,7 +85,7 @@ for (const mode of MODES) {
     await server.stop();
   });
 
-  test(`language server, ${mode}: chats over the three APIs`, async (t) => {
+  clientTest(`language server, ${mode}: chats over the three APIs`, async (t) => {
     const server = await startLanguageServer(reach(t, mode, backend.token));
     const paths = {
       'gpt-4.1': '/chat/completions',
@@ -117,7 +114,7 @@ for (const mode of MODES) {
     await server.stop();
   });
 
-  test(`copilot CLI, ${mode}: answers over the three APIs`, async (t) => {
+  clientTest(`copilot CLI, ${mode}: answers over the three APIs`, async (t) => {
     const ask = async (model) => {
       const result = await runCopilotCli(LEAK, {
         ...reach(t, mode, backend.token),
@@ -134,7 +131,7 @@ for (const mode of MODES) {
     assert.equal((await asked()).at(-1), '/chat/completions 200');
   });
 
-  test(`copilot CLI, ${mode}: runs a streamed tool call`, async (t) => {
+  clientTest(`copilot CLI, ${mode}: runs a streamed tool call`, async (t) => {
     await backend.answer('/responses', {
       text: 'Running it.',
       toolCalls: [
@@ -154,7 +151,7 @@ for (const mode of MODES) {
     assert.deepEqual(await asked(), ['/responses 200', '/responses 200']);
   });
 
-  test(`codex, ${mode}: answers and runs a tool`, async (t) => {
+  clientTest(`codex, ${mode}: answers and runs a tool`, async (t) => {
     const result = await runCodex(LEAK, reach(t, mode, OPENAI_KEY));
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.text, SAID);
@@ -168,7 +165,7 @@ for (const mode of MODES) {
     assert.match(tool.text, /The tool said: [\s\S]*ran-42/);
   });
 
-  test(`claude code, ${mode}: answers and runs a tool`, async (t) => {
+  clientTest(`claude code, ${mode}: answers and runs a tool`, async (t) => {
     const result = await runClaudeCode(LEAK, reach(t, mode, ANTHROPIC_KEY));
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.text, SAID);
@@ -185,7 +182,7 @@ for (const mode of MODES) {
     assert.match(tool.text, /The tool said: ran-42/);
   });
 
-  test(`openai SDK, ${mode}: chat, responses, embeddings, models`, async (t) => {
+  clientTest(`openai SDK, ${mode}: chat, responses, embeddings, models`, async (t) => {
     if (mode === 'proxy' && !sdkUsesProxy())
       return t.skip(`node ${process.version} ignores HTTPS_PROXY`);
     for (const api of ['chat', 'responses'])
@@ -214,7 +211,7 @@ for (const mode of MODES) {
   });
 }
 
-test('language server, proxy: signs in by device code', async (t) => {
+clientTest('language server, proxy: signs in by device code', async (t) => {
   const server = await startLanguageServer(reach(t, 'proxy', undefined));
   assert.equal((await server.status()).status, 'NotSignedIn');
   assert.equal((await server.signIn()).user, 'stand-in-developer');
@@ -223,7 +220,7 @@ test('language server, proxy: signs in by device code', async (t) => {
   await server.stop();
 });
 
-test('WebSocket: the CLI and codex use it when it is offered', async (t) => {
+clientTest('WebSocket: the CLI and codex use it when it is offered', async (t) => {
   const cli = await runCopilotCli(LEAK, {
     ...reach(t, 'direct', backend.token),
     model: 'gpt-5.4',
@@ -242,7 +239,7 @@ test('WebSocket: the CLI and codex use it when it is offered', async (t) => {
   for (const r of sockets) assert.match(r.messages[0], /"response\.create"/);
 });
 
-test('WebSocket: 426 makes both fall back to HTTP at once', async (t) => {
+clientTest('WebSocket: 426 makes both fall back to HTTP at once', async (t) => {
   await backend.script({
     match: { method: 'GET', header: { upgrade: 'websocket' } },
     answer: { status: 426 },
@@ -261,7 +258,7 @@ test('WebSocket: 426 makes both fall back to HTTP at once', async (t) => {
   assert.deepEqual(await asked(), ['/responses 200', '/v1/responses 200']);
 });
 
-test('encoded answers in 7-byte writes are understood', async (t) => {
+clientTest('encoded answers in 7-byte writes are understood', async (t) => {
   const slow = (path, encoding) =>
     backend.answer(path, {
       encoding,
@@ -287,37 +284,13 @@ test('encoded answers in 7-byte writes are understood', async (t) => {
   assert.match(claude.text, /encoded gzip/);
 });
 
-test('language server: leaving a completion or a chat cancels the call', async (t) => {
-  await backend.script({
-    match: { method: 'POST', path: { regex: 'completions$' } },
-    answer: { delayMs: 100, deltas: Array(300).fill('w ') },
-    times: 0,
-  });
+clientTest('language server: leaving a completion or a chat cancels the call', async (t) => {
   const server = await startLanguageServer(reach(t, 'direct', backend.token));
-  await server.models();
-  const left = server.complete('function add(a, b) {\n  ', {
-    cancelAfterMs: 400,
-  });
-  await left.catch(() => {});
-  const [call] = await backend.modelCalls();
-  await until(async () => (await backend.modelCalls())[0].clientGone, 'left');
-  assert.ok(call.path.endsWith('/completions'));
-  await server.chat('hello', {
-    model: 'gpt-4.1',
-    cancelAfterMs: 400,
-    timeoutMs: 5000,
-  });
-  await until(
-    async () =>
-      (await backend.modelCalls({ path: '/chat/completions' })).some(
-        (r) => r.clientGone,
-      ),
-    'left',
-  );
+  await assertLeavingCancels(server, backend);
   await server.stop();
 });
 
-test('a 400 with a policy message reaches the user of each client, once', async (t) => {
+clientTest('a 400 with a policy message reaches the user of each client, once', async (t) => {
   await backend.script({
     match: {
       method: 'POST',

@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, beforeEach, test as nodeTest } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 
 import { runClaudeCode } from '../clients/claude-code.mjs';
 import { runCodex } from '../clients/codex.mjs';
-import { clientsDir, clientsOff } from '../clients/common.mjs';
 import { runCopilotCli } from '../clients/copilot-cli.mjs';
 import { startLanguageServer } from '../clients/language-server.mjs';
 import { runOpenaiSdk } from '../clients/openai-sdk.mjs';
+import { clientTest, installClients } from './lib/clients.mjs';
 import { assertNowhere, Fixture, startThrough } from './lib/harness.mjs';
 
 const MODES = ['proxy', 'base-url'];
@@ -20,13 +20,12 @@ const HELLO = 'hello there';
 const SAID = /You wrote: hello there/;
 const CHAT = ['gpt-4.1', 'gpt-5-mini', 'claude-sonnet-4.5'];
 
-const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
 const fixture = new Fixture();
 let through;
 let backend;
 
 before(async () => {
-  if (!clientsOff) await clientsDir();
+  await installClients();
   through = await startThrough(fixture, { held: true });
   backend = through.backend;
 });
@@ -34,7 +33,7 @@ after(() => fixture.close());
 beforeEach(() => backend.reset());
 
 for (const mode of MODES) {
-  test(`language server, ${mode}: completes and chats`, async (t) => {
+  clientTest(`language server, ${mode}: completes and chats`, async (t) => {
     const reach = await through.reach(t, mode, 'language-server');
     const server = await startLanguageServer(reach);
     assert.equal((await server.status()).status, 'OK');
@@ -51,7 +50,7 @@ for (const mode of MODES) {
     await through.assertTokens('language-server', reach);
   });
 
-  test(`copilot CLI, ${mode}: answers`, async (t) => {
+  clientTest(`copilot CLI, ${mode}: answers`, async (t) => {
     const reach = await through.reach(t, mode, 'copilot-cli');
     for (const model of CHAT.slice(1)) {
       const result = await runCopilotCli(HELLO, { ...reach, model });
@@ -61,7 +60,7 @@ for (const mode of MODES) {
     await through.assertTokens('copilot-cli', reach);
   });
 
-  test(`codex, claude code, openai SDK, ${mode}: answer`, async (t) => {
+  clientTest(`codex, claude code, openai SDK, ${mode}: answer`, async (t) => {
     const codex = await through.reach(t, mode, 'codex');
     assert.match((await runCodex(HELLO, codex)).text, SAID);
     await through.assertTokens('codex', codex);
@@ -74,7 +73,7 @@ for (const mode of MODES) {
   });
 }
 
-test('what `env` prints is all that a client needs', async (t) => {
+clientTest('what `env` prints is all that a client needs', async (t) => {
   const reach = await through.reach(t, 'proxy', 'copilot-cli');
   const env = await through.agent.envFor('copilot-cli');
   const result = await runCopilotCli(HELLO, {
@@ -87,7 +86,7 @@ test('what `env` prints is all that a client needs', async (t) => {
   assert.match(result.text, SAID, result.stderr + result.stdout);
 });
 
-test('another client name gets another dummy, a foreign token none', async () => {
+clientTest('another client name gets another dummy, a foreign token none', async () => {
   const dummies = [];
   for (const name of ['copilot-cli', 'language-server'])
     dummies.push(await through.token(name));
@@ -101,7 +100,7 @@ test('another client name gets another dummy, a foreign token none', async () =>
   assert.deepEqual(await backend.requests(), []);
 });
 
-test('a changed credential file counts from the next request', async (t) => {
+clientTest('a changed credential file counts from the next request', async (t) => {
   const own = await startThrough(t, { held: true });
   const token = await own.token('copilot-cli');
   const client = own.agent.client({ mode: 'base-url', token });
@@ -121,7 +120,7 @@ test('a changed credential file counts from the next request', async (t) => {
 });
 
 // After all of the above.
-nodeTest('the real credentials are in no file of the agent', async () => {
+test('the real credentials are in no file of the agent', async () => {
   await through.agent.stop();
   for (const name of ['copilot-cli', 'claude', 'codex'])
     assertNowhere(through.agent.dir, through.realToken(name));

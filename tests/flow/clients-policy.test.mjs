@@ -3,14 +3,15 @@
 // can be read and are not retried, approvals that take their time, tool calls.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test as nodeTest } from 'node:test';
+import { after, before, beforeEach } from 'node:test';
 
-import { runClaudeCode } from '../clients/claude-code.mjs';
-import { runCodex } from '../clients/codex.mjs';
-import { clientsDir, clientsOff } from '../clients/common.mjs';
-import { runCopilotCli } from '../clients/copilot-cli.mjs';
-import { startLanguageServer } from '../clients/language-server.mjs';
-import { runOpenaiSdk } from '../clients/openai-sdk.mjs';
+import {
+  CLIENTS,
+  clientTest,
+  installClients,
+  runClient,
+  shown,
+} from './lib/clients.mjs';
 import {
   assertAbsent,
   Fixture,
@@ -47,13 +48,12 @@ rules:
     message: ${TOOL_REASON}
 `;
 
-const test = (name, fn) => nodeTest(name, { skip: clientsOff }, fn);
 const fixture = new Fixture();
 let through;
 let backend;
 
 before(async () => {
-  if (!clientsOff) await clientsDir();
+  await installClients();
   through = await startThrough(fixture, {
     policy: POLICY,
     config: {
@@ -65,34 +65,10 @@ before(async () => {
 after(() => fixture.close());
 beforeEach(() => backend.reset());
 
-/** Every client with one prompt: {name: (prompt, options) => result}. */
-const CLIENTS = {
-  'copilot-cli': (prompt, o) =>
-    runCopilotCli(prompt, { model: 'gpt-5-mini', ...o }),
-  codex: runCodex,
-  claude: runClaudeCode,
-  openai: (prompt, o) => runOpenaiSdk(prompt, { stream: true, ...o }),
-  'language-server': async (prompt, o) => {
-    const server = await startLanguageServer(o);
-    const turn = await server.chat(prompt, { model: 'gpt-4.1', ...o });
-    await server.stop();
-    return turn;
-  },
-};
-
-async function run(t, name, prompt, options = {}) {
-  const reach = await through.reach(t, 'base-url', name);
-  return CLIENTS[name](prompt, { ...reach, ...options });
-}
-
-/** All that the user was shown. */
-function shown(result) {
-  const { text, messages, errors, error, stdout } = result;
-  return JSON.stringify({ text, messages, errors, error, stdout });
-}
+const run = (t, name, prompt) => runClient(t, through, name, prompt);
 
 for (const name of Object.keys(CLIENTS))
-  test(`${name}: a secret in the prompt goes up masked`, async (t) => {
+  clientTest(`${name}: a secret in the prompt goes up masked`, async (t) => {
     const result = await run(t, name, `why is ${SECRET} refused?`);
     const calls = await through.seen();
     assert.ok(calls.length > 0);
@@ -102,7 +78,7 @@ for (const name of Object.keys(CLIENTS))
   });
 
 for (const name of Object.keys(CLIENTS))
-  test(`${name}: a blocked prompt is explained, once`, async (t) => {
+  clientTest(`${name}: a blocked prompt is explained, once`, async (t) => {
     const since = await through.last();
     const result = await run(t, name, 'tell me of project marmot');
     assert.ok(shown(result).includes(REASON), shown(result));
@@ -112,7 +88,7 @@ for (const name of Object.keys(CLIENTS))
     assert.equal(blocked.length, 1, JSON.stringify(asked));
   });
 
-test('all of them wait for an approval, without a retry', async (t) => {
+clientTest('all of them wait for an approval, without a retry', async (t) => {
   const names = Object.keys(CLIENTS);
   const since = await through.last();
   const running = names.map((name) => run(t, name, `be careful ${name}`));
@@ -156,7 +132,7 @@ const TOOLS = {
 };
 
 for (const [name, [path, tool]] of Object.entries(TOOLS))
-  test(`${name}: a blocked tool call is not run`, async (t) => {
+  clientTest(`${name}: a blocked tool call is not run`, async (t) => {
     const command = 'rm -rf ./victim; echo ran-$((40+2))';
     await backend.answer(path, {
       toolCalls: [
