@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folders, tables and headers of the connections' tests. */
 #include "tests/unit/conn-kit.h"
-#include <glib/gstdio.h>
+#include "tests/unit/folder.h"
 #include <string.h>
 #include <unistd.h>
-
-static void
-remove_folder(const char *path)
-{
-  GDir *dir = g_dir_open(path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name(dir))) {
-    g_autofree char *file = g_build_filename(path, name, NULL);
-
-    g_remove(file);
-  }
-  g_clear_pointer(&dir, g_dir_close);
-  g_rmdir(path);
-}
 
 static Table *
 make(const char *text, const char *name, const char *contents, GError **error)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The played exchanges, the door's fixture and the visitors' bytes. */
 #include "tests/unit/front-door.h"
+#include "tests/unit/folder.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -269,9 +269,6 @@ door_new(const FrontOptions *options, const char *config)
 void
 door_free(Door *door)
 {
-  static const char *const files[] = {
-      "agent.conf", "ca.key", "ca.pem", "ca.lock"};
-
   if (!door)
     return;
   g_ptr_array_unref(door->tunnels); /* ends them */
@@ -282,12 +279,7 @@ door_free(Door *door)
   ca_free(door->ca);
   loop_free(door->loop);
   g_ptr_array_unref(door->refused);
-  for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
-    g_autofree char *path = g_build_filename(door->dir, files[i], NULL);
-
-    g_unlink(path);
-  }
-  g_rmdir(door->dir);
+  remove_folder(door->dir);
   g_free(door->dir);
   g_free(door->env);
   g_free(door);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The journal's test bench: see journal-kit.h. */
 #include "tests/unit/journal-kit.h"
+#include "tests/unit/folder.h"
 
 #include "kit/clock.h"
 
@@ -29,22 +30,6 @@ test_journal_new(void)
   };
   test->last_code = -1;
   return test;
-}
-
-static void
-remove_folder(const char *folder)
-{
-  g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name(dir))) {
-    g_autofree char *path = g_build_filename(folder, name, NULL);
-    if (g_file_test(path, G_FILE_TEST_IS_DIR))
-      remove_folder(path);
-    else
-      g_unlink(path);
-  }
-  g_rmdir(folder);
 }
 
 void

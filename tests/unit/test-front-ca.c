@@ -2,6 +2,7 @@
 /* The user's CA: made once, kept private, constrained to its hosts in the eyes
  * of openssl(1), and what is said when its files are damaged. */
 #include "front/private.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/upstream-certs.h"
 #include <glib/gstdio.h>
 #include <openssl/pem.h>
@@ -40,27 +41,10 @@ set_up(Fixture *f, const void *data)
 }
 
 static void
-empty_folder(const char *path)
-{
-  GDir *dir = g_dir_open(path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name(dir))) {
-    g_autofree char *file = g_build_filename(path, name, NULL);
-
-    g_remove(file);
-  }
-  g_clear_pointer(&dir, g_dir_close);
-  g_rmdir(path);
-}
-
-static void
 tear_down(Fixture *f, const void *data)
 {
   (void)data;
-  empty_folder(f->state);
-  empty_folder(f->data);
-  empty_folder(f->dir);
+  remove_folder(f->dir);
   g_free(f->dir);
   g_free(f->state);
   g_free(f->data);

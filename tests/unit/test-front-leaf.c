@@ -3,7 +3,7 @@
  * for no other, renewed in time, and a handshake that takes no old protocol. */
 #include "front/private.h"
 #include "kit/clock.h"
-#include <glib/gstdio.h>
+#include "tests/unit/folder.h"
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -53,18 +53,11 @@ set_up(Fixture *f, const void *data)
 static void
 tear_down(Fixture *f, const void *data)
 {
-  static const char *const files[] = {"ca.key", "ca.pem", "ca.lock"};
-
   (void)data;
   SSL_CTX_free(f->client);
   leaves_free(f->leaves);
   ca_free(f->ca);
-  for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
-    g_autofree char *path = g_build_filename(f->dir, files[i], NULL);
-
-    g_unlink(path);
-  }
-  g_rmdir(f->dir);
+  remove_folder(f->dir);
   g_free(f->dir);
 }
 

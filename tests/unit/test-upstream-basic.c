@@ -5,25 +5,6 @@
 
 #include <string.h>
 
-/* Answers every request with what it was sent. */
-static void
-echo(Session *session, void *data)
-{
-  const char *head;
-  size_t len;
-
-  (void)data;
-  while ((head = session_request(session, &len)) != NULL) {
-    size_t head_len = (size_t)(session_body(session) - head);
-
-    if (!session_print(session,
-                       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
-                       head_len + len) ||
-        !session_send(session, head, head_len + len))
-      return;
-  }
-}
-
 static char *
 body_text(const Call *call)
 {
@@ -199,7 +180,7 @@ test_sends(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   for (gsize i = 0; i < G_N_ELEMENTS(sends); i++)
     send_one(fixture, server, &sends[i]);
@@ -213,7 +194,7 @@ test_large_body(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
   const size_t sizes[] = {65535, 65536, 65537, 1 << 20, 9999999};
 
   for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
@@ -417,7 +398,7 @@ test_reuse(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   for (int i = 0; i < 1000; i++) {
     g_autoptr(Call) call = call_run(
@@ -453,7 +434,7 @@ test_many_at_once(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   for (int i = 0; i < 20; i++)
     run_batch(fixture, server_port(server), 16);
@@ -467,7 +448,7 @@ test_max_connections(void)
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   UpstreamOptions options = fixture_options(fixture);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   options.max_connections = 2;
   fixture_restart(fixture, &options);

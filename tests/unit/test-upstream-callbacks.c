@@ -3,25 +3,6 @@
  * and others. */
 #include "tests/unit/upstream-harness.h"
 
-/* Answers every request with what it was sent. */
-static void
-echo(Session *session, void *data)
-{
-  const char *head;
-  size_t len;
-
-  (void)data;
-  while ((head = session_request(session, &len)) != NULL) {
-    size_t head_len = (size_t)(session_body(session) - head);
-
-    if (!session_print(session,
-                       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
-                       head_len + len) ||
-        !session_send(session, head, head_len + len))
-      return;
-  }
-}
-
 typedef struct {
   Fixture *fixture;
   uint16_t port;
@@ -50,7 +31,7 @@ test_send_inside(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   for (int where = 0; where < 3; where++) {
     g_autoptr(Call) first = call_new();
@@ -114,7 +95,7 @@ test_cancel_inside(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
   g_autoptr(Call) head = call_new();
   g_autoptr(Call) body = call_new();
   g_autoptr(Call) done = call_new();
@@ -141,7 +122,7 @@ test_cancel_another(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = echo});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_echo});
 
   for (int where = 0; where < 3; where++) {
     g_autoptr(Call) first = call_new();

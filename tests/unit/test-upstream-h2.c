@@ -289,23 +289,13 @@ test_pause(void)
   g_assert_cmpint(peer_stop(peer, "session"), ==, 1);
 }
 
-static void
-answer(Session *session, void *data)
-{
-  size_t len;
-
-  (void)data;
-  while (session_request(session, &len) != NULL)
-    session_print(session, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-}
-
 /* A server without h2 gets HTTP/1.1. */
 static void
 test_fallback(void)
 {
   g_autoptr(Fixture) fixture = fixture_new(NULL);
   g_autoptr(Server) server =
-      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = answer});
+      server_new(&(ServerSpec){.leaf = fixture->leaf, .run = session_ok});
   UpstreamOptions options = fixture_options(fixture);
 
   options.http2 = true;

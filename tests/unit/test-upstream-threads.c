@@ -16,16 +16,6 @@ typedef struct {
 } Side;
 
 static void
-answer(Session *session, void *data)
-{
-  size_t len;
-
-  (void)data;
-  while (session_request(session, &len) != NULL)
-    session_print(session, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-}
-
-static void
 run_round(Side *side)
 {
   Call *calls[AT_ONCE];
@@ -67,9 +57,9 @@ test_two_threads(void)
   g_autoptr(Fixture) main_fixture = fixture_new(NULL);
   g_autoptr(Fixture) data_fixture = fixture_new(NULL);
   g_autoptr(Server) main_server =
-      server_new(&(ServerSpec){.leaf = main_fixture->leaf, .run = answer});
+      server_new(&(ServerSpec){.leaf = main_fixture->leaf, .run = session_ok});
   g_autoptr(Server) data_server =
-      server_new(&(ServerSpec){.leaf = data_fixture->leaf, .run = answer});
+      server_new(&(ServerSpec){.leaf = data_fixture->leaf, .run = session_ok});
   Side here = {
       main_fixture, server_port(main_server), server_port(data_server), 0};
   Side there = {

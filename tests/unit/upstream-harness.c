@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the tests, and calls that record what they are told. */
 #include "tests/unit/upstream-harness.h"
+#include "tests/unit/folder.h"
 
 #include "kit/clock.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
-#include <glib/gstdio.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <string.h>
@@ -110,21 +110,6 @@ fixture_new(const UpstreamOptions *options)
   fixture->ca_file = cert_write(fixture->dir, "ca.pem", fixture->ca);
   fixture_restart(fixture, options);
   return fixture;
-}
-
-static void
-remove_folder(const char *path)
-{
-  GDir *dir = g_dir_open(path, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name(dir)) != NULL) {
-    g_autofree char *file = g_build_filename(path, name, NULL);
-
-    g_unlink(file);
-  }
-  g_dir_close(dir);
-  g_rmdir(path);
 }
 
 void

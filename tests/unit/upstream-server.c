@@ -379,3 +379,31 @@ server_requests(Server *server)
 {
   return atomic_load(&server->requests);
 }
+
+void
+session_echo(Session *session, void *data)
+{
+  const char *head;
+  size_t len;
+
+  (void)data;
+  while ((head = session_request(session, &len)) != NULL) {
+    size_t head_len = (size_t)(session_body(session) - head);
+
+    if (!session_print(session,
+                       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+                       head_len + len) ||
+        !session_send(session, head, head_len + len))
+      return;
+  }
+}
+
+void
+session_ok(Session *session, void *data)
+{
+  size_t len;
+
+  (void)data;
+  while (session_request(session, &len) != NULL)
+    session_print(session, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}

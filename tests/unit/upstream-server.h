@@ -60,4 +60,8 @@ int session_fd(const Session *session);
 int session_number(const Session *session);
 Server *session_server(const Session *session);
 
+/* Sessions that answer every request: with what it was sent, with "ok". */
+void session_echo(Session *session, void *data);
+void session_ok(Session *session, void *data);
+
 #endif
