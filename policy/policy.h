@@ -233,7 +233,12 @@ typedef enum {
   CHECK_LUHN,
   CHECK_IBAN,
   CHECK_GITHUB_CRC32,
-  CHECK_JWT /* three base64url parts, a JSON header with "alg" */
+  CHECK_JWT, /* three base64url parts, a JSON header with "alg" */
+  /* No reference to a value elsewhere, nothing to be filled in, and: */
+  CHECK_ASSIGNMENT, /* after an operator whose name promises a secret: what
+                       such a name would be given */
+  CHECK_PASSWORD,   /* what a person may have chosen */
+  CHECK_RANDOM      /* letters without words, as a machine makes them */
 } DetectCheck;
 
 typedef struct {

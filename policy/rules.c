@@ -27,8 +27,15 @@ static const char *const rule_keys[] = {"id",
                                         "counter-examples",
                                         NULL};
 static const char *const kind_names[] = {"token", "quoted", "block", NULL};
-static const char *const check_names[] =
-    {"none", "luhn", "iban", "github-crc32", "jwt", NULL};
+static const char *const check_names[] = {"none",
+                                          "luhn",
+                                          "iban",
+                                          "github-crc32",
+                                          "jwt",
+                                          "assignment",
+                                          "password",
+                                          "random",
+                                          NULL};
 
 /* By ValueKind. */
 static const struct {

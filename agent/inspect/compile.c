@@ -41,9 +41,10 @@ skip_class(const char *p)
 }
 
 typedef struct {
-  const char *secret; /* "(?<secret>" outside every group, or NULL */
-  bool alternation;   /* a "|" outside every group */
-  bool anchored;      /* \A, \z, \Z or \G: no stream has them */
+  const char *value; /* "(?<value>" or "(?<secret>" outside every group, or
+                        NULL */
+  bool alternation;  /* a "|" outside every group */
+  bool anchored;     /* \A, \z, \Z or \G: no stream has them */
 } Shape;
 
 static Shape
@@ -63,10 +64,11 @@ shape_of(const char *regex)
       continue;
     }
     if (*p == '(') {
-      if (depth == 0 && shape.secret == NULL &&
+      if (depth == 0 && shape.value == NULL &&
           (g_str_has_prefix(p, "(?<secret>") ||
-           g_str_has_prefix(p, "(?P<secret>")))
-        shape.secret = p;
+           g_str_has_prefix(p, "(?P<secret>") ||
+           g_str_has_prefix(p, "(?<value>")))
+        shape.value = p;
       depth++;
     } else if (*p == ')' && depth > 0) {
       depth--;
@@ -110,16 +112,18 @@ split_rule(CompiledRule *compiled, GError **error)
     compiled->confirm = g_strdup(rule->regex);
     return true;
   }
-  if (shape.secret == NULL || shape.alternation ||
-      shape.secret == rule->regex + options)
+  if (shape.value == NULL || shape.alternation ||
+      shape.value == rule->regex + options)
     return fail_rule(rule,
                      error,
                      "a quoted or block rule is an opener, then the group "
-                     "\"secret\" outside other groups and alternatives");
+                     "\"secret\", or \"value\" with it inside, outside other "
+                     "groups and alternatives");
   compiled->expression =
-      g_strndup(rule->regex, (gsize)(shape.secret - rule->regex));
+      g_strndup(rule->regex, (gsize)(shape.value - rule->regex));
+  compiled->valued = g_str_has_prefix(shape.value, "(?<value>");
   prefix = g_strndup(rule->regex, options);
-  compiled->confirm = g_strconcat(prefix, shape.secret, NULL);
+  compiled->confirm = g_strconcat(prefix, shape.value, NULL);
   return true;
 }
 

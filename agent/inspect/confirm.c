@@ -271,6 +271,22 @@ read_match(DetectorScratch *scratch,
     widen_to_characters(view, match);
 }
 
+/* The secret with what may be read around it: behind the match a stream may
+ * not know more yet, and long before it no more. */
+static Value
+value_of(const TextView *view, const Match *match)
+{
+  const size_t back = KEYWORD_NEAR;
+  const size_t floor =
+      match->start > view->start + back ? match->start - back : view->start;
+
+  return (Value){.floor = view->bytes + (floor - view->start),
+                 .opener = view->bytes + (match->start - view->start),
+                 .secret = view->bytes + (match->secret_start - view->start),
+                 .len = match->secret_end - match->secret_start,
+                 .limit = view->bytes + (match->end - view->start)};
+}
+
 /* Allow lists, entropy and checks. */
 static ConfirmResult
 accept_secret(DetectorScratch *scratch,
@@ -284,6 +300,7 @@ accept_secret(DetectorScratch *scratch,
 {
   const char *secret = view->bytes + (match->secret_start - view->start);
   size_t len = match->secret_end - match->secret_start;
+  const Value value = value_of(view, match);
 
   *accepted = false;
   for (unsigned i = 0; i < confirm->n_allow; i++) {
@@ -294,7 +311,7 @@ accept_secret(DetectorScratch *scratch,
     if (result != PCRE2_ERROR_NOMATCH)
       return confirm_fail(compiled, result, error);
   }
-  *accepted = validate_secret(compiled->rule, secret, &len, confidence);
+  *accepted = validate_secret(compiled->rule, &value, &len, confidence);
   match->secret_end = match->secret_start + len;
   match->end = MIN(match->end, MAX(match->secret_end, match->start + 1));
   return CONFIRM_DONE;
@@ -603,6 +620,11 @@ confirm_opened(DetectorScratch *scratch,
     /* The text ends here: the whole value, or one that nobody closed. */
     match = (Match){opener, view->end, opener, view->end};
     result = window_search(scratch, confirm, view, &window, 0);
+    /* What must be judged by its letters needs its end, and inside "value"
+     * nobody knows where the secret would begin. */
+    if (result == PCRE2_ERROR_NOMATCH &&
+        (compiled->valued || compiled->rule->check != CHECK_NONE))
+      return CONFIRM_DONE;
     if (result == PCRE2_ERROR_NOMATCH) {
       trim(view, &match);
       if (match.secret_end > match.secret_start)

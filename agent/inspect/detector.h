@@ -5,6 +5,7 @@
 #define HOOP_INSPECT_DETECTOR_H
 
 #include "inspect/inspect.h"
+#include "inspect/value.h"
 
 #include <hs/hs.h>
 #include <pthread.h>
@@ -32,9 +33,10 @@
 typedef struct {
   const DetectorRule *rule;
   bool opened;
-  char *expression;              /* for libhs */
-  char *confirm;                 /* for PCRE2 */
-  unsigned flags;                /* for libhs */
+  bool valued;      /* opened, and "secret" is somewhere inside "value" */
+  char *expression; /* for libhs */
+  char *confirm;    /* for PCRE2 */
+  unsigned flags;   /* for libhs */
   unsigned min_width, max_width; /* bytes; opened: of what follows */
   struct confirm *code;          /* compiled on first use; atomic */
 } CompiledRule;
@@ -243,7 +245,7 @@ ConfirmResult long_block_go_on(DetectorScratch *scratch,
 /* validate.c: what a regex cannot say. False: harmless or not of that kind.
  * *len may become less where the check knows that the secret is shorter. */
 bool validate_secret(const DetectorRule *rule,
-                     const char *secret,
+                     const Value *value,
                      size_t *len,
                      double *confidence);
 double shannon_entropy(const char *text, size_t len);

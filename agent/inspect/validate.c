@@ -176,10 +176,12 @@ check_jwt(const char *text, size_t len)
 
 bool
 validate_secret(const DetectorRule *rule,
-                const char *secret,
+                const Value *value,
                 size_t *len,
                 double *confidence)
 {
+  const char *secret = value->secret;
+
   if (*len == 0 ||
       (rule->entropy > 0 && shannon_entropy(secret, *len) < rule->entropy))
     return false;
@@ -196,6 +198,14 @@ validate_secret(const DetectorRule *rule,
     return check_github(secret, *len);
   case CHECK_JWT:
     return check_jwt(secret, *len);
+  case CHECK_ASSIGNMENT:
+    return assignment_is_secret(value, len, confidence);
+  case CHECK_PASSWORD:
+    *confidence = 0.8;
+    return password_is_secret(secret, *len);
+  case CHECK_RANDOM:
+    *confidence = 0.8;
+    return token_is_secret(secret, *len);
   }
   return false;
 }

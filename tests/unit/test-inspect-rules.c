@@ -97,8 +97,14 @@ static RulePack *
 pack_of(const DetectorRule *rule)
 {
   static const char *const kinds[] = {"token", "quoted", "block"};
-  static const char *const checks[] = {
-      "none", "luhn", "iban", "github-crc32", "jwt"};
+  static const char *const checks[] = {"none",
+                                       "luhn",
+                                       "iban",
+                                       "github-crc32",
+                                       "jwt",
+                                       "assignment",
+                                       "password",
+                                       "random"};
   g_auto(GStrv) parts = g_strsplit(rule->regex, "'", -1);
   g_autofree char *regex = g_strjoinv("''", parts);
   g_autoptr(GString) yaml = g_string_new("version: 1\nrules:\n");
