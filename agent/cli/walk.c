@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cli/walk.h"
 #include "cli/ignore.h"
+#include "cli/tracked.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,20 +18,46 @@
 /* A .git file and what it leads to hold one path. */
 #define MAX_POINTER ((size_t)8192)
 
+/* A million files and more. */
+#define MAX_INDEX ((size_t)1 << 28)
+
+/* A work tree; its index is read when something in it is ignored. */
+typedef struct {
+  char *git_dir;    /* where the index is; NULL: no work tree */
+  Tracked *tracked; /* or NULL */
+  bool looked;
+} Repository;
+
 typedef struct {
   const Walk *walk;
   GString *path;       /* as it is opened and printed */
   size_t skip;         /* bytes of `path` that stand for the top … */
   char *above;         /* … and what to put there instead, "" or "sub/dir/" */
   const Ignore *rules; /* in force where we are; NULL: none */
+  Repository *repository;
+  bool ignored; /* where we are: only what is tracked counts */
 } Walker;
 
 /* ---- Files of patterns ---------------------------------------------------
  */
 
-/* A small regular file, no link, or NULL. */
+static ssize_t
+read_up_to(int fd, char *bytes, size_t len)
+{
+  size_t done = 0;
+  ssize_t n = 1;
+
+  for (; done < len && n > 0; done += (size_t)n) {
+    n = read(fd, bytes + done, len - done);
+    if (n < 0)
+      return -1;
+  }
+  return (ssize_t)done;
+}
+
+/* A regular file of at most `max` bytes, no link, or NULL. */
 static char *
-read_small(const char *path, size_t max, size_t *len)
+read_whole(const char *path, size_t max, size_t *len)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   struct stat st;
@@ -41,7 +68,7 @@ read_small(const char *path, size_t max, size_t *len)
     return NULL;
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size <= max) {
     text = g_malloc((size_t)st.st_size + 1);
-    n = read(fd, text, (size_t)st.st_size);
+    n = read_up_to(fd, text, (size_t)st.st_size);
   }
   close(fd);
   if (n < 0) {
@@ -64,7 +91,7 @@ read_patterns(const Ignore *under,
   g_autofree char *text = NULL;
   size_t len;
 
-  text = read_small(path, MAX_PATTERNS, &len);
+  text = read_whole(path, MAX_PATTERNS, &len);
   return text ? ignore_new(under, base_len, text, len) : NULL;
 }
 
@@ -75,31 +102,32 @@ read_pointer(const char *path, const char *lead, const char *base)
   g_autofree char *text = NULL;
   size_t len;
 
-  text = read_small(path, MAX_POINTER, &len);
+  text = read_whole(path, MAX_POINTER, &len);
   if (!text || !g_str_has_prefix(text, lead))
     return NULL;
   g_strchomp(text);
   return g_canonicalize_filename(text + strlen(lead), base);
 }
 
-/* Where the work tree `top` keeps its info/exclude: linked work trees share
- * their repository's. */
+/* The folder of the work tree's own index, or NULL. */
 static char *
-common_dir(const char *top)
+git_dir(const char *top)
 {
   g_autofree char *dot_git = g_build_filename(top, ".git", NULL);
-  g_autofree char *dir = NULL;
-  g_autofree char *common_file = NULL;
-  char *common;
 
   if (g_file_test(dot_git, G_FILE_TEST_IS_DIR))
     return g_steal_pointer(&dot_git);
-  dir = read_pointer(dot_git, "gitdir: ", top);
-  if (!dir)
-    return NULL;
-  common_file = g_build_filename(dir, "commondir", NULL);
-  common = read_pointer(common_file, "", dir);
-  return common ? common : g_steal_pointer(&dir);
+  return read_pointer(dot_git, "gitdir: ", top);
+}
+
+/* Where it keeps info/exclude: linked work trees share their repository's. */
+static char *
+common_dir(const char *dir)
+{
+  g_autofree char *file = g_build_filename(dir, "commondir", NULL);
+  char *common = read_pointer(file, "", dir);
+
+  return common ? common : g_strdup(dir);
 }
 
 static bool
@@ -113,9 +141,11 @@ is_work_tree(const char *dir)
 /* ---- Levels --------------------------------------------------------------
  */
 
-/* Every Ignore is kept by whoever walks the folder that it belongs to. */
+/* Every Ignore is kept by whoever walks the folder that it belongs to; so is
+ * the repository that begins there. */
 typedef struct {
   GPtrArray *own;
+  Repository repository;
 } Levels;
 
 static void
@@ -129,6 +159,8 @@ static void
 levels_clear(Levels *levels)
 {
   g_ptr_array_unref(levels->own);
+  g_free(levels->repository.git_dir);
+  tracked_free(levels->repository.tracked);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Levels, levels_clear)
 
@@ -151,9 +183,14 @@ add_level(Walker *walker,
 static void
 begin_tree(Walker *walker, Levels *levels, const char *top)
 {
-  g_autofree char *common = common_dir(top);
+  g_autofree char *common = NULL;
 
+  levels->repository.git_dir = git_dir(top);
+  walker->repository = &levels->repository;
+  if (levels->repository.git_dir)
+    common = common_dir(levels->repository.git_dir);
   walker->rules = NULL;
+  walker->ignored = false;
   add_level(walker, levels, 0, g_get_user_config_dir(), "git/ignore");
   if (common)
     add_level(walker, levels, 0, common, "info/exclude");
@@ -199,15 +236,42 @@ place_of(const Walker *walker)
   return g_strconcat(walker->above, below, NULL);
 }
 
+static const Tracked *
+tracked_of(Repository *repository)
+{
+  g_autofree char *path = NULL;
+  g_autofree char *bytes = NULL;
+  size_t len;
+
+  if (repository->looked || !repository->git_dir)
+    return repository->tracked;
+  repository->looked = true;
+  path = g_build_filename(repository->git_dir, "index", NULL);
+  bytes = read_whole(path, MAX_INDEX, &len);
+  if (bytes)
+    repository->tracked = tracked_parse(bytes, len);
+  return repository->tracked;
+}
+
+/* Patterns say nothing of what git tracks already: it is in the history. Of an
+ * ignored folder that much alone is left. */
 static bool
-is_ignored(const Walker *walker, bool is_dir)
+is_ignored(const Walker *walker, bool is_dir, bool *only_tracked)
 {
   g_autofree char *place = NULL;
+  const Tracked *tracked;
 
-  if (walker->walk->all || !walker->rules)
+  *only_tracked = false;
+  if (walker->walk->all)
     return false;
   place = place_of(walker);
-  return ignore_matches(walker->rules, place, is_dir);
+  if (!walker->ignored && !ignore_matches(walker->rules, place, is_dir))
+    return false;
+  tracked = tracked_of(walker->repository);
+  if (!tracked)
+    return true;
+  *only_tracked = is_dir && tracked_below(tracked, place);
+  return is_dir ? !*only_tracked : !tracked_has(tracked, place);
 }
 
 static void
@@ -248,13 +312,14 @@ static bool walk_folder(Walker *walker, bool is_root);
 
 /* A folder below; it may be a work tree of its own. */
 static bool
-walk_below(Walker *walker)
+walk_below(Walker *walker, bool only_tracked)
 {
   g_auto(Levels) levels = {0};
   Walker inner = *walker;
   g_autofree char *nothing = g_strdup("");
 
   levels_init(&levels);
+  inner.ignored = only_tracked;
   if (!walker->walk->all && is_work_tree(walker->path->str)) {
     inner.skip = walker->path->len + 1;
     inner.above = nothing;
@@ -267,6 +332,7 @@ walk_below(Walker *walker)
 static bool
 visit(Walker *walker)
 {
+  bool only_tracked;
   struct stat st;
 
   if (lstat(walker->path->str, &st) != 0) {
@@ -274,12 +340,12 @@ visit(Walker *walker)
       skip(walker, WALK_FAILED, g_strerror(errno));
     return true;
   }
-  if (is_ignored(walker, S_ISDIR(st.st_mode))) {
+  if (is_ignored(walker, S_ISDIR(st.st_mode), &only_tracked)) {
     skip(walker, WALK_IGNORED, NULL);
     return true;
   }
   if (S_ISDIR(st.st_mode))
-    return walk_below(walker);
+    return walk_below(walker, only_tracked);
   if (S_ISREG(st.st_mode))
     return walker->walk->file(walker->walk->data, walker->path->str);
   skip(walker, S_ISLNK(st.st_mode) ? WALK_LINK : WALK_SPECIAL, NULL);

@@ -296,13 +296,21 @@ test('folders: without what git ignores, as git says it', async (t) => {
   // What is named is scanned, ignored or not.
   assert.deepEqual(await scan(['a.log', 'build', '.git/config.secret']), ['a.log', 'build/out', '.git/config.secret']);
   assert.equal((await scan(['--no-ignore', '.'])).length, 15);
-  // A linked work tree has its repository's info/exclude.
+  // What is tracked is in the history, whatever the patterns say.
+  git(['add', '-f', 'a.log', 'build/out', 'src/deep/secret.env']);
+  fs.writeFileSync(path.join(dir, 'build/other'), KEY);
+  assert.deepEqual(
+    await scan(['.']),
+    [...wanted, 'a.log', 'build/out', 'src/deep/secret.env'].sort((a, b) => (a < b ? -1 : 1)),
+  );
+  assert.deepEqual(await scan(['.'], path.join(dir, 'src/deep')), ['secret.env']);
+  // A linked work tree has its repository's info/exclude and an index of its own.
   git(['-c', 'user.name=x', '-c', 'user.email=x', 'commit', '-q', '--allow-empty', '-m', 'x']);
   git(['worktree', 'add', '-q', '../linked-of-' + path.basename(dir)]);
   const linked = path.join(path.dirname(dir), 'linked-of-' + path.basename(dir));
   t.after(() => fs.rmSync(linked, { recursive: true, force: true }));
   for (const name of ['excluded.txt', 'seen.txt']) fs.writeFileSync(path.join(linked, name), KEY);
-  assert.deepEqual(await scan(['.'], linked), ['seen.txt']);
+  assert.deepEqual(await scan(['.'], linked), ['a.log', 'build/out', 'seen.txt', 'src/deep/secret.env']);
 });
 
 test('hoop:allow on the line, and --no-allow', async (t) => {

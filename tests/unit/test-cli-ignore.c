@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gitignore(5): each of its sentences as a row, and random patterns against
- * git itself. */
+ * git itself; and the index that git writes. */
 #include "cli/ignore.h"
+#include "cli/tracked.h"
 #include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,6 +337,111 @@ test_as_git(void)
   git_clear(&git);
 }
 
+/* ---- The index -----------------------------------------------------------
+ */
+
+static bool
+git_do(const Git *git, const char *command)
+{
+  g_auto(GStrv) args = g_strsplit(command, " ", -1);
+
+  return git_run(git, (const char *const *)args, NULL, NULL);
+}
+
+static void
+put(const Git *git, const char *name)
+{
+  g_autofree char *path = g_build_filename(git->dir, name, NULL);
+  g_autofree char *dir = g_path_get_dirname(path);
+
+  g_assert_cmpint(g_mkdir_with_parents(dir, 0700), ==, 0);
+  g_assert_true(g_file_set_contents(path, name, -1, NULL));
+}
+
+static void
+check_tracked(const Tracked *tracked, unsigned n)
+{
+  g_assert_nonnull(tracked);
+  g_assert_cmpuint(tracked_count(tracked), ==, n);
+  g_assert_true(tracked_has(tracked, "a"));
+  g_assert_true(tracked_has(tracked, "d/e/f"));
+  g_assert_false(tracked_has(tracked, "d/e"));
+  g_assert_false(tracked_has(tracked, "d/e/g"));
+  g_assert_false(tracked_has(tracked, "zz"));
+  g_assert_true(tracked_below(tracked, "d"));
+  g_assert_true(tracked_below(tracked, "d/e"));
+  g_assert_false(tracked_below(tracked, "a"));
+  g_assert_false(tracked_below(tracked, "d/"));
+  g_assert_false(tracked_below(tracked, "z"));
+}
+
+/* Cut anywhere, or with any byte changed, it is refused or read, never
+ * trusted. */
+static void
+check_damaged(const char *index, size_t len)
+{
+  for (size_t cut = 0; cut < len; cut++) {
+    g_autofree char *part = g_memdup2(index, MAX(cut, 1));
+
+    tracked_free(tracked_parse(part, cut));
+  }
+  for (size_t at = 0; at < len; at++) {
+    g_autofree char *changed = g_memdup2(index, len);
+
+    changed[at] = (char)(changed[at] ^ (1 << at % 8));
+    tracked_free(tracked_parse(changed, len));
+  }
+}
+
+static void
+check_index(const Git *git, unsigned n, bool readable)
+{
+  g_autofree char *path = g_build_filename(git->dir, ".git/index", NULL);
+  g_autofree char *index = NULL;
+  g_autoptr(Tracked) tracked = NULL;
+  size_t len;
+
+  g_assert_true(g_file_get_contents(path, &index, &len, NULL));
+  tracked = tracked_parse(index, len);
+  if (!readable) {
+    g_assert_null(tracked);
+    return;
+  }
+  check_tracked(tracked, n);
+  check_damaged(index, len);
+}
+
+static void
+test_index(gconstpointer init)
+{
+  Git git = {0};
+  g_autofree char *long_name = g_strnfill(200, 'n');
+
+  if (!git_init(&git) || !git_do(&git, "rm -rf .git") || !git_do(&git, init)) {
+    g_test_skip("no such git is installed");
+    git_clear(&git);
+    return;
+  }
+  put(&git, "a");
+  put(&git, "d/e/f");
+  put(&git, "d/e-f");
+  put(&git, "d.e");
+  put(&git, "z\xff\n");
+  put(&git, long_name);
+  g_assert_true(git_do(&git, "git add -A"));
+  check_index(&git, 6, true);
+  g_assert_true(git_do(&git, "git update-index --index-version 4"));
+  check_index(&git, 6, true);
+  put(&git, "planned");
+  g_assert_true(git_do(&git, "git add -N planned")); /* an extended entry */
+  check_index(&git, 7, true);
+  g_assert_true(git_do(&git, "git update-index --index-version 3"));
+  check_index(&git, 7, true);
+  if (git_do(&git, "git update-index --split-index"))
+    check_index(&git, 0, false);
+  git_clear(&git);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -344,5 +450,9 @@ main(int argc, char **argv)
   g_test_add_func("/ignore/levels", test_levels);
   g_test_add_func("/ignore/many-stars-end", test_many_stars_end);
   g_test_add_func("/ignore/as-git", test_as_git);
+  g_test_add_data_func("/ignore/index", "git init -q .", test_index);
+  g_test_add_data_func("/ignore/index-sha256",
+                       "git init -q --object-format=sha256 .",
+                       test_index);
   return g_test_run();
 }
