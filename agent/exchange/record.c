@@ -224,26 +224,37 @@ count_tokens(const Exchange *exchange, JournalRow *row)
 }
 
 /* What the rules that the stream plan carried out came to. */
-static char *
+static Verdict *
 stream_verdict(Exchange *exchange)
 {
   const char(*fingerprints)[FINGERPRINT_SIZE];
-  g_autoptr(Verdict) verdict = NULL;
   const Finding *findings;
   Subject subject;
   unsigned n;
 
   findings = response_filter_findings(exchange->filter, &fingerprints, &n);
   exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
-  verdict = judge_stream(exchange->policy, &subject, findings, n, false);
-  return verdict_to_json(verdict);
+  return judge_stream(exchange->policy, &subject, findings, n, false);
+}
+
+/* What policy said about the answer. */
+static void
+add_answer_verdict(Exchange *exchange, JournalRow *row, GString *detail)
+{
+  g_autoptr(Verdict) streamed =
+      exchange->filter ? stream_verdict(exchange) : NULL;
+  const Verdict *verdict = streamed ? streamed : exchange->answer_verdict;
+  const PolicyRule *reason = verdict ? verdict_reason(verdict) : NULL;
+  g_autofree char *json = verdict ? verdict_to_json(verdict) : NULL;
+
+  row->rule = g_strdup(reason ? reason->id : NULL);
+  json_raw(detail, "verdict", json);
 }
 
 void
 record_response(Exchange *exchange, RecordThen then)
 {
   g_autoptr(GString) detail = g_string_new("{");
-  g_autofree char *verdict = NULL;
   const char *model = NULL;
   JournalRow *row;
 
@@ -267,11 +278,7 @@ record_response(Exchange *exchange, RecordThen then)
     g_free(row->model);
     row->model = head_shown(exchange->env, model);
   }
-  if (exchange->filter)
-    verdict = stream_verdict(exchange);
-  else if (exchange->answer_verdict)
-    verdict = verdict_to_json(exchange->answer_verdict);
-  json_raw(detail, "verdict", verdict);
+  add_answer_verdict(exchange, row, detail);
   if (exchange->filter)
     json_stream_findings(detail, exchange);
   else

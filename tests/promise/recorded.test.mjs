@@ -161,6 +161,42 @@ test('tampering_is_found', async (t) => {
   }
 });
 
+test('rows_of_answers_name_their_rule', async (t) => {
+  const agent = await startAgent(t, {
+    backend,
+    policy: `
+version: 1
+default: allow
+tunnels: allow
+rules:
+  - id: answers-without-keys
+    match: {direction: response, finding: {class: secret}}
+    action: mask
+`,
+  });
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  for (const stream of [false, true]) {
+    await backend.answer('/chat/completions', {
+      deltas: ['key ', 'AKIA' + 'Q3EGRUZP', 'L5WY7HTC', ' end'],
+      text: `key ${'AKIA' + 'Q3EGRUZPL5WY7HTC'} end`,
+    });
+    await client.request('POST', '/chat/completions', {
+      json: chat('hello', { stream }),
+    });
+  }
+  const rows = await agent.journalUntil(
+    (list) => list.filter((r) => r.kind === 'response').length === 2,
+  );
+  const responses = rows.filter((r) => r.kind === 'response');
+  for (const row of responses) {
+    assert.equal(row.rule, 'answers-without-keys', JSON.stringify(row));
+    const why = await agent.cli(['why', row.exchange]);
+    assert.match(why.stdout, /response: ok[\s\S]*rule answers-without-keys/);
+  }
+  const found = await agent.journal('--rule', 'answers-without-keys');
+  assert.equal(found.length, 2);
+});
+
 test('stopping_drains_what_runs', async (t) => {
   const agent = await startAgent(t, { backend });
   await backend.answer('/chat/completions', {
