@@ -82,6 +82,7 @@ typedef struct approve_queue ApproveQueue;
 typedef struct {
   unsigned max_pending; /* in all; beyond: refused */
   unsigned max_per_client;
+  unsigned kinds; /* 1 << ApproverKind of each that can answer here */
 } ApproveLimits;
 
 /* The queue lives on `loop` (the main thread's); calls not marked otherwise
@@ -98,9 +99,11 @@ typedef struct {
   const GPtrArray *answers; /* GivenAnswer, in order */
 } Decision;
 
-/* Holds a request. decided(decision) runs on reply_loop's thread, exactly once
- * unless approve_withdraw() came first. Equal requests (user, client, digest)
- * that wait already are answered by the same prompt. Any thread. */
+/* Holds a request; one that nobody who can answer here could approve is refused
+ * right away, with a reason that says so. decided(decision) runs on
+ * reply_loop's thread, exactly once unless approve_withdraw() came first. Equal
+ * requests (user, client, digest) that wait already are answered by the same
+ * prompt. Any thread. */
 typedef struct approve_ticket ApproveTicket;
 ApproveTicket *approve_hold(ApproveQueue *queue,
                             HeldRequest *request,

@@ -223,6 +223,17 @@ find_equal(ApproveQueue *queue, const HeldRequest *request)
   return NULL;
 }
 
+/* Why nobody could approve it; NULL: somebody could. */
+static char *
+hopeless(const ApproveQueue *queue, const HeldRequest *request)
+{
+  char *why = NULL;
+
+  for (unsigned i = 0; i < request->needs->len && !why; i++)
+    why = need_is_hopeless(request->needs->pdata[i], queue->limits.kinds);
+  return why;
+}
+
 /* NULL when there is room; otherwise why there is none. */
 static const char *
 no_room(const ApproveQueue *queue, const char *client)
@@ -267,10 +278,11 @@ enter(void *data)
   ApproveQueue *queue = call->ticket->queue;
   HeldRequest *request = call->request;
   Prompt *prompt = find_equal(queue, request);
-  const char *full = prompt ? NULL : no_room(queue, request->client);
+  g_autofree char *never = prompt ? NULL : hopeless(queue, request);
+  const char *why = prompt || never ? never : no_room(queue, request->client);
 
-  if (full) {
-    reply_to(call->ticket, OUTCOME_REFUSED, full, request->exchange, NULL);
+  if (why) {
+    reply_to(call->ticket, OUTCOME_REFUSED, why, request->exchange, NULL);
     held_request_free(request);
     g_free(call);
     return;

@@ -182,3 +182,52 @@ need_is_met(const ApproveNeed *need, const GPtrArray *answers)
   }
   return false;
 }
+
+static bool
+can_answer(const Approver *approver, unsigned kinds)
+{
+  return (kinds & 1u << approver->kind) != 0;
+}
+
+static bool
+could_be_met(const ApproveNeed *need, unsigned kinds)
+{
+  unsigned able = 0, others = 0;
+
+  for (unsigned i = 0; i < need->n_approvers; i++)
+    if (can_answer(&need->approvers[i], kinds)) {
+      able++;
+      others += need->approvers[i].kind == APPROVER_REVIEWER;
+    }
+  switch (need->by) {
+  case BY_ALL:
+    return able == need->n_approvers;
+  case BY_ANY:
+    return able > 0;
+  case BY_COUNT:
+    /* Developer and presence are one person; reviewers are any number. */
+    return others > 0 || (able > 0 && need->needed <= 1);
+  }
+  return false;
+}
+
+char *
+need_is_hopeless(const ApproveNeed *need, unsigned kinds)
+{
+  if (could_be_met(need, kinds))
+    return NULL;
+  for (unsigned i = 0; i < need->n_approvers; i++) {
+    const Approver *approver = &need->approvers[i];
+
+    if (can_answer(approver, kinds))
+      continue;
+    if (approver->kind == APPROVER_REVIEWER)
+      return g_strdup_printf("a reviewer of \"%s\" must agree, and no hub is "
+                             "set up here through which one could",
+                             approver->group ? approver->group : "?");
+    return g_strdup_printf("a yes by %s is asked for, which cannot be given "
+                           "here",
+                           approver_kind_name(approver->kind));
+  }
+  return g_strdup("more people must agree than can be asked here");
+}

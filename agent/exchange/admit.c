@@ -182,6 +182,5 @@ exchange_admit(Exchange *exchange)
     known_caller(exchange);
     return;
   }
-  exchange->caller->waiting = known_caller;
-  exchange->caller->waiting_data = exchange;
+  caller_wait(exchange->caller, exchange->env->loop, known_caller, exchange);
 }

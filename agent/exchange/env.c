@@ -90,7 +90,19 @@ exchange_env_running(const ExchangeEnv *env)
 void
 exchange_env_drain(ExchangeEnv *env)
 {
+  g_autofree gpointer *all = NULL;
+  unsigned n;
+
   env->draining = true;
+  all = g_hash_table_get_keys_as_array(env->running, &n);
+  /* A person's answer would come too late: those who wait are told. */
+  for (unsigned i = 0; i < n; i++)
+    if (((Exchange *)all[i])->hold)
+      exchange_fail(all[i],
+                    503,
+                    "agent_stopping",
+                    "hoop-agent is stopping while this waited for an "
+                    "approval, which counts as no. Try again when it runs.");
 }
 
 ConnTable *
@@ -136,19 +148,52 @@ caller_unref(Caller *caller)
   if (!caller || --caller->refs)
     return;
   g_strfreev(caller->processes);
+  loop_timer_free(caller->patience);
   g_free(caller);
+}
+
+static void
+stop_waiting(Caller *caller)
+{
+  caller->waiting = NULL;
+  if (caller->patience)
+    loop_timer_set(caller->patience, -1);
+}
+
+static void
+tell(void *data)
+{
+  Caller *caller = data;
+  LoopFunc waiting = caller->waiting;
+
+  stop_waiting(caller);
+  if (waiting)
+    waiting(caller->waiting_data);
 }
 
 void
 caller_resolve(Caller *caller, int64_t pid, char **processes)
 {
-  LoopFunc waiting = caller->waiting;
-
   caller->resolved = true;
   caller->pid = pid;
   g_strfreev(caller->processes);
   caller->processes = processes;
-  caller->waiting = NULL;
-  if (waiting)
-    waiting(caller->waiting_data);
+  tell(caller);
+}
+
+void
+caller_wait(Caller *caller, Loop *loop, LoopFunc told, void *data)
+{
+  caller->waiting = told;
+  caller->waiting_data = data;
+  if (!caller->patience)
+    caller->patience = loop_timer_new(loop, tell, caller);
+  loop_timer_set(caller->patience, CALLER_WAIT_MS);
+}
+
+void
+caller_forget(Caller *caller, const void *data)
+{
+  if (caller->waiting_data == data)
+    stop_waiting(caller);
 }

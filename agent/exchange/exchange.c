@@ -109,8 +109,7 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
 static void
 stop(Exchange *exchange)
 {
-  if (exchange->caller->waiting_data == exchange)
-    exchange->caller->waiting = NULL;
+  caller_forget(exchange->caller, exchange);
   hold_cancel(exchange);
   if (exchange->upstream)
     upstream_request_cancel(g_steal_pointer(&exchange->upstream));

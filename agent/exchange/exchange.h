@@ -68,7 +68,8 @@ void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
 void exchange_env_set_paused(ExchangeEnv *env, const char *reason);
 /* Exchanges and tunnels that have not ended: a drain waits for 0. */
 unsigned exchange_env_running(const ExchangeEnv *env);
-/* No new exchange begins (503 and close); for the drain at SIGTERM. */
+/* No new exchange begins (503 and close), and what waits for an approval is
+ * refused; for the drain at SIGTERM. */
 void exchange_env_drain(ExchangeEnv *env);
 ConnTable *exchange_env_conns(ExchangeEnv *env);
 Policy *exchange_env_policy(ExchangeEnv *env);
@@ -88,14 +89,22 @@ typedef struct {
   uid_t uid;
   int64_t pid;      /* -1: unknown */
   char **processes; /* executable, then its parents; NULL ends; or NULL */
-  LoopFunc waiting; /* told once when it is resolved; or NULL */
+  LoopFunc waiting; /* who waits for it, or NULL */
   void *waiting_data;
+  LoopTimer *patience;
 } Caller;
 Caller *caller_new(uid_t uid);
 Caller *caller_ref(Caller *caller);
 void caller_unref(Caller *caller);
 /* Takes `processes`; tells who waits. */
 void caller_resolve(Caller *caller, int64_t pid, char **processes);
+/* Calls told(data) once: inside caller_resolve(), or from the loop after
+ * CALLER_WAIT_MS without it, because what is advisory holds nobody up. For one
+ * at a time. */
+#define CALLER_WAIT_MS 1000
+void caller_wait(Caller *caller, Loop *loop, LoopFunc told, void *data);
+/* No call any more, where this one waits. */
+void caller_forget(Caller *caller, const void *data);
 
 /* Where a request came in. */
 typedef struct {

@@ -170,6 +170,8 @@ stream_message(Exchange *exchange, const char *outcome, const char *text)
   g_free(exchange->outcome);
   exchange->outcome = g_strdup(outcome);
   exchange_answered(exchange);
+  if (!exchange->recorded) /* it was refused while it was held */
+    record_request(exchange, NULL);
   record_response(exchange, message_recorded);
 }
 

@@ -32,6 +32,25 @@ rules:
     by: [developer]
     timeout: 1
     completions: block
+  - id: second-pair-of-eyes
+    match: {direction: request, prompt: 'eyes'}
+    action: approve
+    by: ['reviewer:leads']
+    message: A lead must agree.
+    timeout: 60
+    completions: block
+  - id: both
+    match: {direction: request, prompt: 'both of us'}
+    action: approve
+    by: {all: [developer, 'reviewer:leads']}
+    timeout: 60
+    completions: block
+  - id: either
+    match: {direction: request, prompt: 'either of us'}
+    action: approve
+    by: {any: [developer, 'reviewer:leads']}
+    timeout: 60
+    completions: block
   - id: keys
     match: {direction: request, finding: {class: secret}}
     action: approve
@@ -208,12 +227,150 @@ test('a_killed_agent_lets_nothing_through', async (t) => {
 test('a_stopping_agent_refuses_what_it_holds', async (t) => {
   const own = await start(t);
   const its = own.client({ mode: 'base-url', token: backend.token });
-  const answer = its
-    .post('/chat/completions', chat('be careful 5'), { timeoutMs: 30000 })
-    .catch((error) => error);
-  await pending(own);
-  await own.stop();
-  const result = await answer;
-  assert.ok(result instanceof Error || result.status >= 400, String(result));
+  const whole = its.post('/chat/completions', chat('be careful 5'));
+  const { path, body } = callOf('chat', 'be careful 6', { stream: true });
+  const stream = its.stream(path, body);
+  await pending(own, 2);
+  await until(
+    async () =>
+      (await own.json('pending')).every((p) => p.since_us < Date.now() * 1000 - 1.5e6),
+    'the silence to end',
+  );
+  const began = Date.now();
+  const stopped = own.stop();
+  const refused = await whole;
+  assert.equal(refused.status, 503);
+  assert.match(refused.json.error.message, /stopping while this waited/);
+  const told = await stream;
+  assert.ok(told.complete);
+  assert.match(told.text, /stopping while this waited/);
+  assert.match(told.text, /\[DONE\]/);
+  assert.equal((await stopped).code, 0);
+  assert.ok(Date.now() - began < 8000, 'it waited for a person');
   assert.equal(await forwarded(), 0);
+  await own.restart();
+  const rows = await own.journal();
+  const requests = rows.filter((r) => r.kind === 'request');
+  assert.equal(requests.length, 2);
+  for (const { exchange } of requests)
+    assert.ok(
+      rows.some(
+        (r) => r.kind === 'response' && r.exchange === exchange && r.verdict === 'agent_stopping',
+      ),
+      JSON.stringify(rows),
+    );
+});
+
+for (const [who, words] of [
+  ['second pair of eyes', 'second-pair-of-eyes'],
+  ['both of us', 'both'],
+])
+  test(`reviewer_without_a_hub_is_a_no_at_once: ${words}`, async () => {
+    const began = Date.now();
+    const refused = await client.post('/chat/completions', chat(who));
+    assert.ok(Date.now() - began < 10000, 'it waited');
+    assert.equal(refused.status, 400, refused.text);
+    assert.equal(refused.json.error.code, 'policy_denied');
+    assert.match(
+      refused.json.error.message,
+      /could not be asked about: a reviewer of "leads" must agree, and no hub/,
+    );
+    assert.match(refused.json.error.message, new RegExp(`rule "${words}"`));
+    assert.deepEqual(await agent.json('pending'), []);
+    assert.equal(await forwarded(), 0);
+  });
+
+test('developer_may_answer_where_either_may', async () => {
+  const answer = client.post('/chat/completions', chat('either of us'));
+  const [held] = await pending();
+  assert.equal((await agent.cli(['approve', held.id])).code, 0);
+  assert.equal((await answer).status, 200);
+});
+
+// ---- Under stress ----------------------------------------------------------
+
+test('of_two_answers_at_once_one_counts', async () => {
+  for (let round = 0; round < 4; round++) {
+    await backend.forget();
+    const answer = client.post('/chat/completions', chat(`be careful two ${round}`));
+    const [held] = await pending();
+    const [yes, no] = await Promise.all([
+      agent.cli(['approve', held.id]),
+      agent.cli(['deny', held.id]),
+    ]);
+    assert.deepEqual([yes.code, no.code].sort(), [0, 1], yes.stderr + no.stderr);
+    assert.match(yes.stderr + no.stderr, /does not wait|named/);
+    assert.equal((await answer).status, yes.code === 0 ? 200 : 400);
+    assert.equal(await forwarded(), yes.code === 0 ? 1 : 0);
+    const { rows } = await agent.json('why', held.id);
+    const approval = rows.find((r) => r.kind === 'approval');
+    assert.equal(approval.verdict, yes.code === 0 ? 'approved' : 'denied');
+    assert.equal(approval.detail.answers.length, 1);
+  }
+});
+
+/** A request whose client can leave. */
+function leaving(text) {
+  const gone = { left: false };
+  gone.answer = client
+    .start('POST', '/chat/completions', {
+      json: chat(text),
+      write: (request) => {
+        gone.req = request;
+        request.on('error', () => {});
+        request.end(JSON.stringify(chat(text)));
+      },
+    })
+    .catch(() => null);
+  return gone;
+}
+
+test('equal_requests_share_a_prompt_and_outlive_each_other', async () => {
+  const text = 'be careful together';
+  const first = leaving(text);
+  await pending();
+  const second = client.post('/chat/completions', chat(text));
+  await until(
+    async () => (await agent.json('pending'))[0]?.waiting === 2,
+    'two that wait',
+  );
+  first.req.destroy();
+  await until(
+    async () => (await agent.json('pending'))[0]?.waiting === 1,
+    'one that waits',
+  );
+  const [held] = await agent.json('pending');
+  assert.equal((await agent.cli(['approve', held.id])).code, 0);
+  assert.equal((await second).status, 200);
+  assert.equal(await forwarded(), 1);
+});
+
+test('a_storm_of_answers_and_leaving_clients_ends_clean', async () => {
+  let approved = 0;
+  for (let round = 0; round < 3; round++) {
+    const all = Array.from({ length: 6 }, (_, i) =>
+      leaving(`be careful storm ${round} ${i}`),
+    );
+    const held = await pending(agent, 6);
+    // At the same moment: half of the clients leave, and all are answered.
+    const answers = held.map(({ id }, i) =>
+      agent.cli([i % 3 === 2 ? 'deny' : 'approve', id]),
+    );
+    for (const [i, one] of all.entries()) if (i % 2) one.req.destroy();
+    const codes = (await Promise.all(answers)).map(({ code }) => code);
+    for (const code of codes) assert.ok(code === 0 || code === 1, `${code}`);
+    approved += codes.filter((c, i) => c === 0 && i % 3 !== 2).length;
+    const results = await Promise.all(all.map(({ answer }) => answer));
+    for (const result of results) result?.res.resume();
+    assert.ok(results.filter(Boolean).length >= 3, 'who stayed was answered');
+  }
+  await until(
+    async () => (await agent.status()).running === 0,
+    'nothing runs',
+  ).catch(async (error) => {
+    throw new Error(`${error.message} ${JSON.stringify(await agent.status())}`);
+  });
+  assert.ok((await forwarded()) <= approved, 'forwarded without a yes');
+  assert.deepEqual(await agent.json('pending'), []);
+  assert.equal((await agent.cli(['journal', 'verify'])).code, 0);
 });

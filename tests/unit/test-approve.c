@@ -7,6 +7,9 @@
 /* Rounds after which a test that waits gives up. */
 #define PATIENCE 2000
 
+#define EVERYBODY                                                              \
+  (1 << APPROVER_DEVELOPER | 1 << APPROVER_PRESENCE | 1 << APPROVER_REVIEWER)
+
 typedef struct {
   Loop *loop; /* the queue's and the holder's: order is then visible */
   ApproveQueue *queue;
@@ -48,7 +51,8 @@ static const ApproveListener listener = {on_pending, on_gone};
 static void
 set_up(Fixture *f, const void *data)
 {
-  ApproveLimits limits = {.max_pending = 3, .max_per_client = 2};
+  ApproveLimits limits = {
+      .max_pending = 3, .max_per_client = 2, .kinds = EVERYBODY};
 
   (void)data;
   *f = (Fixture){0};
@@ -356,6 +360,82 @@ test_approver_who_was_not_named(Fixture *f, const void *data)
   loop_iterate(f->loop, 0);
 }
 
+/* Without a hub there are no reviewers: nothing waits for one. */
+static void
+test_nobody_could_answer(void)
+{
+  static const ApproverKind developer[] = {APPROVER_DEVELOPER};
+  static const ApproverKind both[] = {APPROVER_DEVELOPER, APPROVER_REVIEWER};
+  static const ApproverKind presence[] = {APPROVER_PRESENCE};
+  static const struct {
+    ApproveBy by;
+    unsigned needed;
+    const ApproverKind *kinds;
+    unsigned n;
+    const char *why; /* NULL: it waits */
+  } cases[] = {
+      {BY_ALL, 1, developer, 1, NULL},
+      {BY_ANY, 1, both, 2, NULL},
+      {BY_COUNT, 1, both, 2, NULL},
+      {BY_ALL, 2, both, 2, "a reviewer of"},
+      {BY_COUNT, 2, both, 2, "a reviewer of"},
+      {BY_ALL, 1, both + 1, 1, "a reviewer of"},
+      {BY_ALL, 1, presence, 1, "presence"},
+      {BY_COUNT, 2, developer, 1, "more people"},
+  };
+  ApproveLimits limits = {.max_pending = 20,
+                          .max_per_client = 20,
+                          .kinds = 1 << APPROVER_DEVELOPER};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Fixture f = {.loop = loop_new(NULL)};
+    HeldRequest *what = request("a", "cli", 1, 60);
+    Held held;
+
+    f.queue = approve_queue_new(f.loop, &limits);
+    g_ptr_array_set_size(what->needs, 0);
+    g_ptr_array_add(
+        what->needs,
+        need(cases[i].by, cases[i].needed, cases[i].kinds, cases[i].n));
+    hold(&f, &held, what);
+    loop_iterate(f.loop, 0);
+    g_assert_cmpuint(held.decided, ==, cases[i].why != NULL);
+    if (cases[i].why) {
+      g_assert_cmpint(held.outcome, ==, OUTCOME_REFUSED);
+      g_assert_nonnull(strstr(held.reason, cases[i].why));
+      let_go(&held);
+    } else {
+      approve_withdraw(held.ticket);
+      loop_iterate(f.loop, 0);
+    }
+    approve_queue_free(f.queue);
+    loop_free(f.loop);
+  }
+}
+
+/* Whose request it is may say yes as developer, and counts as that alone. */
+static void
+test_developer_is_no_reviewer(Fixture *f, const void *data)
+{
+  static const ApproverKind both[] = {APPROVER_DEVELOPER, APPROVER_REVIEWER};
+  HeldRequest *what = request("a", "cli", 1, 60);
+  g_autoptr(GError) error = NULL;
+  Held held;
+
+  (void)data;
+  g_ptr_array_set_size(what->needs, 0);
+  g_ptr_array_add(what->needs, need(BY_ALL, 2, both, 2));
+  hold(f, &held, what);
+  g_assert_true(answer(f, "a", ANSWER_APPROVE, 1, NULL));
+  g_assert_false(answer_as(
+      f, "a", APPROVER_REVIEWER, "ada", ANSWER_APPROVE, 1, f->nonce, &error));
+  g_assert_error(error, APPROVE_ERROR, APPROVE_ERROR_NOT_ASKED);
+  loop_iterate(f->loop, 0);
+  g_assert_cmpuint(held.decided, ==, 0);
+  approve_withdraw(held.ticket);
+  loop_iterate(f->loop, 0);
+}
+
 static void
 test_timeout_means_no(Fixture *f, const void *data)
 {
@@ -456,7 +536,8 @@ test_queue_is_bounded(Fixture *f, const void *data)
 static void
 test_stopping_means_no(void)
 {
-  ApproveLimits limits = {.max_pending = 3, .max_per_client = 3};
+  ApproveLimits limits = {
+      .max_pending = 3, .max_per_client = 3, .kinds = EVERYBODY};
   Fixture f = {.loop = loop_new(NULL)};
   Held held;
 
@@ -486,11 +567,13 @@ main(int argc, char **argv)
   TEST(reviewers_are_others_and_distinct);
   TEST(all_reviewers_are_distinct);
   TEST(approver_who_was_not_named);
+  TEST(developer_is_no_reviewer);
   TEST(timeout_means_no);
   TEST(equal_requests_share_a_prompt);
   TEST(other_needs_are_another_prompt);
   TEST(withdrawal_ends_the_prompt);
   TEST(queue_is_bounded);
   g_test_add_func("/approve/stopping_means_no", test_stopping_means_no);
+  g_test_add_func("/approve/nobody_could_answer", test_nobody_could_answer);
   return g_test_run();
 }
