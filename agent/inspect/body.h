@@ -15,7 +15,12 @@
 /* Objects further down say nothing about roles. */
 #define NODE_DEPTH 8
 
-typedef enum { ENCODED_NOT, ENCODED_JSON, ENCODED_FORM } Encoding;
+typedef enum {
+  ENCODED_NOT,
+  ENCODED_JSON,
+  ENCODED_FORM,
+  ENCODED_LOOSE /* JSON that was not taken apart, its escapes undone */
+} Encoding;
 
 /* Where a field's text stands: raw bytes [start, end) of its parent's text. */
 typedef struct {
@@ -91,13 +96,21 @@ Inspection *inspection_again(DetectorScratch *scratch,
                              GBytes *body,
                              GError **error);
 
-/* json-fields.c: all string leaves and longer names of one JSON text, which is
- * the body (parent NO_FIELD) or a field's text. */
+/* json-fields.c: all string leaves, names and numbers of one JSON text, which
+ * is [from, from + len) of the body `text` (parent NO_FIELD) or of a field's
+ * text (`text` is not looked at). */
 bool json_fields_read(Inspection *inspection,
                       unsigned parent,
                       const char *text,
+                      size_t from,
                       size_t len,
                       GError **error);
+/* loose.c: a field for a text that looks like JSON but is nested too deep, or
+ * broken, with every escape undone however many backslashes it has; nothing
+ * when it has none. */
+bool loose_field_read(Inspection *inspection, unsigned field, GError **error);
+/* Undoes them; map (len + 1 offsets) may be NULL. Returns the length. */
+size_t loose_decode(const char *raw, size_t len, char *out, guint32 *map);
 /* form-fields.c: application/x-www-form-urlencoded (URL standard, 5.1). */
 bool form_fields_read(Inspection *inspection,
                       const char *text,

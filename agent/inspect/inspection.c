@@ -136,20 +136,13 @@ read_lines(Inspection *inspection, const char *text, size_t len, GError **error)
   while (start < len) {
     const char *newline = memchr(text + start, '\n', len - start);
     const size_t end = newline != NULL ? (size_t)(newline - text) : len;
-    const guint first = inspection->places->len;
     size_t from = start;
 
     while (from < end && (g_ascii_isspace(text[from]) || text[from] == '\x1e'))
       from++;
     if (from < end &&
-        !json_fields_read(inspection, NO_FIELD, text + from, end - from, error))
+        !json_fields_read(inspection, NO_FIELD, text, from, end - from, error))
       return false;
-    for (guint i = first; i < inspection->places->len; i++) {
-      FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
-
-      place->start += from;
-      place->end += from;
-    }
     start = end + 1;
   }
   return true;
@@ -213,7 +206,7 @@ read_body(Inspection *inspection, const char *content_type, GError **error)
   }
   switch (type) {
   case TYPE_JSON:
-    return json_fields_read(inspection, NO_FIELD, text, len, error);
+    return json_fields_read(inspection, NO_FIELD, text, 0, len, error);
   case TYPE_LINES:
     return read_lines(inspection, text, len, error);
   case TYPE_FORM:
@@ -228,25 +221,84 @@ read_body(Inspection *inspection, const char *content_type, GError **error)
               "a content type or character set that is not inspected");
 }
 
-/* Texts that are JSON give fields of their own; fields that this adds are
- * looked at in turn. What only looks like JSON stays text. */
+/* Reads a part of a field's text as JSON. What only looks like it stays text,
+ * but meeting a limit is an error. */
+static bool
+try_json(Inspection *inspection,
+         unsigned field,
+         size_t from,
+         size_t len,
+         bool *read,
+         GError **error)
+{
+  g_autoptr(GError) cause = NULL;
+
+  if (json_fields_read(inspection, field, NULL, from, len, &cause)) {
+    *read = true;
+    return true;
+  }
+  if (!g_error_matches(cause, INSPECT_ERROR, INSPECT_ERROR_LIMIT))
+    return true;
+  g_propagate_error(error, g_steal_pointer(&cause));
+  return false;
+}
+
+/* The text of a field; more fields may move it. */
+static const char *
+text_at(const Inspection *inspection, unsigned field)
+{
+  return inspection->arena.bytes +
+         g_array_index(inspection->places, FieldPlace, field).text;
+}
+
+/* Logs and data sets: each line that is JSON is read by itself. */
+static bool
+try_json_lines(Inspection *inspection,
+               unsigned field,
+               size_t len,
+               bool *read,
+               GError **error)
+{
+  for (size_t start = 0; start < len;) {
+    const char *line = text_at(inspection, field) + start;
+    const char *newline = memchr(line, '\n', len - start);
+    const size_t size =
+        newline != NULL ? (size_t)(newline - line) : len - start;
+
+    if (size < len && looks_like_json(line, size) &&
+        !try_json(inspection, field, start, size, read, error))
+      return false;
+    start += size + 1;
+  }
+  return true;
+}
+
+/* Texts that are JSON, or whose lines are, give fields of their own; fields
+ * that this adds are looked at in turn. Where that ends, what looks like JSON
+ * is at least read without its escapes, so that a token in it begins where it
+ * does. */
 static bool
 read_nested(Inspection *inspection, GError **error)
 {
   for (guint i = 0; i < inspection->fields->len; i++) {
-    const InspectField *field =
-        &g_array_index(inspection->fields, InspectField, i);
-    const FieldPlace *place = &g_array_index(inspection->places, FieldPlace, i);
-    g_autoptr(GError) cause = NULL;
+    const InspectField field =
+        g_array_index(inspection->fields, InspectField, i);
+    const FieldPlace place = g_array_index(inspection->places, FieldPlace, i);
+    const char *text = text_at(inspection, i);
+    const bool deep = place.depth >= inspection->limits.max_depth;
+    bool read = false;
 
-    if (place->depth >= inspection->limits.max_depth || field->is_key ||
-        !looks_like_json(inspection->arena.bytes + place->text, field->len))
+    if (field.is_key || place.number || place.encoding == ENCODED_LOOSE ||
+        field.len < 2)
       continue;
-    if (!json_fields_read(inspection, i, NULL, field->len, &cause) &&
-        g_error_matches(cause, INSPECT_ERROR, INSPECT_ERROR_LIMIT)) {
-      g_propagate_error(error, g_steal_pointer(&cause));
+    if (!deep && looks_like_json(text, field.len) &&
+        !try_json(inspection, i, 0, field.len, &read, error))
       return false;
-    }
+    if (!deep && !read &&
+        !try_json_lines(inspection, i, field.len, &read, error))
+      return false;
+    if (!read && !loose_field_read(inspection, i, error))
+      return false;
   }
   return true;
 }

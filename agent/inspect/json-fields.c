@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
   Inspection *inspection;
   const char *text;
+  size_t from; /* where it stands in its parent */
   unsigned parent;
   unsigned depth; /* decodings around it */
   bool strict;    /* doubles are refused */
@@ -116,8 +117,8 @@ place_of(const Walk *walk,
          unsigned context)
 {
   return (FieldPlace){.parent = walk->parent,
-                      .start = token->start + 1,
-                      .end = token->end - 1,
+                      .start = walk->from + token->start + 1,
+                      .end = walk->from + token->end - 1,
                       .encoding = ENCODED_JSON,
                       .verbatim = !token->escaped,
                       .text = text,
@@ -312,8 +313,8 @@ take_number(Walk *walk, const JsonToken *token, GError **error)
                    token,
                    arena_close(&walk->inspection->arena, len),
                    walk->context | IN_LABEL);
-  place.start = token->start;
-  place.end = token->end;
+  place.start = walk->from + token->start;
+  place.end = walk->from + token->end;
   place.verbatim = true;
   place.number = true;
   return inspection_add(walk->inspection,
@@ -396,6 +397,7 @@ bool
 json_fields_read(Inspection *inspection,
                  unsigned parent,
                  const char *text,
+                 size_t from,
                  size_t len,
                  GError **error)
 {
@@ -407,7 +409,9 @@ json_fields_read(Inspection *inspection,
   size_t arena;
   bool good;
 
-  arena_reserve(&inspection->arena, len);
+  /* Texts and what separates them take no more than their quotes did; numbers
+   * have none, one byte behind them, and are at least six long. */
+  arena_reserve(&inspection->arena, len + len / NUMBER_FIELD_MIN + 8);
   arena = inspection->arena.len;
   if (parent != NO_FIELD) {
     const FieldPlace *place =
@@ -424,14 +428,15 @@ json_fields_read(Inspection *inspection,
     walk->depth = 0;
   }
   walk->inspection = inspection;
-  walk->text = text;
+  walk->text = text + from;
+  walk->from = from;
   walk->parent = parent;
   walk->strict = parent == NO_FIELD && body_is_interpreted(inspection);
   walk->path = path;
   walk->hashes = hashes;
   walk->n = 0;
   walk->has_key = false;
-  json_reader_init(&walk->reader, text, len);
+  json_reader_init(&walk->reader, walk->text, len);
   good = walk_document(walk, error);
   if (!good)
     roll_back(inspection, fields, nodes, arena);

@@ -266,7 +266,8 @@ restorations_find(const Inspection *inspection,
   for (guint i = n; i-- > 0;) {
     const Restore level = level_of(inspection, i, arguments);
 
-    if (place_at(inspection, i)->parent != NO_FIELD)
+    if (place_at(inspection, i)->encoding == ENCODED_JSON &&
+        place_at(inspection, i)->parent != NO_FIELD)
       decoded[place_at(inspection, i)->parent] = true;
     if (level != RESTORE_NONE && level <= restore &&
         !g_array_index(inspection->fields, InspectField, i).is_key)

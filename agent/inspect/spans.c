@@ -33,12 +33,15 @@ map_of(const Inspection *inspection, unsigned field, GHashTable *maps)
     for (guint i = 0; i < map->len; i++)
       g_array_index(map, guint32, i)--; /* relative to the text's start */
   } else {
+    size_t (*decode)(const char *, size_t, char *, guint32 *) =
+        place->encoding == ENCODED_LOOSE ? loose_decode : form_decode;
+
     g_array_set_size(map, (guint)(place->end - place->start + 1));
     g_string_set_size(out, place->end - place->start + 1);
-    form_decode(raw + place->start,
-                place->end - place->start,
-                out->str,
-                (guint32 *)(void *)map->data);
+    decode(raw + place->start,
+           place->end - place->start,
+           out->str,
+           (guint32 *)(void *)map->data);
   }
   secret_wipe(out->str, out->len);
   g_string_free(out, TRUE);

@@ -216,6 +216,112 @@ test_short(void)
   detector_set_values(kit.detector, NULL);
 }
 
+/* ---- JSON in text ------------------------------------------------------ */
+
+/* Every letter of it as an escape, with so many backslashes. */
+static char *
+escaped_card(unsigned level)
+{
+  GString *out = g_string_new(NULL);
+
+  for (const char *p = CARD; *p != '\0'; p++) {
+    for (unsigned i = 0; i < (1U << level); i++)
+      g_string_append_c(out, '\\');
+    g_string_append_printf(out, "u%04x", (unsigned)*p);
+  }
+  return g_string_free(out, FALSE);
+}
+
+static void
+assert_masked(const char *type, const char *text, const char *left)
+{
+  unsigned n;
+  g_autofree char *out = masked(API_OTHER, type, text, &n);
+
+  if (n != 1 || strstr(out, "[card-number:") == NULL)
+    g_error("%u in %s", n, out);
+  g_assert_null(strstr(out, CARD));
+  g_assert_null(strstr(out, "u0031u"));
+  g_assert_nonnull(strstr(out, left));
+}
+
+static void
+test_lines(void)
+{
+  g_autofree char *card = escaped_card(0);
+  g_autofree char *lines =
+      g_strdup_printf("{\"a\":\"x\"}\n{\"b\":\"\\n%s\"}\n\n{\"c\":1}\n", card);
+  g_autofree char *log =
+      g_strdup_printf("started\n{\"b\":\"%s\"}\r\n{broken}\nended {\n", card);
+  g_autofree char *number = g_strdup_printf("x\n{\"b\":" CARD "}\ny");
+  GString *inner = g_string_new("{\"content\":\"");
+  g_autofree char *nested = NULL;
+
+  json_escape(inner, lines, -1);
+  nested = g_string_free(g_string_append(inner, "\"}"), FALSE);
+  assert_masked("text/plain", lines, "{\"c\":1}\n");
+  assert_masked("application/x-ndjson", lines, "{\"c\":1}\n");
+  assert_masked("application/jsonl", lines, "{\"a\":\"x\"}\n");
+  assert_masked("text/plain; charset=utf-8", log, "{broken}\nended {\n");
+  assert_masked("text/plain", number, "{\"b\":\"[card-number:");
+  assert_masked("application/json", nested, "{\\\"c\\\":1}");
+}
+
+/* Deeper than texts are taken apart, and in JSON that is broken. */
+static void
+test_deep(void)
+{
+  for (unsigned depth = 0; depth < 7; depth++) {
+    g_autofree char *card = escaped_card(0);
+    g_autofree char *text =
+        g_strdup_printf("{\"k\":\"some\\n%s\\tmore\"}", card);
+    unsigned n;
+    g_autofree char *out = NULL;
+
+    for (unsigned i = 0; i < depth; i++) {
+      GString *outer = g_string_new("{\"k\":\"");
+
+      json_escape(outer, text, -1);
+      g_free(text);
+      text = g_string_free(g_string_append(outer, "\"}"), FALSE);
+    }
+    out = masked(API_OTHER, "application/json", text, &n);
+    if (strstr(out, "[card-number:") == NULL)
+      g_error("%u deep: %s", depth, out);
+    g_assert_null(strstr(out, "u0031"));
+    assert_json(out);
+    g_assert_nonnull(strstr(out, "more"));
+  }
+  for (unsigned level = 0; level < 3; level++) {
+    g_autofree char *card = escaped_card(level);
+    g_autofree char *text =
+        g_strdup_printf("{\"k\":\"some %s\\nmore\", and no end", card);
+
+    assert_masked("text/plain", text, "\\nmore\", and no end");
+  }
+}
+
+/* Numbers take more room than they had: lists of them inside texts. */
+static void
+test_lists(void)
+{
+  GString *inner = g_string_new("[");
+  GString *body = g_string_new("{\"k\":\"");
+  g_autofree char *text = NULL;
+  g_autofree char *out = NULL;
+  unsigned n;
+
+  for (unsigned i = 0; i < 20000; i++)
+    g_string_append_printf(inner, "%u,", 100000 + i);
+  g_string_append(inner, CARD "]");
+  g_string_append(body, inner->str);
+  text = g_string_free(g_string_append(body, "\"}"), FALSE);
+  g_string_free(inner, TRUE);
+  out = masked(API_OTHER, "application/json", text, &n);
+  g_assert_cmpuint(n, ==, 1);
+  g_assert_true(g_str_has_suffix(out, "]\\\"]\"}"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -229,6 +335,9 @@ main(int argc, char **argv)
       {"streams", test_streams},
       {"arguments", test_arguments},
       {"short", test_short},
+      {"lines", test_lines},
+      {"deep", test_deep},
+      {"lists", test_lists},
   };
   int result;
 
