@@ -33,12 +33,12 @@ make_masker(const Config *config, bool *own, GError **error)
   return fingerprint ? masker_new(mask, fingerprint) : NULL;
 }
 
-/* Where the daemon keeps the compiled rules; before it ever ran, nowhere. */
+/* Where the daemon keeps the compiled rules: compiling takes seconds. Without
+ * such a folder it is done each time. */
 static const char *
 cache_dir(const Config *config)
 {
-  return g_file_test(config->cache_dir, G_FILE_TEST_IS_DIR) ? config->cache_dir
-                                                            : NULL;
+  return file_private_dir(config->cache_dir, NULL) ? config->cache_dir : NULL;
 }
 
 /* The same dictionary and .env files as the daemon's. */

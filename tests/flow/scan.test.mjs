@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 
 import { agentProgram, checkEnv, Child, Fixture, privateEnv, run, tempDir, until } from './lib/harness.mjs';
 import { checkSarif } from './lib/sarif.mjs';
@@ -18,10 +18,6 @@ const fixture = new Fixture();
 const home = tempDir(fixture, 'hoop-scan-');
 const env = privateEnv(home, checkEnv());
 
-before(() => {
-  // Where the compiled rules are kept: the first scan fills it.
-  fs.mkdirSync(path.join(env.XDG_CACHE_HOME, 'hoop-agent'), { recursive: true, mode: 0o700 });
-});
 after(() => fixture.close());
 
 const cli = (args, options = {}) => run(agentProgram(), args, { env, cwd: home, ...options });
@@ -68,6 +64,17 @@ test('findings as a linter prints them', async (t) => {
   await says(1, /^<stdin>:1:1: aws-access-key/, ['scan'], KEY);
   await says(1, /^<stdin>:1:1: aws-access-key/, ['scan', '-'], KEY);
   await says(0, /^hoop-agent scan: no findings/, ['scan'], '');
+});
+
+test('compiled rules are kept, in a folder of the user alone; without one it works too', async (t) => {
+  const dir = tree(t, { a: KEY });
+  const cached = { ...env, XDG_CACHE_HOME: path.join(dir, 'cache') };
+  assert.equal((await cli(['scan', 'a'], { cwd: dir, env: cached })).code, 1);
+  const kept = path.join(cached.XDG_CACHE_HOME, 'hoop-agent');
+  assert.equal(fs.statSync(kept).mode & 0o777, 0o700);
+  assert.ok(fs.readdirSync(kept).length > 0);
+  const nowhere = { ...env, XDG_CACHE_HOME: '/dev/null/cache' };
+  assert.equal((await cli(['scan', 'a'], { cwd: dir, env: nowhere })).code, 1);
 });
 
 test('no secret is ever printed', async (t) => {
