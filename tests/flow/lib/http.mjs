@@ -8,16 +8,18 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
 
+import { patience } from './process.mjs';
 import { SseReader } from './sse.mjs';
 
 const TIMEOUT_MS = 20000;
 
 function timeout(promise, what, ms = TIMEOUT_MS) {
+  const limitMs = ms * patience;
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`${what}: not within ${ms} ms`)),
-      ms,
+      () => reject(new Error(`${what}: not within ${limitMs} ms`)),
+      limitMs,
     );
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));

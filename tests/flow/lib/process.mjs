@@ -13,6 +13,9 @@ const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 const KEEP_OUTPUT = 4 << 20;
 const LEAVE_MS = 5000;
 
+/** Limits of time are a plain build's; so many times as long has this one. */
+export const patience = process.env.HOOP_SANITIZER === 'thread' ? 6 : 1;
+
 /**
  * Stands in for a test context where a whole file shares something: pass it as
  * t and call close() in the file's own after hook. (A hook's context would end
@@ -82,7 +85,8 @@ export function checkEnv() {
 
 /** Polls fn until it is truthy; throws with what after timeoutMs. */
 export async function until(fn, what, timeoutMs = 10000, stepMs = 20) {
-  const end = Date.now() + timeoutMs;
+  const limitMs = timeoutMs * patience;
+  const end = Date.now() + limitMs;
   let last;
   for (;;) {
     try {
@@ -93,7 +97,7 @@ export async function until(fn, what, timeoutMs = 10000, stepMs = 20) {
     }
     if (Date.now() > end)
       throw new Error(
-        `${what}: not within ${timeoutMs} ms${last ? ` (${last.message})` : ''}`,
+        `${what}: not within ${limitMs} ms${last ? ` (${last.message})` : ''}`,
       );
     await sleep(stepMs);
   }
@@ -190,10 +194,11 @@ export class Child {
 
   /** Waits for the end, at most timeoutMs; then kills and reports timedOut. */
   async wait(timeoutMs = 30000) {
+    const limitMs = timeoutMs * patience;
     const timer = new AbortController();
     const timedOut = await Promise.race([
       this.ended.then(() => false),
-      sleep(timeoutMs, true, { signal: timer.signal }).catch(() => false),
+      sleep(limitMs, true, { signal: timer.signal }).catch(() => false),
     ]);
     timer.abort();
     if (timedOut) await this.stop('SIGKILL');
@@ -209,7 +214,7 @@ export class Child {
       signalAll(tree, signal);
       const timer = setTimeout(
         () => signalAll(processTree(this.pid), 'SIGKILL'),
-        LEAVE_MS,
+        LEAVE_MS * patience,
       );
       await this.ended;
       clearTimeout(timer);
