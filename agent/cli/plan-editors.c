@@ -5,6 +5,25 @@
 #include "cli/plan.h"
 #include <string.h>
 
+/* A file that is all of this setup's; anybody else's in its place is left
+ * alone. */
+static Change *
+own_file(Plan *plan, const char *path, GError **error)
+{
+  const char *names[] = {NULL};
+  Change *change = plan_file(plan, path, CHANGE_OWN, names, error);
+
+  if (change && *change->before) {
+    g_set_error(error,
+                CHANGE_ERROR,
+                CHANGE_ERROR_TEXT,
+                "%s is there already and not of this setup: move it away",
+                path);
+    return NULL;
+  }
+  return change;
+}
+
 /* ---- VS Code -------------------------------------------------------------
  */
 
@@ -81,19 +100,10 @@ session_environment(Plan *plan, GError **error)
 {
   g_autofree char *path = g_build_filename(
       g_get_user_config_dir(), "environment.d", "60-hoop-agent.conf", NULL);
-  const char *names[] = {NULL};
-  Change *change = plan_file(plan, path, CHANGE_OWN, names, error);
+  Change *change = own_file(plan, path, error);
 
   if (!change)
     return false;
-  if (*change->before) {
-    g_set_error(error,
-                CHANGE_ERROR,
-                CHANGE_ERROR_TEXT,
-                "%s is there already and not of this setup: move it away",
-                path);
-    return false;
-  }
   g_free(change->after);
   change->after =
       g_strdup_printf("# hoop-agent setup vscode --undo removes this file\n"
@@ -191,19 +201,10 @@ plan_neovim(Plan *plan, GError **error)
 {
   g_autofree char *path = g_build_filename(
       g_get_user_config_dir(), "nvim", "plugin", "hoop-agent.lua", NULL);
-  const char *names[] = {NULL};
-  Change *change = plan_file(plan, path, CHANGE_OWN, names, error);
+  Change *change = own_file(plan, path, error);
 
   if (!change)
     return false;
-  if (*change->before) {
-    g_set_error(error,
-                CHANGE_ERROR,
-                CHANGE_ERROR_TEXT,
-                "%s is there already and not of this setup: move it away",
-                path);
-    return false;
-  }
   g_free(change->after);
   change->after = neovim_lines(plan, error);
   plan_note(plan, "It counts when Neovim starts the next time.");

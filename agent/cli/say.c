@@ -73,20 +73,26 @@ visible(const char *text, gssize len, bool lines)
   return g_string_free(out, FALSE);
 }
 
+char *
+visible_format(bool lines, const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf(format, args);
+
+  return visible(text, -1, lines);
+}
+
 /* ---- Complaints ----------------------------------------------------------
  */
 
 int
 complain(const Call *call, int code, const char *format, ...)
 {
-  g_autofree char *text = NULL;
   g_autofree char *shown = NULL;
   va_list args;
 
   va_start(args, format);
-  text = g_strdup_vprintf(format, args);
+  shown = visible_format(true, format, args);
   va_end(args);
-  shown = visible(text, -1, true);
   fflush(stdout);
   fprintf(stderr, "hoop-agent %s: %s\n", call->verb->name, shown);
   return code;

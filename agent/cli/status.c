@@ -36,14 +36,12 @@ static void line(const char *name, Ink colour, const char *format, ...)
 static void
 line(const char *name, Ink colour, const char *format, ...)
 {
-  g_autofree char *value = NULL;
   g_autofree char *shown = NULL;
   va_list args;
 
   va_start(args, format);
-  value = g_strdup_vprintf(format, args);
+  shown = visible_format(false, format, args);
   va_end(args);
-  shown = visible(value, -1, false);
   printf("%-10s %s%s%s\n", name, ink(colour), shown, ink(INK_PLAIN));
 }
 

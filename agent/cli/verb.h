@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include <glib.h>
 #include <json-c/json.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -89,6 +90,8 @@ int complain_error(const Call *call, const GError *error);
 /* Text from outside in one line, with everything that a terminal would act on
  * made visible. g_free. `lines`: keeps line ends. */
 char *visible(const char *text, gssize len, bool lines);
+char *visible_format(bool lines, const char *format, va_list args)
+    G_GNUC_PRINTF(2, 0);
 /* Escape sequences when standard output is a terminal and NO_COLOR is not
  * set, else "". */
 typedef enum {

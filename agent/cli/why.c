@@ -41,14 +41,12 @@ static void line(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static void
 line(const char *name, const char *format, ...)
 {
-  g_autofree char *value = NULL;
   g_autofree char *shown = NULL;
   va_list args;
 
   va_start(args, format);
-  value = g_strdup_vprintf(format, args);
+  shown = visible_format(false, format, args);
   va_end(args);
-  shown = visible(value, -1, false);
   printf("  %-10s %s\n", name, shown);
 }
 
