@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers of agent.conf, with the machine's own files really in their
+// place: in a mount namespace of its own, where this machine allows that.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+
+import {
+  Agent,
+  agentProgram,
+  callOf,
+  configText,
+  Fixture,
+  run,
+  startAgent,
+  startBackend,
+  tempDir,
+} from './lib/harness.mjs';
+
+/** The folder that this build reads the machine's files from. */
+function systemFolder() {
+  const text = fs.readFileSync(agentProgram()).toString('latin1');
+  return /(\/[\w./-]+)\/hoop-agent\/managed\.conf/.exec(text)[1];
+}
+
+const SYSTEM = systemFolder();
+
+/** A command prefix: what runs behind it sees dir's files in SYSTEM. */
+function inside(dir) {
+  const script =
+    'mount -t overlay none -o "lowerdir=$1:$2" "$2" 2>/dev/null || ' +
+    '{ test -d "$2/hoop-agent" && mount --bind "$1/hoop-agent" "$2/hoop-agent"; } || ' +
+    'exit 77; shift 2; exec "$@"';
+  return [
+    'unshare',
+    ...['-m', '--propagation', 'private'],
+    ...['sh', '-c', script, 'sh', dir, SYSTEM],
+  ];
+}
+
+/** A folder that stands in for the machine's, with these files. */
+function machine(t, files) {
+  const dir = tempDir(t, 'hoop-machine-');
+  fs.mkdirSync(path.join(dir, 'hoop-agent'));
+  for (const [name, sections] of Object.entries(files))
+    fs.writeFileSync(
+      path.join(dir, 'hoop-agent', name),
+      typeof sections === 'string' ? sections : configText(sections),
+    );
+  fs.chmodSync(dir, 0o755);
+  return dir;
+}
+
+function whyNot() {
+  if (fs.existsSync(path.join(SYSTEM, 'hoop-agent')))
+    return `${SYSTEM}/hoop-agent is in use here`;
+  const dir = fs.mkdtempSync('/tmp/hoop-machine-');
+  try {
+    fs.mkdirSync(path.join(dir, 'hoop-agent'));
+    const [command, ...args] = inside(dir);
+    const { status } = spawnSync(command, [
+      ...args,
+      'test',
+      '-d',
+      `${SYSTEM}/hoop-agent`,
+    ]);
+    return status === 0 ? false : 'no mount namespaces here (needs root)';
+  } finally {
+    fs.rmSync(dir, { recursive: true });
+  }
+}
+
+const skip = whyNot();
+const fixture = new Fixture();
+let backend;
+let other;
+
+before(async () => {
+  backend = await startBackend(fixture);
+  other = await startBackend(fixture);
+});
+after(() => fixture.close());
+beforeEach(() => backend.reset());
+
+/** Runs a verb of an agent's home with the machine's files in place. */
+function verb(dir, agent, ...args) {
+  const [command, ...more] = [...inside(dir), agentProgram(), ...args];
+  return run(command, more, { env: agent.env, timeoutMs: 30000 });
+}
+
+/** A home in which no agent ran yet. */
+function home(t) {
+  const agent = new Agent(t, { backend });
+  agent.configure();
+  return agent;
+}
+
+async function connections(dir, agent, ...args) {
+  const result = await verb(dir, agent, 'connection', 'list', '--json', ...args);
+  assert.equal(result.code, 0, result.stderr);
+  return Object.fromEntries(JSON.parse(result.stdout).map((c) => [c.name, c]));
+}
+
+function writeUsers(agent, sections) {
+  const dir = path.join(agent.env.XDG_CONFIG_HOME, 'hoop-agent');
+  fs.mkdirSync(dir, { recursive: true });
+  fs.writeFileSync(path.join(dir, 'agent.conf'), configText(sections));
+}
+
+test('the user overrides the machine, the manager both', { skip }, async (t) => {
+  const dir = machine(t, {
+    'agent.conf': {
+      'connection "a"': { type: 'openai', upstream: 'https://a1.example' },
+      'connection "b"': { type: 'openai', upstream: 'https://b1.example' },
+      'connection "c"': { type: 'openai', upstream: 'https://c1.example' },
+    },
+    'managed.conf': {
+      'connection "c"': { upstream: 'https://c3.example' },
+      'connection "d"': { type: 'openai', upstream: 'https://d3.example' },
+    },
+  });
+  const agent = home(t);
+  const sections = {
+    'connection "b"': { upstream: 'https://b2.example' },
+    'connection "c"': { upstream: 'https://c2.example' },
+    'connection "d"': { upstream: 'https://d2.example' },
+  };
+  const expected = {
+    a: 'https://a1.example',
+    b: 'https://b2.example',
+    c: 'https://c3.example',
+    d: 'https://d3.example',
+  };
+  writeUsers(agent, sections);
+  const file = path.join(agent.dir, 'given.conf');
+  fs.writeFileSync(file, configText(sections));
+  // The user's own file, and another one that was given in its place.
+  for (const args of [[], ['--config', file]]) {
+    const found = await connections(dir, agent, ...args);
+    for (const [name, upstream] of Object.entries(expected))
+      assert.equal(found[name].upstream, upstream, `${name} ${args}`);
+  }
+  const outside = await agent.cli(['connection', 'list', '--json']);
+  assert.doesNotMatch(outside.stdout, /a1\.example|c3\.example/);
+});
+
+test('a given file takes the place of the user\'s', { skip }, async (t) => {
+  const dir = machine(t, {});
+  const agent = home(t);
+  writeUsers(agent, { 'connection "mine"': { type: 'openai' } });
+  const file = path.join(agent.dir, 'given.conf');
+  fs.writeFileSync(file, '');
+  assert.ok((await connections(dir, agent)).mine);
+  const given = await connections(dir, agent, '--config', file);
+  assert.equal(given.mine, undefined);
+});
+
+test('managed trust and record win over what is given', { skip }, async (t) => {
+  const journal = path.join(tempDir(t), 'managed', 'journal.db');
+  const dir = machine(t, {
+    'agent.conf': { limits: { 'max-body': '1K' } },
+    'managed.conf': {
+      upstream: { 'ca-file': other.ca },
+      journal: { path: journal, durability: 'full' },
+    },
+  });
+  // startAgent() gives --config with the right CA and its own journal.
+  const agent = await startAgent(t, {
+    backend,
+    config: { journal: { durability: 'grouped' } },
+    wrapper: inside(dir),
+  });
+  const status = await agent.status();
+  assert.equal(status.managed, true);
+  assert.equal(status.durability, 'full');
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  const { path: target, body } = callOf('chat', 'hello');
+  const answer = await client.post(target, body);
+  assert.equal(answer.status, 400, answer.text);
+  assert.equal(answer.json.error.code, 'upstream_not_trusted');
+  assert.equal((await backend.modelCalls()).length, 0);
+  const large = await client.post(target, callOf('chat', 'x'.repeat(2000)).body);
+  assert.equal(large.status, 413, large.text);
+  assert.ok(fs.existsSync(journal));
+  assert.ok(!fs.existsSync(agent.journalFile));
+});
+
+for (const [where, files, config] of [
+  [
+    'the user',
+    { 'managed.conf': { limits: { connections: 100 } } },
+    { detect: { enabled: false } },
+  ],
+  [
+    'the user, of the journal',
+    { 'managed.conf': '# nothing\n' },
+    { journal: { enabled: false } },
+  ],
+  ['the manager', { 'managed.conf': { detect: { enabled: false } } }, {}],
+])
+  test(`switched off by ${where}: refused when managed`, { skip }, async (t) => {
+    const dir = machine(t, files);
+    const agent = home(t);
+    fs.writeFileSync(agent.configFile, configText(config));
+    const result = await verb(dir, agent, 'serve', '--config', agent.configFile);
+    assert.equal(result.code, 2, result.stderr);
+    assert.match(result.stderr, /refused on a managed machine/);
+  });
+
+test('managed.conf that cannot be read stops the start', { skip }, async (t) => {
+  const agent = home(t);
+  const file = `${SYSTEM}/hoop-agent/managed.conf`;
+  for (const [text, words] of [
+    ['[journal]\nenabeld=false\n', `${file}:2: .*did you mean enabled`],
+    ['[journal\n', `${file}:1: `],
+    ['[journal]\nenabled=false', 'refused on a managed machine'],
+  ]) {
+    const dir = machine(t, { 'managed.conf': text });
+    const result = await verb(dir, agent, 'serve', '--config', agent.configFile);
+    assert.equal(result.code, 2, result.stderr);
+    assert.match(result.stderr, new RegExp(words));
+  }
+  const dir = machine(t, {});
+  fs.mkdirSync(path.join(dir, 'hoop-agent', 'managed.conf')); // no file
+  const result = await verb(dir, agent, 'serve', '--config', agent.configFile);
+  assert.equal(result.code, 2, result.stderr);
+  assert.match(result.stderr, /managed\.conf/);
+});
