@@ -81,12 +81,15 @@ loose_decode(const char *raw, size_t len, char *out, guint32 *map)
     for (size_t k = 0; k < put && map != NULL; k++)
       map[n + k] = (guint32)i;
     n += put;
+    if (took == 0 && i + run < len) {
+      /* Backslashes belong to what they quote: a span that ends before it ends
+       * before them. */
+      if (map != NULL)
+        map[n] = (guint32)i;
+      out[n++] = raw[i + run];
+      i++;
+    }
     i += run + took;
-    if (run > 0)
-      continue;
-    if (map != NULL)
-      map[n] = (guint32)i;
-    out[n++] = raw[i++];
   }
   if (map != NULL)
     map[n] = (guint32)len;
