@@ -7,6 +7,8 @@
 
 /* libhs in multi-line mode finds a superset, whatever stands beside a field. */
 #define HS_FLAGS (HS_FLAG_MULTILINE)
+/* Characters in a row that do not stand there by chance. */
+#define LITERAL_MIN 3
 
 static bool
 fail_rule(const DetectorRule *rule, GError **error, const char *what)
@@ -96,6 +98,46 @@ leading_options(const char *regex)
   return len;
 }
 
+/* A few characters in a row that every match has, or nearly: a prefix such as
+ * "AIza", or a name. */
+static bool
+has_literal(const char *regex)
+{
+  unsigned run = 0;
+
+  for (const char *p = regex; *p != '\0';) {
+    if (*p == '[') {
+      p = skip_class(p);
+      run = 0;
+      continue;
+    }
+    if (*p == '\\' && p[1] != '\0') {
+      run = g_ascii_ispunct(p[1]) ? run + 1 : 0;
+      p += 2;
+      continue;
+    }
+    if (*p == '(' && p[1] == '?')
+      p += strcspn(p, ">:=!)");
+    else if (strchr("?*{", *p) != NULL && run > 0)
+      run--; /* of the last one there may be none */
+    if (run >= LITERAL_MIN)
+      return true;
+    run = g_ascii_isalnum(*p) || *p == '_' || *p == '-' ? run + 1 : 0;
+    if (*p != '\0')
+      p++;
+  }
+  return run >= LITERAL_MIN;
+}
+
+/* Whether nothing but how mixed its characters are tells a secret. */
+static bool
+is_loose(const DetectorRule *rule)
+{
+  return rule->kind == DETECT_TOKEN && rule->check == CHECK_NONE &&
+         (rule->keywords == NULL || rule->keywords[0] == NULL) &&
+         !has_literal(rule->regex);
+}
+
 static bool
 split_rule(CompiledRule *compiled, GError **error)
 {
@@ -106,6 +148,7 @@ split_rule(CompiledRule *compiled, GError **error)
 
   if (shape.anchored)
     return fail_rule(rule, error, "\\A, \\z, \\Z and \\G have no place here");
+  compiled->loose = is_loose(rule);
   compiled->opened = rule->kind != DETECT_TOKEN;
   if (!compiled->opened) {
     compiled->expression = g_strdup(rule->regex);

@@ -34,6 +34,7 @@ typedef struct {
   const DetectorRule *rule;
   bool opened;
   bool valued;      /* opened, and "secret" is somewhere inside "value" */
+  bool loose;       /* nothing but entropy tells its secrets */
   char *expression; /* for libhs */
   char *confirm;    /* for PCRE2 */
   unsigned flags;   /* for libhs */
@@ -262,6 +263,16 @@ bool scan_fields(DetectorScratch *scratch,
                  size_t max_findings,
                  GArray *findings,
                  GError **error);
+/* One text as it is, which findings call field 0; no other form of it is looked
+ * at. `decoded`: rules by which nothing but entropy tells a secret are left
+ * out, since decoding what is no code at all gives such texts. */
+bool scan_text(DetectorScratch *scratch,
+               const char *text,
+               size_t len,
+               bool decoded,
+               size_t max_findings,
+               GArray *findings,
+               GError **error);
 /* Orders by field, start, longer first; drops exact doubles. */
 void findings_sort(GArray *findings);
 

@@ -3,6 +3,7 @@
  * around a place only, so that a stream that is cut anywhere and a whole text
  * have the same runs. */
 #include "inspect/detector.h"
+#include "inspect/normalise.h"
 
 /* Digits before a space that make it part of a number in groups: "000M UR" of
  * an IBAN. */
@@ -20,28 +21,40 @@ is_group(char c)
   return is_digit(c) || (c >= 'A' && c <= 'Z');
 }
 
-/* UTF-8 of U+00AD, U+200B…U+200D, U+2060, U+FEFF and U+FF01…U+FF5E: invisible
- * or wide forms of ASCII. 1: yes, 0: no, -1: the view ends inside. */
-static int
-is_invisible(const TextView *view, size_t pos)
+/* The character that the byte at pos belongs to: where it begins. */
+static size_t
+char_start(const TextView *view, size_t pos)
 {
-  const uint8_t c = (uint8_t)view_at(view, pos);
-  uint8_t d, e;
+  size_t lead = pos;
 
-  if (c != 0xc2 && c != 0xe2 && c != 0xef)
-    return 0;
-  if (pos + 1 >= view->end)
-    return -1;
-  d = (uint8_t)view_at(view, pos + 1);
-  if (c == 0xc2)
-    return d == 0xad;
-  if (pos + 2 >= view->end)
-    return -1;
-  e = (uint8_t)view_at(view, pos + 2);
-  if (c == 0xe2)
-    return (d == 0x80 && e >= 0x8b && e <= 0x8d) || (d == 0x81 && e == 0xa0);
-  return (d == 0xbb && e == 0xbf) || (d == 0xbc && e >= 0x81) ||
-         (d == 0xbd && e <= 0x9e);
+  while (lead > view->start && pos - lead < 3 &&
+         ((uint8_t)view_at(view, lead) & 0xc0) == 0x80)
+    lead--;
+  /* A low half of a pair in WTF-8 belongs to the high one before it. */
+  if (lead >= view->start + 3 && lead + 1 < view->end &&
+      (uint8_t)view_at(view, lead) == 0xed &&
+      (uint8_t)view_at(view, lead + 1) >= 0xb0 &&
+      (uint8_t)view_at(view, lead - 3) == 0xed &&
+      (uint8_t)view_at(view, lead - 2) >= 0xa0)
+    lead -= 3;
+  return lead;
+}
+
+/* Invisible, or only another form of ASCII that is no space. 1: yes, 0: no,
+ * -1: the view ends inside. */
+static int
+is_in_disguise(const TextView *view, size_t pos)
+{
+  const size_t lead = char_start(view, pos);
+  Folded folded;
+  const int size = fold_at(view->bytes + (lead - view->start),
+                           view->end - lead,
+                           view->final,
+                           &folded);
+
+  if (size <= 0)
+    return size;
+  return folded.len == 0 || folded.out[0] > ' ';
 }
 
 /* A single space between groups of digits and capitals. -1: not known yet. */
@@ -74,7 +87,6 @@ int
 run_breaks(const TextView *view, size_t pos)
 {
   const uint8_t c = (uint8_t)view_at(view, pos);
-  size_t lead = pos;
   int known;
 
   if (c > ' ' && c < 0x7f)
@@ -86,10 +98,7 @@ run_breaks(const TextView *view, size_t pos)
   if (c < 0x80)
     return c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r' ||
            c == '\0';
-  while (lead > view->start && pos - lead < 3 &&
-         ((uint8_t)view_at(view, lead) & 0xc0) == 0x80)
-    lead--;
-  known = is_invisible(view, lead);
+  known = is_in_disguise(view, pos);
   return known < 0 ? -1 : !known;
 }
 

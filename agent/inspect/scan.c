@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scans whole texts: one pass of libhs over all of them, then each suspicion
- * is decided inside its own text. */
-#include "inspect/detector.h"
+ * is decided inside its own text; then what their other forms hold. */
 #include "inspect/values.h"
+#include "inspect/views.h"
 
 #include <string.h>
 
@@ -18,6 +18,7 @@ typedef struct {
   const size_t *lens;
   unsigned n;
   unsigned field; /* the last one that had an end */
+  bool decoded;
 } Pass;
 
 /* The field that holds the end, which may be one past it: the byte between two
@@ -71,6 +72,8 @@ on_end(unsigned id,
 
   (void)from;
   (void)flags;
+  if (pass->decoded && scratch->detector->rules.rules[id].loose)
+    return 0;
   if (!find_field(pass, &end))
     return 0;
   if (*slot != 0)
@@ -174,32 +177,29 @@ decide(Pass *pass, size_t max_findings, GArray *findings, GError **error)
   return true;
 }
 
+/* One pass of libhs, and what follows from it. */
 static bool
-scan_rules(DetectorScratch *scratch,
-           const char *text,
+scan_rules(Pass *pass,
            size_t len,
-           const size_t *starts,
-           const size_t *lens,
-           unsigned n,
            size_t max_findings,
            GArray *findings,
            GError **error)
 {
-  Pass pass = {scratch, text, starts, lens, n, 0};
+  DetectorScratch *scratch = pass->scratch;
   const size_t before = findings->len;
   hs_error_t result;
 
-  if (scratch->hs == NULL || n == 0 || len == 0)
+  if (scratch->hs == NULL || pass->n == 0 || len == 0)
     return true;
   if (len > MAX_SCAN)
     return fail_limit(error, "a text is too long to be scanned");
   g_array_set_size(scratch->candidates, 0);
   memset(scratch->slots, 0, scratch->detector->rules.n * sizeof(unsigned));
   result = hs_scan_stream(
-      scratch->stream, text, (unsigned)len, 0, scratch->hs, on_end, &pass);
+      scratch->stream, pass->text, (unsigned)len, 0, scratch->hs, on_end, pass);
   /* The end of the text ends what only its end decides. */
   if (result == HS_SUCCESS)
-    result = hs_reset_stream(scratch->stream, 0, scratch->hs, on_end, &pass);
+    result = hs_reset_stream(scratch->stream, 0, scratch->hs, on_end, pass);
   else
     (void)hs_reset_stream(scratch->stream, 0, NULL, NULL, NULL);
   if (result == HS_SCAN_TERMINATED)
@@ -212,7 +212,7 @@ scan_rules(DetectorScratch *scratch,
                 result);
     return false;
   }
-  if (!decide(&pass, before + max_findings, findings, error)) {
+  if (!decide(pass, before + max_findings, findings, error)) {
     g_array_set_size(findings, (guint)before);
     return false;
   }
@@ -220,29 +220,83 @@ scan_rules(DetectorScratch *scratch,
 }
 
 static bool
-scan_values(DetectorScratch *scratch,
-            const char *text,
-            const size_t *starts,
-            const size_t *lens,
-            unsigned n,
+scan_values(const Pass *pass,
             size_t max_findings,
             GArray *findings,
             GError **error)
 {
   const size_t before = findings->len;
 
-  values_refresh(scratch);
-  if (values_active(scratch).n == 0)
+  if (values_active(pass->scratch).n == 0)
     return true;
-  for (unsigned i = 0; i < n; i++)
-    if (!values_scan(scratch,
-                     text + starts[i],
-                     lens[i],
+  for (unsigned i = 0; i < pass->n; i++)
+    if (!values_scan(pass->scratch,
+                     pass->text + pass->starts[i],
+                     pass->lens[i],
                      i,
                      max_findings - (findings->len - before),
                      findings))
       return fail_limit(error, "more findings than the limit allows");
   return true;
+}
+
+/* The texts as they are. */
+static bool
+scan_plain(Pass *pass,
+           size_t len,
+           size_t max_findings,
+           GArray *findings,
+           GError **error)
+{
+  const guint before = findings->len;
+
+  if (scan_values(pass, max_findings, findings, error) &&
+      scan_rules(
+          pass, len, max_findings - (findings->len - before), findings, error))
+    return true;
+  g_array_set_size(findings, before);
+  return false;
+}
+
+bool
+scan_text(DetectorScratch *scratch,
+          const char *text,
+          size_t len,
+          bool decoded,
+          size_t max_findings,
+          GArray *findings,
+          GError **error)
+{
+  const size_t start = 0;
+  Pass pass = {scratch, text, &start, &len, 1, 0, decoded};
+
+  return scan_plain(&pass, len, max_findings, findings, error);
+}
+
+/* What the other forms of each text hold. */
+static bool
+scan_views(const Pass *pass,
+           size_t max_findings,
+           GArray *findings,
+           GError **error)
+{
+  const guint before = findings->len;
+
+  for (unsigned i = 0; i < pass->n; i++) {
+    const TextView view = field_view(pass, i);
+    const guint first = findings->len;
+
+    if (!views_scan(
+            pass->scratch, &view, 0, false, max_findings, findings, error))
+      return false;
+    for (guint k = first; k < findings->len; k++)
+      g_array_index(findings, Finding, k).field = i;
+  }
+  /* What is found in several forms counts once. */
+  if (findings->len > before)
+    findings_sort(findings);
+  return findings->len <= max_findings ||
+         fail_limit(error, "more findings than the limit allows");
 }
 
 bool
@@ -257,18 +311,11 @@ scan_fields(DetectorScratch *scratch,
             GError **error)
 {
   const guint before = findings->len;
+  Pass pass = {scratch, text, starts, lens, n, 0, false};
 
-  if (scan_values(
-          scratch, text, starts, lens, n, max_findings, findings, error) &&
-      scan_rules(scratch,
-                 text,
-                 len,
-                 starts,
-                 lens,
-                 n,
-                 max_findings - (findings->len - before),
-                 findings,
-                 error))
+  values_refresh(scratch);
+  if (scan_plain(&pass, len, max_findings, findings, error) &&
+      scan_views(&pass, before + max_findings, findings, error))
     return true;
   g_array_set_size(findings, before);
   return false;

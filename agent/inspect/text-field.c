@@ -6,13 +6,14 @@
 
 #include <string.h>
 
-/* Suspicions that wait for more text at one time. */
-#define MAX_PENDING 256
+/* Suspicions that wait for more text at one time. In a long run every byte may
+ * end one for each of some rules. */
+#define MAX_PENDING 8192
 /* Text before this is dropped when so much has gathered: moving memory for
  * every piece would cost more than it saves. */
 #define TRIM_SLACK 4096
 /* Pieces are read in slices, so that suspicions do not gather. */
-#define SLICE ((size_t)8192)
+#define SLICE ((size_t)1024)
 /* Between two looks at whether a long block goes on. */
 #define BLOCK_STEP 256
 /* A held tool call's arguments. */
@@ -25,7 +26,7 @@ view_of(const TextField *field)
 {
   return (TextView){.bytes = field->text->str,
                     .start = field->base,
-                    .end = text_field_end(field),
+                    .end = field->scanned,
                     .final = field->finished};
 }
 
@@ -85,6 +86,8 @@ text_field_free(TextField *field)
   for (guint i = 0; i < field->pending->len; i++)
     long_block_free(g_array_index(field->pending, Candidate, i).block);
   value_tail_free(field->values);
+  text_field_free(field->shadow);
+  g_clear_pointer(&field->steps, g_array_unref);
   g_array_unref(field->pending);
   g_array_unref(field->findings);
   text_edits_free(field->edits);
@@ -184,7 +187,7 @@ decide_pending(TextField *field, bool all, GError **error)
           view.end + (candidate->block != NULL
                           ? BLOCK_STEP
                           : (view.end - candidate->first) / 8);
-    if (candidate->block != NULL)
+    if (candidate->block != NULL && field->owner == NULL)
       text_block_grew(field, candidate);
     if (kept != i)
       g_array_index(field->pending, Candidate, kept) = *candidate;
@@ -259,6 +262,9 @@ hold_position(const TextField *field)
   for (guint i = 0; i < field->pending->len; i++)
     hold = MIN(hold, secret_floor(field, &view, i));
   hold = MIN(hold, values_floor(field));
+  hold = MIN(hold, decode_floor(&field->decode));
+  if (field->shadow != NULL)
+    hold = MIN(hold, text_shadow_hold(field));
   /* Findings stay whole. */
   while (moved) {
     moved = false;
@@ -319,6 +325,7 @@ joins_block(TextField *field, const Finding *finding)
   if (finding->start >= edit->end)
     return false;
   edit->end = MAX(edit->end, finding->end);
+  field->open_end = MAX(field->open_end, finding->end);
   return true;
 }
 
@@ -341,6 +348,9 @@ settle_findings(TextField *field, size_t hold, GError **error)
       g_array_index(field->findings, Finding, kept++) = at;
       continue;
     }
+    /* The folded form's of a block that is noted already. */
+    if (at.start < field->settled && joins_block(field, &at))
+      continue;
     at.start = MAX(at.start, field->settled);
     if (at.start >= at.end)
       continue;
@@ -437,7 +447,9 @@ settle(TextField *field, bool all, GError **error)
   hold = hold_position(field);
   if (hold == field->settled)
     return true;
-  if (field->findings->len > 0 && !settle_findings(field, hold, error))
+  if (field->owner != NULL)
+    text_shadow_hand_over(field, hold);
+  else if (field->findings->len > 0 && !settle_findings(field, hold, error))
     return false;
   if (field->restores) {
     const TextView view = view_of(field);
@@ -450,22 +462,54 @@ settle(TextField *field, bool all, GError **error)
   return true;
 }
 
+/* All that can be decided, whenever it was looked at last. */
+static bool
+settle_all(TextField *field, GError **error)
+{
+  return (field->shadow == NULL || settle_all(field->shadow, error)) &&
+         settle(field, true, error);
+}
+
+/* Looks at `len` more bytes of the text. */
+static bool
+scan_bytes(TextField *field, size_t len, GError **error)
+{
+  const char *bytes = field->text->str + (field->scanned - field->base);
+
+  field->scanned += len;
+  return field->stream == NULL || len == 0 ||
+         check_hs(hs_scan_stream(field->stream,
+                                 bytes,
+                                 (unsigned)len,
+                                 0,
+                                 field->context->scratch->hs,
+                                 on_end,
+                                 field),
+                  error);
+}
+
+/* Looks at all that came, but for a few bytes at the end where something may
+ * begin to fold: a shadow would begin there. */
+static bool
+scan_rest(TextField *field, bool final, GError **error)
+{
+  bool due;
+
+  if (!scan_bytes(field, text_shadow_find(field, final, &due), error))
+    return false;
+  return !due ||
+         (text_shadow_fork(field, error) &&
+          scan_bytes(field, text_field_end(field) - field->scanned, error));
+}
+
 static bool
 feed_slice(TextField *field, const char *bytes, size_t len, GError **error)
 {
   trim_text(field);
   g_string_append_len(field->text, bytes, (gssize)len);
-  if (field->stream != NULL &&
-      !check_hs(hs_scan_stream(field->stream,
-                               bytes,
-                               (unsigned)len,
-                               0,
-                               field->context->scratch->hs,
-                               on_end,
-                               field),
-                error))
-    return false;
-  return settle(field, false, error);
+  return scan_rest(field, false, error) &&
+         (field->shadow == NULL || text_shadow_go_on(field, error)) &&
+         text_decode_go_on(field, error) && settle(field, false, error);
 }
 
 bool
@@ -496,12 +540,12 @@ text_field_feed(TextField *field, const char *bytes, size_t len, GError **error)
 bool
 text_field_finish(TextField *field, GError **error)
 {
-  hs_stream_t *stream = g_steal_pointer(&field->stream);
+  hs_stream_t *stream;
 
   if (field->finished)
     return true;
-  field->finished = true;
   if (field->whole) {
+    field->finished = true;
     if (!whole_mask(field->context,
                     field->choice,
                     true,
@@ -514,12 +558,17 @@ text_field_finish(TextField *field, GError **error)
     field->settled = text_field_end(field);
     return true;
   }
+  if (!scan_rest(field, true, error))
+    return false;
+  field->finished = true;
+  stream = g_steal_pointer(&field->stream);
   if (stream != NULL &&
       !check_hs(
           hs_close_stream(stream, field->context->scratch->hs, on_end, field),
           error))
     return false;
-  return settle(field, true, error);
+  return (field->shadow == NULL || text_shadow_finish(field, error)) &&
+         text_decode_go_on(field, error) && settle(field, true, error);
 }
 
 bool
@@ -528,7 +577,7 @@ text_field_abandon(TextField *field, GError **error)
   if (field->finished)
     return true;
   /* What can be decided must not depend on when it was looked at. */
-  if (!field->whole && !settle(field, true, error))
+  if (!field->whole && !settle_all(field, error))
     return false;
   field->finished = true;
   if (field->stream != NULL)
@@ -536,6 +585,7 @@ text_field_abandon(TextField *field, GError **error)
   field->stream = NULL;
   if (field->settled < field->base + field->text->len)
     g_string_truncate(field->text, field->settled - field->base);
+  field->scanned = field->settled;
   return true;
 }
 
@@ -548,8 +598,11 @@ text_field_release_tail(TextField *field)
 
   if (field->settled == end)
     return true;
-  if (field->whole || field->released || field->findings->len > 0 ||
-      field->pending->len > 0 || values_floor(field) < end)
+  if (field->whole || field->released || field->scanned < end ||
+      field->findings->len > 0 || field->pending->len > 0 ||
+      values_floor(field) < end ||
+      (field->shadow != NULL &&
+       (field->shadow->findings->len > 0 || field->shadow->pending->len > 0)))
     return false;
   /* Ordinary words: small letters, perhaps a capital first, punctuation last.
    */

@@ -5,6 +5,7 @@
 #define HOOP_INSPECT_TEXT_FIELD_H
 
 #include "inspect/values.h"
+#include "inspect/views.h"
 
 /* Findings of one streamed answer; an answer with more is ended. */
 #define STREAM_MAX_FINDINGS 10000
@@ -57,7 +58,8 @@ typedef struct {
  * A suspicion that is not decided holds from where its window begins, and its
  * window ends at the latest max_width - min_width behind its first end, by its
  * rule's widths, not by the run's. What goes before can be in no match. */
-typedef struct {
+typedef struct text_field TextField;
+struct text_field {
   MaskContext *context;
   unsigned choice;
   bool whole;    /* scanned only when complete: tool arguments */
@@ -68,6 +70,7 @@ typedef struct {
   ValueTail *values; /* exact values that may have begun; or NULL */
   GString *text;     /* bytes from `base` on */
   size_t base;
+  size_t scanned;   /* before it everything was looked at */
   size_t settled;   /* before it everything is decided */
   size_t emitted;   /* before it everything was given out */
   GArray *pending;  /* Candidate */
@@ -75,10 +78,16 @@ typedef struct {
   LastFinding *last;
   GArray *edits; /* TextEdit in order; all of them are kept for the copies */
   guint next_edit;
-  guint open_edit; /* index + 1 of one that a long block began; 0: none */
-  size_t open_end; /* … and where the blocks of it that ended did */
-  size_t block_at; /* where what policy blocks begins; SIZE_MAX: nowhere */
-} TextField;
+  guint open_edit;   /* index + 1 of one that a long block began; 0: none */
+  size_t open_end;   /* … and where the blocks of it that ended did */
+  size_t block_at;   /* where what policy blocks begins; SIZE_MAX: nowhere */
+  DecodeScan decode; /* runs of it that are encoded text */
+  TextField *shadow; /* its folded form, once something folds; or NULL */
+  TextField *owner;  /* of a shadow: whose folded form it is; or NULL */
+  unsigned level;    /* shadows around it */
+  GArray *steps;     /* of a shadow: FoldStep … */
+  size_t consumed;   /* … and how much of the owner it has */
+};
 
 TextField *text_field_new(MaskContext *context,
                           unsigned choice,
@@ -135,6 +144,28 @@ void text_block_grew(TextField *field, Candidate *candidate);
 void text_block_ended(TextField *field, Candidate *candidate);
 /* Its finding is noted: the last of the context's. */
 void text_block_noted(TextField *field, const Finding *finding);
+
+/* text-shadow.c: the folded form of a text in pieces (normalise.h).
+ *
+ * It is a text field of its own, with another matcher, made where the first
+ * character folds: until then both would be the same, so it begins as a copy.
+ * It gives nothing out; what it finds becomes findings of its owner, and its
+ * owner settles nothing before it did.
+ *
+ * How much of what was not scanned yet may be before one may be needed; `due`:
+ * one is needed there. */
+size_t text_shadow_find(const TextField *field, bool final, bool *due);
+/* Makes it where the field was scanned up to. */
+bool text_shadow_fork(TextField *field, GError **error);
+/* Gives it what its owner took since. */
+bool text_shadow_go_on(TextField *field, GError **error);
+bool text_shadow_finish(TextField *field, GError **error);
+/* Its findings before `hold` become the owner's. */
+void text_shadow_hand_over(TextField *shadow, size_t hold);
+/* Up to where in the owner's text it has decided everything. */
+size_t text_shadow_hold(const TextField *field);
+/* Looks into encoded runs that are complete. */
+bool text_decode_go_on(TextField *field, GError **error);
 
 /* whole-mask.c: the edits of a text that is complete: findings in it and in
  * JSON that it holds, and members named by policy when `arguments`. Appends

@@ -204,6 +204,24 @@ value_tail_free(ValueTail *tail)
   g_free(tail);
 }
 
+ValueTail *
+value_tail_copy(const ValueTail *tail)
+{
+  ValueTail *copy;
+
+  if (tail == NULL)
+    return NULL;
+  copy = g_memdup2(tail, sizeof(*tail));
+  copy->begun = g_array_copy(tail->begun);
+  return copy;
+}
+
+bool
+value_tail_is_quiet(const ValueTail *tail)
+{
+  return tail == NULL || tail->begun->len == 0;
+}
+
 /* Looks at a place that a value may have begun at; false: none did. */
 static bool
 look(const ValueTail *tail, const TextView *view, Begun *at, const Report *to)

@@ -40,6 +40,11 @@ typedef struct value_tail ValueTail;
  * nothing to look for. */
 ValueTail *value_tail_new(const DetectorScratch *scratch);
 void value_tail_free(ValueTail *tail);
+/* One that goes on from here by itself. Accepts NULL. */
+ValueTail *value_tail_copy(const ValueTail *tail);
+/* Whether no value is beginning, but perhaps in the last bytes. Accepts NULL.
+ */
+bool value_tail_is_quiet(const ValueTail *tail);
 /* Looks at what came; appends the findings that are certain by now. The bytes
  * from value_tail_floor() on must still be in the view. False when too many
  * values may be beginning at one time. */
