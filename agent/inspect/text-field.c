@@ -325,7 +325,8 @@ joins_block(TextField *field, const Finding *finding)
   if (finding->start >= edit->end)
     return false;
   edit->end = MAX(edit->end, finding->end);
-  field->open_end = MAX(field->open_end, finding->end);
+  if (finding->end != SPAN_OPEN)
+    field->open_end = MAX(field->open_end, finding->end);
   return true;
 }
 

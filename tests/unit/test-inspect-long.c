@@ -314,7 +314,9 @@ test_place(gconstpointer data)
     g_assert_false(kit_leaks(run->out->str, run->out->len, body->str));
     g_assert_false(kit_leaks(run->record->str, run->record->len, body->str));
     g_assert_nonnull(strstr(run->out->str, MASK_OF_KEY));
-    g_assert_nonnull(strstr(joined, "behind"));
+    /* Pieces of another choice may stand between those of the second. */
+    if (place != PLACE_CHAT_SECOND)
+      g_assert_nonnull(strstr(joined, "behind"));
     if (!place_is_call(place)) {
       g_autofree char *whole = masked_whole(said);
       const char *mask = strstr(whole, MASK_OF_KEY);
