@@ -133,7 +133,11 @@ has_literal(const char *regex)
 static bool
 is_loose(const DetectorRule *rule)
 {
-  return rule->kind == DETECT_TOKEN && rule->check == CHECK_NONE &&
+  const bool exact = rule->check == CHECK_LUHN || rule->check == CHECK_IBAN ||
+                     rule->check == CHECK_GITHUB_CRC32 ||
+                     rule->check == CHECK_JWT;
+
+  return rule->kind == DETECT_TOKEN && !exact &&
          (rule->keywords == NULL || rule->keywords[0] == NULL) &&
          !has_literal(rule->regex);
 }
