@@ -274,8 +274,8 @@ test_rules(void)
 {
   g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
   unsigned n;
-  const DetectorRule *const *rules =
-      rule_pack_rules(detector_pack(kit.detector), &n);
+  g_autoptr(RulePack) pack = kit_pack();
+  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
 
   for (unsigned i = 0; i < n; i++)
     for (unsigned k = 0; rules[i]->examples[k] != NULL; k++) {

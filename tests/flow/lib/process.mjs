@@ -45,6 +45,19 @@ export function tempDir(t, name = 'hoop-') {
   return dir;
 }
 
+/** Compiling the rules takes seconds: what unit tests compiled is used again. */
+function keepCompiledRules(cache) {
+  const compiled = path.join(
+    process.env.HOOP_COMPILED_RULES ?? '',
+    'detector.hsdb',
+  );
+  if (!path.isAbsolute(compiled) || !fs.existsSync(compiled)) return;
+  const own = path.join(cache, 'hoop-agent');
+  fs.mkdirSync(own, { recursive: true, mode: 0o700 });
+  fs.copyFileSync(compiled, path.join(own, 'detector.hsdb'));
+  fs.chmodSync(path.join(own, 'detector.hsdb'), 0o600);
+}
+
 /**
  * A private HOME with XDG directories below dir: the environment of a user who
  * has nothing else. extra is laid over it; undefined values are left out.
@@ -71,6 +84,7 @@ export function privateEnv(dir, extra = {}) {
   };
   for (const key of Object.keys(env))
     if (env[key] === undefined) delete env[key];
+  if (env.XDG_CACHE_HOME) keepCompiledRules(env.XDG_CACHE_HOME);
   return env;
 }
 
