@@ -19,17 +19,17 @@ static int
 naive_set(const char **p, unsigned char c)
 {
   const char *at = *p + 1;
-  bool not = *at == '!' || *at == '^', hit = false;
+  bool negated = *at == '!' || *at == '^', hit = false;
   int before = 0;
 
-  for (at += not ;; at++) {
+  for (at += negated;; at++) {
     int from = (unsigned char)*at;
     char one[3] = {0, 0, 0}, text[2] = {(char)c, 0};
     const char *close = strchr(at, ']');
 
     if (!from)
       return -1;
-    if (from == ']' && at != *p + 1 + not )
+    if (from == ']' && at != *p + 1 + negated)
       break;
     if (from == '-' && before && at[1] && at[1] != ']') {
       at += at[1] == '\\' ? 2 : 1;
@@ -70,7 +70,7 @@ naive_set(const char **p, unsigned char c)
     before = from;
   }
   *p = at + 1;
-  return hit != not ;
+  return hit != negated;
 }
 
 static bool
