@@ -89,8 +89,8 @@ hits_told(const Inspection *inspection, const BodySpan *spans)
 {
   unsigned n, n_outer = 0;
   const Finding *findings = inspection_findings(inspection, &n);
-  bool *told = g_new(bool, MAX(n, 1));
-  g_autofree unsigned *furthest = g_new(unsigned, MAX(n, 1));
+  bool *told = g_new0(bool, MAX(n, 1));
+  g_autofree unsigned *furthest = g_new0(unsigned, MAX(n, 1));
 
   for (unsigned i = 0; i < n; i++) {
     const Finding *outer;

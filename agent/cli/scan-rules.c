@@ -93,7 +93,7 @@ scan_choose(Scan *scan)
 
   if (!ids && !classes)
     return true;
-  scan->wanted = g_new(bool, MAX(n, 1));
+  scan->wanted = g_new0(bool, MAX(n, 1));
   for (unsigned i = 0; i < n; i++)
     scan->wanted[i] = true;
   if ((ids && !keep(scan, ids, false)) ||
