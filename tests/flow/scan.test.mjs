@@ -69,12 +69,13 @@ test('findings as a linter prints them', async (t) => {
 test('compiled rules are kept, in a folder of the user alone; without one it works too', async (t) => {
   const dir = tree(t, { a: KEY });
   const cached = { ...env, XDG_CACHE_HOME: path.join(dir, 'cache') };
-  assert.equal((await cli(['scan', 'a'], { cwd: dir, env: cached })).code, 1);
+  const patient = { cwd: dir, timeoutMs: 120000 };
+  assert.equal((await cli(['scan', 'a'], { ...patient, env: cached })).code, 1);
   const kept = path.join(cached.XDG_CACHE_HOME, 'hoop-agent');
   assert.equal(fs.statSync(kept).mode & 0o777, 0o700);
   assert.ok(fs.readdirSync(kept).length > 0);
   const nowhere = { ...env, XDG_CACHE_HOME: '/dev/null/cache' };
-  assert.equal((await cli(['scan', 'a'], { cwd: dir, env: nowhere })).code, 1);
+  assert.equal((await cli(['scan', 'a'], { ...patient, env: nowhere })).code, 1);
 });
 
 test('no secret is ever printed', async (t) => {

@@ -15,7 +15,8 @@ init(Scanner *scanner)
 
   *scanner = (Scanner){.pack = rule_pack_load_dir(dir, &error)};
   g_assert_no_error(error);
-  scanner->detector = detector_new(scanner->pack, NULL, &error);
+  scanner->detector =
+      detector_new(scanner->pack, g_getenv("HOOP_COMPILED_RULES"), &error);
   g_assert_no_error(error);
   scanner->scratch = detector_scratch_new(scanner->detector, &error);
   g_assert_no_error(error);
