@@ -144,9 +144,11 @@ typedef struct {
   unsigned n_approvers;
   unsigned approvals_needed; /* see ApproveBy */
   ApproveBy by;
-  unsigned timeout;   /* s; 0: the configuration's */
-  Action completions; /* ACTION_MASK or ACTION_BLOCK in place of asking */
-  bool shadow;        /* only record what it would do */
+  unsigned timeout;        /* s; 0: the configuration's */
+  Action completions;      /* ACTION_MASK or ACTION_BLOCK in place of asking */
+  bool shadow;             /* only record what it would do */
+  bool allow_fingerprints; /* not for findings that the user allowed by their
+                              fingerprints */
   PolicyLayer layer;
   char *origin; /* "file:line" */
 } PolicyRule;
@@ -266,6 +268,8 @@ typedef enum {
   VALUE_HELD        /* "held-credential": what the agent holds itself */
 } ValueKind;
 #define N_VALUE_KINDS 3
+/* On, or one for exact values, which find what there are. */
+bool detector_rule_is_on(const DetectorRule *rule);
 /* The rule's id, which no file may give to another. */
 const char *value_kind_id(ValueKind kind);
 

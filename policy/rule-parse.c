@@ -22,6 +22,7 @@ static const char *const rule_keys[] = {"id",
                                         "completions",
                                         "restore",
                                         "shadow",
+                                        "allow-fingerprints",
                                         NULL};
 static const char *const action_names[] = {"allow",
                                            "mask",
@@ -325,6 +326,13 @@ check_keys(const YamlDoc *doc,
                         of_approve[i],
                         action_name(rule->action));
   }
+  at = yaml_get(node, "allow-fingerprints");
+  if (at != NULL && (rule->action == ACTION_ALLOW || !rule->match.has_finding))
+    return yaml_error(doc,
+                      at,
+                      error,
+                      "\"allow-fingerprints\" belongs to rules that mask, "
+                      "approve or block what \"finding\" names");
   at = yaml_get(node, "restore");
   if (at != NULL && rule->action != ACTION_MASK)
     return yaml_error(doc,
@@ -447,6 +455,8 @@ read_key(const YamlDoc *doc,
     return read_completions(doc, node, rule, error);
   if (strcmp(key, "restore") == 0)
     return read_restore(doc, node, rule, error);
+  if (strcmp(key, "allow-fingerprints") == 0)
+    return yaml_bool(doc, node, key, &rule->allow_fingerprints, error);
   return yaml_bool(doc, node, key, &rule->shadow, error);
 }
 

@@ -425,6 +425,12 @@ rule_pack_all(const RulePack *pack, unsigned *n)
   return (const DetectorRule *const *)pack->rules->pdata;
 }
 
+bool
+detector_rule_is_on(const DetectorRule *rule)
+{
+  return rule->enabled || *rule->regex == '\0';
+}
+
 const DetectorRule *
 rule_pack_value_rule(const RulePack *pack, ValueKind kind)
 {

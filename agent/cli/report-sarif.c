@@ -66,7 +66,7 @@ begin(Report *report)
   g_autofree char *escaped =
       g_uri_escape_bytes((const guint8 *)here, strlen(here), "/");
   unsigned n, listed = 0;
-  const DetectorRule *const *rules = rule_pack_rules(report->pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(report->pack, &n);
 
   report->positions = g_new0(unsigned, MAX(n, 1));
   g_string_append(out,
@@ -74,7 +74,8 @@ begin(Report *report)
                   "\"runs\":[{\"tool\":{\"driver\":{\"name\":\"hoop-agent\","
                   "\"version\":\"" PACKAGE_VERSION "\",\"rules\":[");
   for (unsigned i = 0; i < n; i++) {
-    if (!rules[i]->enabled || (report->wanted && !report->wanted[i]))
+    if (!detector_rule_is_on(rules[i]) ||
+        (report->wanted && !report->wanted[i]))
       continue;
     report->positions[i] = listed;
     g_string_append(out, listed++ ? ",\n" : "\n");

@@ -133,7 +133,7 @@ static void
 append_rules(GString *out, const RulePack *pack, const unsigned *by_rule)
 {
   unsigned n, left = 0;
-  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(pack, &n);
   g_autofree unsigned *counts = g_memdup2(by_rule, n * sizeof *by_rule);
 
   for (unsigned named = 0; named < NAMED_RULES; named++) {

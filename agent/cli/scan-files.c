@@ -266,7 +266,7 @@ run_init(Run *run, Scan *scan, GError **error)
   unsigned n;
 
   run->scan = scan;
-  rule_pack_rules(scan->scanner.pack, &n);
+  rule_pack_all(scan->scanner.pack, &n);
   run->totals.by_rule = g_new0(unsigned, MAX(n, 1));
   run->totals.began_us = clock_mono_us();
   run->reading = (ScanReading){

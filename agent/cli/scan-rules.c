@@ -61,7 +61,7 @@ keep(const Scan *scan, const char *list, bool by_class)
 {
   g_auto(GStrv) words = g_strsplit(list, ",", -1);
   unsigned n;
-  const DetectorRule *const *rules = rule_pack_rules(scan->scanner.pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(scan->scanner.pack, &n);
   g_autofree bool *named = g_new0(bool, MAX(n, 1));
 
   for (char **word = words; *word; word++) {
@@ -89,7 +89,7 @@ scan_choose(Scan *scan)
   const char *classes = call_value(scan->call, "class");
   bool any = false;
   unsigned n;
-  const DetectorRule *const *rules = rule_pack_rules(scan->scanner.pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(scan->scanner.pack, &n);
 
   if (!ids && !classes)
     return true;
@@ -100,7 +100,7 @@ scan_choose(Scan *scan)
       (classes && !keep(scan, classes, true)))
     return false;
   for (unsigned i = 0; i < n; i++)
-    any = any || (scan->wanted[i] && rules[i]->enabled);
+    any = any || (scan->wanted[i] && detector_rule_is_on(rules[i]));
   if (any || call_has(scan->call, "list-rules"))
     return true;
   complain(scan->call, CLI_USAGE, "no rule that is on is named so");
@@ -119,7 +119,8 @@ add_rule(struct json_object *list, const DetectorRule *rule)
       json,
       "description",
       json_object_new_string(rule->description ? rule->description : ""));
-  json_object_object_add(json, "on", json_object_new_boolean(rule->enabled));
+  json_object_object_add(
+      json, "on", json_object_new_boolean(detector_rule_is_on(rule)));
   json_object_array_add(list, json);
 }
 
@@ -132,13 +133,13 @@ scan_list_rules(const Scan *scan)
   struct json_object *list = json_object_new_array();
   Table *table = table_new(headings);
   unsigned n;
-  const DetectorRule *const *rules = rule_pack_rules(scan->scanner.pack, &n);
+  const DetectorRule *const *rules = rule_pack_all(scan->scanner.pack, &n);
 
   for (unsigned i = 0; i < n; i++) {
     const DetectorRule *rule = rules[i];
     const char *cells[] = {rule->id,
                            rule->class_name,
-                           rule->enabled ? "on" : "off",
+                           detector_rule_is_on(rule) ? "on" : "off",
                            rule->description};
 
     if (scan->wanted && !scan->wanted[i])

@@ -143,6 +143,7 @@ int verb_status(const Call *call);
 int verb_pending(const Call *call);
 int verb_approve(const Call *call);
 int verb_deny(const Call *call);
+int verb_allow(const Call *call);
 int verb_pause(const Call *call);
 int verb_resume(const Call *call);
 int verb_logs(const Call *call);

@@ -111,11 +111,12 @@ say_findings(struct json_object *detail)
     struct json_object *one = json_object_array_get_idx(list, i);
 
     line("found",
-         "%s in %s, %d bytes (fingerprint %s)",
+         "%s in %s, %d bytes (fingerprint %s%s)",
          text(one, "rule") ?: "?",
          text(one, "field") ?: "?",
          json_object_get_int(member(one, "length")),
-         text(one, "fingerprint") ?: "?");
+         text(one, "fingerprint") ?: "?",
+         member(one, "allowed") ? ", allowed by you" : "");
   }
   if (n > MAX_FINDINGS)
     line("", "and %zu more", n - MAX_FINDINGS);

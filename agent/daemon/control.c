@@ -378,6 +378,72 @@ on_status(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
   return TRUE;
 }
 
+/* ---- Allowed findings -------------------------------------------------------
+ */
+
+static void
+fail_call(GDBusMethodInvocation *call, const GError *error)
+{
+  if (error->domain == BUS_ERROR)
+    g_dbus_method_invocation_return_gerror(call, error);
+  else
+    g_dbus_method_invocation_return_error(
+        call, BUS_ERROR, BUS_ERROR_INVALID, "%s", error->message);
+}
+
+static gboolean
+on_allow(HoopAgent1 *skeleton,
+         GDBusMethodInvocation *call,
+         const char *fingerprint,
+         guint seconds,
+         gpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!allowed_add(data, fingerprint, seconds, &error))
+    fail_call(call, error);
+  else
+    hoop_agent1_complete_allow(skeleton, call);
+  return TRUE;
+}
+
+static gboolean
+on_disallow(HoopAgent1 *skeleton,
+            GDBusMethodInvocation *call,
+            const char *fingerprint,
+            gpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!allowed_remove(data, fingerprint, &error))
+    fail_call(call, error);
+  else
+    hoop_agent1_complete_disallow(skeleton, call);
+  return TRUE;
+}
+
+static gboolean
+on_allowed(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  const GArray *allowed = allowed_list(data);
+  GVariantBuilder list;
+
+  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+  for (unsigned i = 0; i < allowed->len; i++) {
+    const Allowed *entry = &g_array_index(allowed, Allowed, i);
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    add_text(&dict, "fingerprint", entry->finding.fingerprint);
+    g_variant_dict_insert(&dict, "since_us", "x", (gint64)entry->since_us);
+    g_variant_dict_insert(
+        &dict, "until_us", "x", (gint64)entry->finding.until_us);
+    g_variant_builder_add_value(&list, g_variant_dict_end(&dict));
+  }
+  hoop_agent1_complete_allowed(skeleton, call, g_variant_builder_end(&list));
+  return TRUE;
+}
+
 /* ---- Pause, resume, reload
  * ---------------------------------------------------- */
 
@@ -449,6 +515,9 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-pending", G_CALLBACK(on_pending), agent);
   g_signal_connect(skeleton, "handle-review", G_CALLBACK(on_review), agent);
   g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), agent);
+  g_signal_connect(skeleton, "handle-allow", G_CALLBACK(on_allow), agent);
+  g_signal_connect(skeleton, "handle-disallow", G_CALLBACK(on_disallow), agent);
+  g_signal_connect(skeleton, "handle-allowed", G_CALLBACK(on_allowed), agent);
   g_signal_connect(skeleton, "handle-pause", G_CALLBACK(on_pause), agent);
   g_signal_connect(skeleton, "handle-resume", G_CALLBACK(on_resume), agent);
   g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);

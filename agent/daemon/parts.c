@@ -87,6 +87,7 @@ make_masker(struct agent *agent, GError **error)
   if (!fingerprint)
     return false;
   agent->masker = masker_new(mask, fingerprint);
+  allowed_load(agent);
   return true;
 }
 
@@ -300,6 +301,7 @@ agent_unmake(struct agent *agent)
 {
   g_clear_handle_id(&agent->pause_timer, g_source_remove);
   values_stop(agent);
+  allowed_free(agent);
   /* Ends what runs; its last rows are stored and its last replies delivered
    * before what they refer to goes. */
   if (agent->env)

@@ -16,6 +16,12 @@
 #include "upstream/upstream.h"
 #include <pthread.h>
 
+/* A finding that the user allowed. */
+typedef struct {
+  AllowedFinding finding;
+  int64_t since_us;
+} Allowed;
+
 /* All of it belongs to the main thread, but for what the data thread's loop
  * runs once it is started: upstream, env, front. */
 struct agent {
@@ -27,6 +33,7 @@ struct agent {
   Detector *detector;
   Policy *policy;
   char *policy_error; /* of the last reload, or NULL */
+  GArray *allowed;    /* Allowed */
   ValueSet *values;   /* exact values in force, or NULL */
   char *values_seen;  /* what their files said of themselves */
   char *values_error; /* of the last look at them, or NULL */
@@ -73,6 +80,20 @@ void record_agent(struct agent *agent,
 /* ---- values.c: exact values, where any are configured */
 bool values_start(struct agent *agent, GError **error);
 void values_stop(struct agent *agent);
+
+/* ---- allowed.c: findings that the user allowed by their fingerprints */
+void allowed_load(struct agent *agent);
+void allowed_free(struct agent *agent);
+/* False with a BUS_ERROR, or when it could not be stored. */
+bool allowed_add(struct agent *agent,
+                 const char *fingerprint,
+                 unsigned seconds,
+                 GError **error);
+bool allowed_remove(struct agent *agent,
+                    const char *fingerprint,
+                    GError **error);
+/* Of Allowed, those that have not expired; the agent's. */
+const GArray *allowed_list(struct agent *agent);
 
 /* ---- trim.c: gives back memory that only the start needed */
 void agent_trim(void);

@@ -83,6 +83,9 @@ inspect_done(void *data, bool cancelled)
   Inspect *job = data;
   Exchange *exchange = job->exchange;
 
+  if (!cancelled && !exchange_is_gone(exchange) && !exchange->answered &&
+      job->result)
+    inspection_allow(job->result, exchange->env->masker);
   if (!cancelled && !exchange_is_gone(exchange) && !exchange->answered)
     job->then(exchange, g_steal_pointer(&job->result), job->error);
   inspection_free(job->result);
@@ -133,6 +136,8 @@ exchange_read(Exchange *exchange,
                               body,
                               &inspect_default_limits,
                               &error);
+  if (inspection)
+    inspection_allow(inspection, env->masker);
   then(exchange, inspection, error);
 }
 

@@ -38,14 +38,17 @@ inspect_text(ExchangeEnv *env,
 {
   char *valid = g_utf8_make_valid(text->str, (gssize)text->len);
   g_autoptr(GBytes) bytes = g_bytes_new_take(valid, strlen(valid));
+  Inspection *inspection = inspection_new(env->scratch,
+                                          API_OTHER,
+                                          direction,
+                                          "text/plain",
+                                          bytes,
+                                          &inspect_default_limits,
+                                          error);
 
-  return inspection_new(env->scratch,
-                        API_OTHER,
-                        direction,
-                        "text/plain",
-                        bytes,
-                        &inspect_default_limits,
-                        error);
+  if (inspection)
+    inspection_allow(inspection, env->masker);
+  return inspection;
 }
 
 static bool

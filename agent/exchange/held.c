@@ -217,4 +217,8 @@ held_block(StreamPlan *plan, const RulePack *pack)
   const DetectorRule *rule = rule_pack_value_rule(pack, VALUE_HELD);
 
   plan->by_rule[rule->index] = ACTION_BLOCK;
+  if (plan->by_allowed)
+    plan->by_allowed[rule->index] = ACTION_BLOCK;
+  if (plan->by_restored)
+    plan->by_restored[rule->index] = ACTION_BLOCK;
 }

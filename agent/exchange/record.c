@@ -89,10 +89,11 @@ json_finding(GString *out,
   json_escape(out, field, -1);
   g_string_append_printf(out,
                          "\",\"start\":%zu,\"length\":%zu,"
-                         "\"fingerprint\":\"%s\"}",
+                         "\"fingerprint\":\"%s\"%s}",
                          finding->start,
                          finding->end - finding->start,
-                         fingerprint);
+                         fingerprint,
+                         finding->allowed ? ",\"allowed\":true" : "");
 }
 
 /* The findings of a whole body; values are named by their keyed hash only. */

@@ -19,6 +19,7 @@ stream_plan_free(StreamPlan *plan)
     return;
   g_free(plan->by_rule);
   g_free(plan->by_restored);
+  g_free(plan->by_allowed);
   g_strfreev(plan->mask_fields);
   g_strfreev(plan->keep_fields);
   g_free(plan);
@@ -33,6 +34,10 @@ plan_copy(const StreamPlan *plan)
   copy->by_restored =
       plan->by_restored != NULL
           ? g_memdup2(plan->by_restored, plan->n_rules * sizeof(Action))
+          : NULL;
+  copy->by_allowed =
+      plan->by_allowed != NULL
+          ? g_memdup2(plan->by_allowed, plan->n_rules * sizeof(Action))
           : NULL;
   copy->mask_fields = g_strdupv(plan->mask_fields);
   copy->keep_fields = g_strdupv(plan->keep_fields);

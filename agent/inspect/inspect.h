@@ -50,6 +50,7 @@ typedef struct {
   size_t start, end; /* bytes of the decoded UTF-8 text */
   unsigned field;    /* index of the Inspection's field; 0 for plain text */
   double confidence; /* 0 to 1 */
+  bool allowed;      /* the user allowed its fingerprint */
 } Finding;
 
 /* Scans one text; appends Finding to `findings`, ordered by start, the longer
@@ -162,6 +163,20 @@ bool masker_restore(Masker *masker,
                     size_t len,
                     GString *out);
 
+/* Findings that the user says are none, by their fingerprints, each until a
+ * wall-clock time; in place of what was set before. */
+typedef struct {
+  char fingerprint[FINGERPRINT_SIZE];
+  int64_t until_us;
+} AllowedFinding;
+#define ALLOWED_MAX 1000
+void masker_set_allowed(Masker *masker,
+                        const AllowedFinding *allowed,
+                        unsigned n);
+bool masker_allows(Masker *masker, const char fingerprint[FINGERPRINT_SIZE]);
+/* The same for a value, whose fingerprint is made only if it may matter. */
+bool masker_allows_value(Masker *masker, const char *value, size_t len);
+
 /* ---- Bodies ------------------------------------------------------------ */
 
 /* What one field of a body is to its API; policy's `prompt` reads PROMPT and
@@ -228,6 +243,8 @@ typedef struct {
   size_t start, end;
 } BodySpan;
 void inspection_body_spans(const Inspection *inspection, BodySpan *spans);
+/* Marks the findings that the user allowed. */
+void inspection_allow(Inspection *inspection, Masker *masker);
 /* Tool calls of an answer (not those resent in a request's history). */
 const ToolCall *inspection_tool_calls(const Inspection *inspection,
                                       unsigned *n);
@@ -303,9 +320,10 @@ GBytes *inspection_refuse_tools(const Inspection *inspection,
  * read by the filter. `by_rule` has one Action per detector rule of the pack:
  * ALLOW, MASK or BLOCK; `by_restored` the same for what is found in restored
  * tool arguments (NULL: as by_rule), where a mask rule that says "restore:
- * tools" has no say. */
+ * tools" has no say; `by_allowed` for findings that the user allowed (NULL: as
+ * by_rule). */
 struct stream_plan {
-  Action *by_rule, *by_restored;
+  Action *by_rule, *by_restored, *by_allowed;
   unsigned n_rules;
   char **mask_fields; /* decoded keys inside tool arguments, or NULL */
   char **keep_fields; /* those of them whose restored values stay; or NULL */

@@ -502,6 +502,19 @@ inspection_findings(const Inspection *inspection, unsigned *n)
   return (const Finding *)(void *)inspection->findings->data;
 }
 
+void
+inspection_allow(Inspection *inspection, Masker *masker)
+{
+  for (guint i = 0; i < inspection->findings->len; i++) {
+    Finding *at = &g_array_index(inspection->findings, Finding, i);
+    const char *text =
+        g_array_index(inspection->fields, InspectField, at->field).text;
+
+    at->allowed =
+        masker_allows_value(masker, text + at->start, at->end - at->start);
+  }
+}
+
 const ToolCall *
 inspection_tool_calls(const Inspection *inspection, unsigned *n)
 {

@@ -38,6 +38,15 @@ mask_context_action(const MaskContext *context, const DetectorRule *rule)
              : ACTION_ALLOW;
 }
 
+Action
+mask_context_noted_action(const MaskContext *context, const DetectorRule *rule)
+{
+  if (!context->allowed || context->plan->by_allowed == NULL ||
+      rule->index >= context->plan->n_rules)
+    return mask_context_action(context, rule);
+  return context->plan->by_allowed[rule->index];
+}
+
 bool
 mask_context_note(MaskContext *context,
                   const Finding *finding,
@@ -58,6 +67,8 @@ mask_context_note(MaskContext *context,
   }
   noted.field = choice;
   masker_fingerprint(context->masker, value, len, fingerprint);
+  context->allowed = masker_allows(context->masker, fingerprint);
+  noted.allowed = context->allowed;
   g_array_append_val(context->findings, noted);
   g_array_append_vals(context->fingerprints, fingerprint, 1);
   return true;

@@ -3,6 +3,7 @@
  * leads from a mask back to its value. */
 #include "inspect/inspect.h"
 
+#include "kit/clock.h"
 #include "kit/digest.h"
 
 #include <pthread.h>
@@ -37,6 +38,8 @@ struct masker {
   GHashTable *entries; /* mask → Entry */
   GQueue order;        /* of use, least recent first */
   size_t bytes;        /* of values */
+  GHashTable *allowed; /* fingerprint → AllowedFinding */
+  int any_allowed;     /* atomic */
 };
 
 static void
@@ -61,6 +64,8 @@ masker_new(Secret *mask_key, Secret *fingerprint_key)
   masker->entries =
       g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_free);
   g_queue_init(&masker->order);
+  masker->allowed =
+      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
   return masker;
 }
 
@@ -70,6 +75,7 @@ masker_free(Masker *masker)
   if (masker == NULL)
     return;
   g_hash_table_destroy(masker->entries);
+  g_hash_table_destroy(masker->allowed);
   pthread_mutex_destroy(&masker->lock);
   secret_unref(masker->mask_key);
   secret_unref(masker->fingerprint_key);
@@ -250,6 +256,46 @@ masker_fingerprint(const Masker *masker,
               MIN(len, MASK_VALUE_MAX),
               digest);
   hex_encode(digest, (FINGERPRINT_SIZE - 1) / 2, out);
+}
+
+void
+masker_set_allowed(Masker *masker, const AllowedFinding *allowed, unsigned n)
+{
+  pthread_mutex_lock(&masker->lock);
+  g_hash_table_remove_all(masker->allowed);
+  for (unsigned i = 0; i < n; i++) {
+    AllowedFinding *entry = g_memdup2(&allowed[i], sizeof(*allowed));
+
+    g_hash_table_replace(masker->allowed, entry->fingerprint, entry);
+  }
+  g_atomic_int_set(&masker->any_allowed, n > 0);
+  pthread_mutex_unlock(&masker->lock);
+}
+
+bool
+masker_allows(Masker *masker, const char fingerprint[FINGERPRINT_SIZE])
+{
+  const AllowedFinding *entry;
+  bool allowed;
+
+  if (!g_atomic_int_get(&masker->any_allowed))
+    return false;
+  pthread_mutex_lock(&masker->lock);
+  entry = g_hash_table_lookup(masker->allowed, fingerprint);
+  allowed = entry != NULL && entry->until_us > clock_wall_us();
+  pthread_mutex_unlock(&masker->lock);
+  return allowed;
+}
+
+bool
+masker_allows_value(Masker *masker, const char *value, size_t len)
+{
+  char fingerprint[FINGERPRINT_SIZE];
+
+  if (!g_atomic_int_get(&masker->any_allowed))
+    return false;
+  masker_fingerprint(masker, value, len, fingerprint);
+  return masker_allows(masker, fingerprint);
 }
 
 bool

@@ -364,7 +364,7 @@ settle_findings(TextField *field, size_t hold, GError **error)
       return false;
     if (at.end == SPAN_OPEN)
       text_block_noted(field, &at);
-    action = mask_context_action(context, at.rule);
+    action = mask_context_noted_action(context, at.rule);
     if (action == ACTION_ALLOW)
       continue;
     if (action == ACTION_BLOCK) {

@@ -19,6 +19,7 @@ typedef struct {
   GArray *findings;     /* Finding, field = choice */
   GArray *fingerprints; /* char[FINGERPRINT_SIZE], beside them */
   bool blocked;         /* a finding that policy blocks was seen */
+  bool allowed; /* the finding noted last is one that the user allowed */
 } MaskContext;
 
 bool mask_context_init(MaskContext *context,
@@ -31,6 +32,9 @@ void mask_context_clear(MaskContext *context);
 /* What policy wants with a rule's findings. */
 Action mask_context_action(const MaskContext *context,
                            const DetectorRule *rule);
+/* The same for the finding that was noted last. */
+Action mask_context_noted_action(const MaskContext *context,
+                                 const DetectorRule *rule);
 /* Notes a finding; false beyond the limit. */
 bool mask_context_note(MaskContext *context,
                        const Finding *finding,

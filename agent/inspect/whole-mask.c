@@ -83,7 +83,7 @@ collect(MaskContext *context,
 
   for (unsigned i = 0; i < n_findings; i++) {
     const Finding *at = &findings[i];
-    const Action action = mask_context_action(context, at->rule);
+    Action action;
 
     if (!mask_context_note(context,
                            at,
@@ -92,6 +92,7 @@ collect(MaskContext *context,
                            at->end - at->start,
                            error))
       return false;
+    action = mask_context_noted_action(context, at->rule);
     if (action == ACTION_ALLOW)
       continue;
     context->blocked = context->blocked || action == ACTION_BLOCK;

@@ -163,10 +163,15 @@ facts_set_findings(Facts *facts, const Finding *findings, unsigned n)
   for (unsigned i = 0; i < n; i++) {
     unsigned index = rule_index(facts, findings[i].rule);
     RuleFact *fact = &g_array_index(facts->rules, RuleFact, index);
+    ClassFact *class;
 
     facts->finding_rule[i] = index;
+    class = &g_array_index(facts->classes, ClassFact, fact->class_index);
     fact->count++;
-    g_array_index(facts->classes, ClassFact, fact->class_index).count++;
+    class->count++;
+    fact->allowed += findings[i].allowed;
+    class->allowed += findings[i].allowed;
+    facts->n_allowed += findings[i].allowed;
   }
 }
 

@@ -9,8 +9,9 @@
 /* Findings of one class; classes are few. */
 typedef struct {
   const char *name;
-  unsigned count;
-  bool mask, ask; /* all of them: for a mask rule, for an approve rule */
+  unsigned count, allowed; /* all of them; of these, that the user allowed */
+  bool mask, ask;          /* for a mask rule, for an approve rule … */
+  bool mask_all, ask_all;  /* … also those that the user allowed */
   Restore restore;
 } ClassFact;
 
@@ -18,8 +19,8 @@ typedef struct {
 typedef struct {
   const DetectorRule *rule;
   unsigned class_index;
-  unsigned count;
-  bool mask, ask;
+  unsigned count, allowed;
+  bool mask, ask, mask_all, ask_all;
   Restore restore;
 } RuleFact;
 
@@ -44,7 +45,7 @@ typedef struct {
   int64_t size;         /* of the body */
 
   const Finding *findings;
-  unsigned n_findings;
+  unsigned n_findings, n_allowed;
   unsigned *finding_rule; /* each finding's index in rules */
   GArray *rules;          /* RuleFact */
   GArray *classes;        /* ClassFact */

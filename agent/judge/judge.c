@@ -139,8 +139,14 @@ collect_spans(Verdict *verdict, const Facts *facts)
                      .rule_id = finding->rule->id,
                      .restore = MIN(rule->restore, class->restore)};
 
-    add_span(
-        verdict, &span, rule->mask || class->mask, rule->ask || class->ask);
+    if (finding->allowed)
+      add_span(verdict,
+               &span,
+               rule->mask_all || class->mask_all,
+               rule->ask_all || class->ask_all);
+    else
+      add_span(
+          verdict, &span, rule->mask || class->mask, rule->ask || class->ask);
   }
   for (guint i = 0; facts->named != NULL && i < facts->named->len; i++) {
     const FieldFact *fact = &g_array_index(facts->named, FieldFact, i);

@@ -218,20 +218,27 @@ match_detector(const PolicyMatch *match, const DetectorRule *detector)
 }
 
 static unsigned
-count_findings(const Facts *facts, const PolicyMatch *match)
+counted(const PolicyRule *rule, unsigned all, unsigned allowed)
 {
+  return rule->allow_fingerprints ? all - allowed : all;
+}
+
+static unsigned
+count_findings(const Facts *facts, const PolicyRule *rule)
+{
+  const PolicyMatch *match = &rule->match;
   unsigned count = 0;
 
   if (facts->n_findings == 0)
     return 0;
   if (match->finding_rules == NULL && match->finding_classes == NULL)
-    return facts->n_findings;
+    return counted(rule, facts->n_findings, facts->n_allowed);
   if (match->finding_rules == NULL) {
     for (guint i = 0; i < facts->classes->len; i++) {
       const ClassFact *fact = &g_array_index(facts->classes, ClassFact, i);
 
       if (globs(match->finding_classes, fact->name, false))
-        count += fact->count;
+        count += counted(rule, fact->count, fact->allowed);
     }
     return count;
   }
@@ -239,7 +246,7 @@ count_findings(const Facts *facts, const PolicyMatch *match)
     const RuleFact *fact = &g_array_index(facts->rules, RuleFact, i);
 
     if (match_detector(match, fact->rule))
-      count += fact->count;
+      count += counted(rule, fact->count, fact->allowed);
   }
   return count;
 }
@@ -249,7 +256,7 @@ holds_finding(Check *check)
 {
   unsigned count;
 
-  count = count_findings(check->facts, check->match);
+  count = count_findings(check->facts, check->result->rule);
   check->result->n_findings = count;
   if (count >= check->match->finding_min)
     return HOLDS;
@@ -425,9 +432,22 @@ mark(bool ask, Restore restore, bool *to_mask, bool *to_ask, Restore *least)
   *least = MIN(*least, restore);
 }
 
-static unsigned
-mark_findings(Facts *facts, const PolicyMatch *match, bool ask, Restore restore)
+/* Those that the user allowed are marked by rules that do not care. */
+static void
+mark_all(const PolicyRule *rule, bool ask, bool *to_mask, bool *to_ask)
 {
+  if (rule->allow_fingerprints)
+    return;
+  if (ask)
+    *to_ask = true;
+  else
+    *to_mask = true;
+}
+
+static unsigned
+mark_findings(Facts *facts, const PolicyRule *rule, bool ask, Restore restore)
+{
+  const PolicyMatch *match = &rule->match;
   unsigned n = 0;
 
   if (facts->n_findings == 0)
@@ -439,7 +459,8 @@ mark_findings(Facts *facts, const PolicyMatch *match, bool ask, Restore restore)
     if (match->finding_classes == NULL ||
         globs(match->finding_classes, fact->name, false)) {
       mark(ask, restore, &fact->mask, &fact->ask, &fact->restore);
-      n += fact->count;
+      mark_all(rule, ask, &fact->mask_all, &fact->ask_all);
+      n += counted(rule, fact->count, fact->allowed);
     }
   }
   for (guint i = 0; match->finding_rules != NULL && i < facts->rules->len;
@@ -448,7 +469,8 @@ mark_findings(Facts *facts, const PolicyMatch *match, bool ask, Restore restore)
 
     if (match_detector(match, fact->rule)) {
       mark(ask, restore, &fact->mask, &fact->ask, &fact->restore);
-      n += fact->count;
+      mark_all(rule, ask, &fact->mask_all, &fact->ask_all);
+      n += counted(rule, fact->count, fact->allowed);
     }
   }
   return n;
@@ -461,7 +483,7 @@ match_mark(Facts *facts, const PolicyRule *rule, bool ask, Restore restore)
   unsigned n = 0;
 
   if (match->has_finding)
-    n += mark_findings(facts, match, ask, restore);
+    n += mark_findings(facts, rule, ask, restore);
   for (char **name = match->fields; name != NULL && *name != NULL; name++) {
     const GArray *found = g_hash_table_lookup(facts_fields(facts), *name);
 
@@ -479,7 +501,7 @@ match_mark(Facts *facts, const PolicyRule *rule, bool ask, Restore restore)
 unsigned
 match_mark_all(Facts *facts)
 {
-  static const PolicyMatch any = {0};
+  static const PolicyRule any = {0};
 
   return mark_findings(facts, &any, false, RESTORE_NONE);
 }

@@ -23,6 +23,8 @@ plan_findings(StreamPlan *plan, const PolicyRule *rule, const RulePack *pack)
     if (!match_detector(&rule->match, detectors[i]))
       continue;
     plan->by_rule[i] = MAX(plan->by_rule[i], rule->action);
+    if (!rule->allow_fingerprints)
+      plan->by_allowed[i] = MAX(plan->by_allowed[i], rule->action);
     if (!keeps_restored(rule))
       plan->by_restored[i] = MAX(plan->by_restored[i], rule->action);
   }
@@ -106,6 +108,7 @@ judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
   rule_pack_all(pack, &plan->n_rules);
   plan->by_rule = g_new0(Action, plan->n_rules);
   plan->by_restored = g_new0(Action, plan->n_rules);
+  plan->by_allowed = g_new0(Action, plan->n_rules);
   facts_init(&facts, policy, subject, RULE_ON_ANSWER);
   rules = policy_rules(policy, &n);
   for (unsigned i = 0; i < n; i++) {

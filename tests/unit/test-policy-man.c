@@ -104,7 +104,8 @@ test_keys(void)
                                      "message",
                                      "completions",
                                      "restore",
-                                     "shadow"};
+                                     "shadow",
+                                     "allow-fingerprints"};
   g_autofree char *page = read_page();
 
   for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {

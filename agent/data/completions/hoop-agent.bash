@@ -38,6 +38,7 @@ _hoop_agent_options() {
   review) echo --masked --json ;;
   approve) echo --masked --reason ;;
   deny) echo --reason ;;
+  allow) echo --for --list --remove --json ;;
   scan)
     echo --json --sarif --baseline --rules --class --list-rules --no-ignore \
       --no-allow --binary --max-size --batch --chunks --config
@@ -84,7 +85,7 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny why scan policy journal connection whoami'
+    review approve deny allow why scan policy journal connection whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''
   COMPREPLY=()

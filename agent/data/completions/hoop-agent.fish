@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny why scan policy journal connection whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny allow why scan policy journal connection whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
@@ -39,6 +39,7 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a pending -d
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a review -d 'Show a waiting request'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a approve -d 'Let a waiting request go'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a deny -d 'Refuse a waiting request'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a allow -d 'Mark a finding as none, where policy permits'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, try or show the policy'
@@ -50,6 +51,10 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending 
 complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal connection' -l config -rF -d 'Configuration to read'
 complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
 complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
+complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l for -x -a '2h 1d 7d 30d' -d 'How long'
+complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l list -d 'Show what is allowed'
+complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l remove -x -d 'Allow it no longer'
+complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l json -d 'Print JSON'
 complete -c hoop-agent -n '__fish_seen_subcommand_from env setup' -a "$clients"
 complete -c hoop-agent -n '__fish_seen_subcommand_from env setup' -l via -x -a 'proxy base-url' -d 'How it reaches the agent'
 complete -c hoop-agent -n '__fish_seen_subcommand_from env' -l shell -x -a 'sh fish json' -d Syntax

@@ -40,6 +40,7 @@ _hoop_agent() {
     'review:show a waiting request'
     'approve:let a waiting request go'
     'deny:refuse a waiting request'
+    'allow:mark a finding as none, where policy permits'
     "why:tell one exchange's story"
     'scan:find secrets in files'
     'policy:check, try or show the policy'
@@ -81,6 +82,10 @@ _hoop_agent() {
   review) _arguments '--masked[as it would be masked]' $json '1:id:_hoop_agent_waiting' ;;
   approve) _arguments '--masked[masked]' $reason '1:id:_hoop_agent_waiting' ;;
   deny) _arguments $reason '1:id:_hoop_agent_waiting' ;;
+  allow)
+    _arguments '--for[how long]:time:(2h 1d 7d 30d)' '--list[show them]' \
+      '--remove[allow it no longer]:fingerprint:' $json '1:fingerprint:'
+    ;;
   why) _arguments $json $config '1:id:_hoop_agent_recorded' ;;
   scan)
     _arguments $json '--batch[JSON lines]' '--chunks[as a stream]:bytes:' \
