@@ -172,12 +172,12 @@ test('usage', async () => {
   assert.notEqual(bad.code, 0);
 });
 
-test('without a rule that permits it there is no such mark', async (t) => {
-  const other = await startAgent(t, {
-    backend,
-    policy: POLICY.replaceAll(/,? *allow-fingerprints: true/g, '').replace(/\n\s*\n/g, '\n'),
-  });
-  const { code, stderr } = await other.cli(['allow', '0123456789abcdef']);
+test('without a rule that permits it there is no such mark', async () => {
+  await agent.stop();
+  agent.options.policy = POLICY.replaceAll(/,? *allow-fingerprints: true/g, '')
+    .replace(/\n\s*\n/g, '\n');
+  await agent.restart();
+  const { code, stderr } = await agent.cli(['allow', '0123456789abcdef']);
   assert.notEqual(code, 0);
   assert.match(stderr, /no rule of the policy/);
 });
