@@ -243,6 +243,8 @@ tracked_of(Repository *repository)
   g_autofree char *bytes = NULL;
   size_t len;
 
+  if (!repository) /* outside every folder that was begun */
+    return NULL;
   if (repository->looked || !repository->git_dir)
     return repository->tracked;
   repository->looked = true;
