@@ -194,8 +194,11 @@ bus_server_free(BusServer *server)
 {
   if (!server)
     return;
-  if (server->server)
+  if (server->server) {
     g_dbus_server_stop(server->server);
+    /* A connection may wait in the main loop to be told, with a reference. */
+    g_signal_handlers_disconnect_by_data(server->server, server);
+  }
   g_clear_object(&server->server);
   g_clear_object(&server->observer);
   if (server->skeleton) {

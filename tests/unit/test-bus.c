@@ -208,6 +208,53 @@ test_live(Fixture *f, const void *data)
   g_object_unref(connection);
 }
 
+typedef struct {
+  char *address;
+  GDBusConnection *connection;
+  int done; /* atomic */
+} Dialler;
+
+static void *
+dial_aside(void *data)
+{
+  Dialler *dialler = data;
+
+  dialler->connection = g_dbus_connection_new_for_address_sync(
+      dialler->address,
+      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
+      NULL,
+      NULL,
+      NULL);
+  g_atomic_int_set(&dialler->done, 1);
+  return NULL;
+}
+
+/* A connection that is there when the server ends, but of which it was not
+ * told yet: GDBus does that from the main loop, with a reference of its own.
+ * (When it was told, by chance, the end is as usual.) */
+static void
+test_late(Fixture *f, const void *data)
+{
+  for (int i = 0; i < 10; i++) {
+    Dialler dialler = {g_strconcat("unix:path=", f->path, NULL), NULL, 0};
+    GThread *thread;
+
+    (void)data;
+    serve(f);
+    thread = g_thread_new("dial", dial_aside, &dialler);
+    until(g_atomic_int_get(&dialler.done));
+    g_thread_join(thread);
+    g_assert_nonnull(dialler.connection);
+    for (int j = 0; j < 100 && !g_main_context_pending(NULL); j++)
+      g_usleep(1000);
+    g_clear_pointer(&f->server, bus_server_free);
+    until(!g_main_context_pending(NULL));
+    g_assert_cmpuint(exported(f), ==, 0);
+    g_object_unref(dialler.connection);
+    g_free(dialler.address);
+  }
+}
+
 static void
 test_long_path(Fixture *f, const void *data)
 {
@@ -383,6 +430,7 @@ main(int argc, char **argv)
   ADD("modes", test_modes);
   ADD("stale", test_stale);
   ADD("live", test_live);
+  ADD("late", test_late);
   ADD("long-path", test_long_path);
   ADD("most", test_most);
   ADD("mechanisms", test_mechanisms);
