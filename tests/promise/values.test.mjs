@@ -124,6 +124,21 @@ test('scan looks for them, too', async () => {
   const line = JSON.parse(stdout);
   assert.deepEqual(line.findings, [{ rule: 'dictionary', start: 4, end: 22 }]);
   assert.match(line.masked, /^see \[dictionary:[a-z2-7]+\]!$/);
+  const stdin = `a line\nsee ${PROJECT}!\n`;
+  for (const args of [[], ['--json'], ['--sarif'], ['--rules', 'dictionary']]) {
+    const result = await agent.cli(
+      ['scan', '--config', agent.configFile, ...args],
+      { stdin },
+    );
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stdout, /dictionary/);
+    assertAbsent(result.stdout, PROJECT);
+  }
+  const { code: other } = await agent.cli(
+    ['scan', '--config', agent.configFile, '--rules', 'env-file'],
+    { stdin },
+  );
+  assert.equal(other, 0);
 });
 
 test('changed_files_are_read_again', async () => {

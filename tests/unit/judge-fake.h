@@ -20,6 +20,8 @@ unsigned fake_field(Inspection *body,
                     const char *text);
 /* A finding over the whole field, or over bytes of it. */
 void fake_finding(Inspection *body, const DetectorRule *rule, unsigned field);
+/* The user allows the findings that there are by now. */
+void fake_allow(Inspection *body);
 void fake_finding_at(Inspection *body,
                      const DetectorRule *rule,
                      unsigned field,

@@ -443,6 +443,70 @@ test_policy_kept(void)
   g_assert_cmpstr(verdict_reason(verdict)->message, ==, "Never.");
 }
 
+/* Findings that the user allowed: rules that say so pass them over, and every
+ * rule that would act must say so. */
+static void
+test_allowed(void)
+{
+  static const struct {
+    const char *rules[2];
+    Action action;
+    const char *spans, *plan;
+  } rows[] = {
+#define MASK "match: {finding: {class: secret}}, action: mask"
+#define BLOCK "match: {finding: {min: 1}}, action: block"
+#define SO ", allow-fingerprints: true"
+      {{"id: a, " MASK SO}, ACTION_ALLOW, "", "mask allow"},
+      {{"id: a, " MASK}, ACTION_MASK, "1-3", "mask mask"},
+      {{"id: a, " MASK SO, "id: b, " MASK}, ACTION_MASK, "1-3", "mask mask"},
+      {{"id: a, " MASK, "id: b, " BLOCK SO}, ACTION_BLOCK, "1-3", "block mask"},
+      {{"id: a, " MASK SO, "id: b, " BLOCK SO},
+       ACTION_BLOCK, /* for the card, which nobody allowed */
+       "",
+       "block allow"},
+      {{"id: a, match: {finding: {rule: aws-key}}, action: block" SO},
+       ACTION_ALLOW,
+       "",
+       "block allow"},
+      {{"id: a, match: {finding: {class: secret, min: 1}}, action: mask" SO,
+        "id: b, match: {finding: {rule: aws-*}}, action: block"},
+       ACTION_BLOCK,
+       "",
+       "block block"},
+#undef MASK
+#undef BLOCK
+#undef SO
+  };
+  g_autoptr(RulePack) pack = fake_pack();
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(Policy) policy =
+        fake_rules(rows[i].rules, rows[i].rules[1] != NULL ? 2 : 1);
+    g_autoptr(Inspection) body = fake_body(API_CHAT, DIRECTION_REQUEST);
+    g_autoptr(Verdict) verdict = NULL;
+    g_autoptr(StreamPlan) plan = NULL;
+    g_autofree char *masked = NULL;
+    g_autofree char *actions = NULL;
+    g_auto(FakeSubject) fake = {0};
+
+    g_test_message("row %u", i);
+    fake_field(body, "content", FIELD_PROMPT, "0123456789");
+    fake_finding_at(body, fake_rule(pack, "aws-key"), 0, 1, 3);
+    fake_allow(body);
+    fake_finding_at(body, fake_rule(pack, "card"), 0, 5, 8);
+    verdict = judge(policy, "", body);
+    g_assert_cmpint(verdict_action(verdict), ==, rows[i].action);
+    masked = spans(verdict_mask_spans(verdict));
+    g_assert_cmpstr(masked, ==, rows[i].spans);
+    fake_subject(&fake, "");
+    plan = judge_stream_plan(policy, &fake.subject, pack);
+    actions = g_strdup_printf("%s %s",
+                              action_name(plan->by_rule[0]),
+                              action_name(plan->by_allowed[0]));
+    g_assert_cmpstr(actions, ==, rows[i].plan);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -460,6 +524,7 @@ main(int argc, char **argv)
   g_test_add_func("/judge/actions/mask-fields", test_mask_fields);
   g_test_add_func("/judge/actions/restore", test_restore);
   g_test_add_func("/judge/actions/restore-asked", test_restore_asked);
+  g_test_add_func("/judge/actions/allowed", test_allowed);
   g_test_add_func("/judge/actions/policy-kept", test_policy_kept);
   return g_test_run();
 }

@@ -15,8 +15,9 @@ const TESTS = path.resolve(
 
 function control(port, method, target, body) {
   return new Promise((resolve, reject) => {
+    // No connection is kept: the server would close it while it is taken up.
     const req = http.request(
-      { port, host: '127.0.0.1', method, path: target },
+      { port, host: '127.0.0.1', method, path: target, agent: false },
       (res) => {
         const chunks = [];
         res.on('data', (chunk) => chunks.push(chunk));
