@@ -134,7 +134,7 @@ is_plain_password(const char *text, size_t len, const Place *place)
       strchr("([{<,;|&?!=+*:", text[0]) != NULL ||
       !is_quoted_password(text, len, place))
     return false;
-  if (shape.digits == 0 && !place->line)
+  if (shape.digits == 0 && !place->line && !place->joined)
     return shape.usual * 2 < shape.letters;
   if (shape.digits == 0 && shape.usual == shape.letters && shape.others > 0 &&
       !place->upper)
@@ -345,37 +345,18 @@ skip_owner(const Value *value, size_t len, const char **start)
 static size_t
 find_name(const Value *value, const char **start, bool *stepped)
 {
-  static const char *const steps[] = {"value",
-                                      "default",
-                                      "default_value",
-                                      "defaultvalue",
-                                      "is",
-                                      "was",
-                                      "be",
-                                      "will",
-                                      "equals",
-                                      "to",
-                                      "set",
-                                      "as",
-                                      "or",
-                                      "else",
-                                      "string",
-                                      "content",
-                                      "android:value",
-                                      "fill",
-                                      "type",
-                                      "sendkeys",
-                                      "send_keys",
-                                      "setvalue",
-                                      ".fill",
-                                      ".type",
-                                      ".sendkeys",
-                                      ".send_keys",
-                                      ".setvalue",
-                                      "get",
-                                      "init",
-                                      "private",
-                                      NULL};
+  static const char *const steps[] = {
+      "value",        "default",   "default_value",
+      "defaultvalue", "is",        "was",
+      "be",           "will",      "equals",
+      "to",           "set",       "as",
+      "or",           "else",      "string",
+      "android",      "content",   "android:value",
+      "fill",         "type",      "sendkeys",
+      "send_keys",    "setvalue",  ".fill",
+      ".type",        ".sendkeys", ".send_keys",
+      ".setvalue",    "get",       "init",
+      "private",      NULL};
   static const char *const tails[] = {
       "key", "keys", "word", "phrase", "name", NULL};
   const char *end = value->opener;
