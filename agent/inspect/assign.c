@@ -47,18 +47,32 @@ is_blank(char c)
 static bool
 is_known_password(const char *text, size_t len)
 {
-  static const char *const known[] = {
-      "admin",     "administrator", "root",       "toor",       "postgres",
-      "guest",     "letmein",       "qwerty",     "qwertyuiop", "dragon",
-      "monkey",    "iloveyou",      "welcome",    "master",     "sunshine",
-      "princess",  "football",      "shadow",     "superman",   "batman",
-      "hunter",    "baseball",      "michael",    "jordan",     "abcdef",
-      "asdfgh",    "asdfghjkl",     "zxcvbn",     "zxcvbnm",    "mysql",
-      "rabbitmq",  "oracle",        "manager",    "tomcat",     "vagrant",
-      "raspberry", "alpine",        "minioadmin", "elastic",    "passw",
-      "trustno",   "access",        "starwars",   "freedom",    "secret",
-      "sesame",    "opensesame",    "system",     "support",    "cisco",
-      "sa",        "ubnt",          NULL};
+  static const char *const known[] = {"admin",      "administrator",
+                                      "root",       "toor",
+                                      "postgres",   "guest",
+                                      "letmein",    "qwerty",
+                                      "qwertyuiop", "dragon",
+                                      "monkey",     "iloveyou",
+                                      "welcome",    "master",
+                                      "sunshine",   "princess",
+                                      "football",   "shadow",
+                                      "superman",   "batman",
+                                      "hunter",     "baseball",
+                                      "michael",    "jordan",
+                                      "abcdef",     "asdfgh",
+                                      "asdfghjkl",  "zxcvbn",
+                                      "zxcvbnm",    "mysql",
+                                      "rabbitmq",   "oracle",
+                                      "manager",    "tomcat",
+                                      "vagrant",    "raspberry",
+                                      "alpine",     "minioadmin",
+                                      "elastic",    "passw",
+                                      "trustno",    "access",
+                                      "starwars",   "freedom",
+                                      "sesame",     "opensesame",
+                                      "system",     "support",
+                                      "cisco",      "sa",
+                                      "ubnt",       NULL};
 
   for (unsigned i = 0; known[i] != NULL; i++)
     if (strlen(known[i]) == len &&
