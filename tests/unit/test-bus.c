@@ -2,6 +2,7 @@
 /* The control socket: private, one daemon's, for this user's processes that
  * authenticate as the kernel knows them; and no more of them than it takes. */
 #include "bus/bus.h"
+#include "tests/unit/child.h"
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -364,12 +365,12 @@ test_stranger(Fixture *f, const void *data)
     if (setgid(STRANGER) != 0 || setuid(STRANGER) != 0 ||
         connect(fd, (void *)&at, sizeof at) != 0 ||
         send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) < 0)
-      _exit(1);
+      child_exit(1);
     alarm(20);
     if (recv(fd, answer, sizeof answer - 1, 0) > 0 &&
         strncmp(answer, "OK", 2) == 0)
-      _exit(2);
-    _exit(0);
+      child_exit(2);
+    child_exit(0);
   }
   until(waitpid(pid, &status, WNOHANG) == pid);
   g_assert_cmpint(status, ==, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients' dummy tokens and the credential behind them: who may have one, what
  * file and environment must be like, and rotation in every form. */
+#include "tests/unit/child.h"
 #include "tests/unit/conn-kit.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -90,9 +91,9 @@ test_processes(void)
         g_autofree char *mine = conn_client_token(table->dir, own, NULL);
 
         if (!token || !mine || !g_file_set_contents(file, token, -1, NULL))
-          _exit(1);
+          child_exit(1);
       }
-      _exit(0);
+      child_exit(0);
     }
   }
   for (unsigned i = 0; i < G_N_ELEMENTS(children); i++) {

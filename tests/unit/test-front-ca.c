@@ -2,6 +2,7 @@
 /* The user's CA: made once, kept private, constrained to its hosts in the eyes
  * of openssl(1), and what is said when its files are damaged. */
 #include "front/private.h"
+#include "tests/unit/child.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/upstream-certs.h"
 #include <glib/gstdio.h>
@@ -405,11 +406,12 @@ test_race(Fixture *f, const void *data)
 
       close(go[1]);
       if (read(go[0], &byte, 1) != 0) /* until the parent closes its end */
-        _exit(2);
+        child_exit(2);
       ca = ca_load_or_create(f->state, f->data, hosts, NULL);
-      _exit(ca && g_file_set_contents(name, ca_facts(ca)->fingerprint, -1, NULL)
-                ? 0
-                : 1);
+      child_exit(
+          ca && g_file_set_contents(name, ca_facts(ca)->fingerprint, -1, NULL)
+              ? 0
+              : 1);
     }
   }
   close(go[0]);

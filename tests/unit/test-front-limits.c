@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who does not come to the point at the door: silence, slowness, leaving, more
  * of them than there is room for, and strangers. */
+#include "tests/unit/child.h"
 #include "tests/unit/front-door.h"
 #include <netinet/in.h>
 #include <string.h>
@@ -131,7 +132,7 @@ test_limit(void)
   Visitor *waiting;
 
   options.connections = G_N_ELEMENTS(inside);
-  options.http.first_byte_timeout = 1;
+  options.http.first_byte_timeout = g_getenv("HOOP_VALGRIND") ? 10 : 1;
   door = door_new(&options, NULL);
   for (unsigned i = 0; i < G_N_ELEMENTS(inside); i++)
     inside[i] = visitor_new(door);
@@ -179,19 +180,19 @@ stranger(Door *door, unsigned connections)
   if (pid)
     return pid;
   if (setgid(STRANGER) != 0 || setuid(STRANGER) != 0)
-    _exit(1);
+    child_exit(1);
   for (unsigned i = 0; i < connections; i++) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     char byte;
 
     if (connect(fd, (void *)&at, sizeof at) != 0)
-      _exit(2);
+      child_exit(2);
     send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL);
     if (recv(fd, &byte, 1, 0) > 0)
-      _exit(3); /* an answer */
+      child_exit(3); /* an answer */
     close(fd);
   }
-  _exit(0);
+  child_exit(0);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "front/private.h"
+#include "tests/unit/child.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -248,6 +249,11 @@ test_starved(Fixture *f, const void *data)
   unsigned rounds = 0;
 
   (void)data;
+  if (g_getenv("HOOP_VALGRIND")) {
+    g_test_skip("valgrind accepts, and closes what is above the limit");
+    close(client);
+    return;
+  }
   start(f);
   at.sin_port = htons(listener_port(f->listener));
   g_assert_cmpint(connect(client, (void *)&at, sizeof at), ==, 0);
@@ -397,13 +403,13 @@ with_sockets(Fixture *f, const int *fds, unsigned n, Passed func)
 
       close(fds[i]);
       if (dup2(high, 3 + (int)i) < 0)
-        _exit(2);
+        child_exit(2);
       close(high);
     }
     g_setenv("LISTEN_PID", self, TRUE);
     g_setenv("LISTEN_FDS", count, TRUE);
     func(f);
-    _exit(0);
+    child_exit(0);
   }
   for (unsigned i = 0; i < n; i++)
     close(fds[i]);
