@@ -67,7 +67,10 @@ stream_plan_free(StreamPlan *plan)
   if (plan == NULL)
     return;
   g_free(plan->by_rule);
+  g_free(plan->by_restored);
+  g_free(plan->by_allowed);
   g_strfreev(plan->mask_fields);
+  g_strfreev(plan->keep_fields);
   g_free(plan);
 }
 
