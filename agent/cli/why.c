@@ -122,6 +122,23 @@ say_findings(struct json_object *detail)
     line("", "and %zu more", n - MAX_FINDINGS);
 }
 
+/* How many masks of each rule. */
+static void
+say_masked(struct json_object *detail)
+{
+  struct json_object *masked = member(detail, "masked");
+  g_autoptr(GString) out = g_string_new(NULL);
+
+  if (!masked || !json_object_is_type(masked, json_type_object))
+    return;
+  json_object_object_foreach(masked, rule, count)
+  {
+    g_string_append_printf(
+        out, "%s%d %s", out->len ? ", " : "", json_object_get_int(count), rule);
+  }
+  line("masked", "%s", out->str);
+}
+
 static void
 say_answers(struct json_object *detail)
 {
@@ -184,6 +201,7 @@ say_row(const JournalEntry *entry)
     line("tool", "%s", text(detail, "tool"));
   say_verdict(member(detail, "verdict"));
   say_findings(detail);
+  say_masked(detail);
   say_answers(detail);
   if (text(detail, "refused"))
     line("refused", "%s", text(detail, "refused"));

@@ -67,7 +67,7 @@ static const KeyRow rows[] = {
         KEY_SIZE,
         held_bytes,
         "256M",
-        "All bodies in memory together."),
+        "All that requests and answers keep in memory together."),
     KEY("limits",
         "first-byte-timeout",
         KEY_COUNT,

@@ -247,6 +247,7 @@ typedef struct {
   struct agent *agent;
   GDBusMethodInvocation *call;
   ExchangeStats stats;
+  GHashTable *masked; /* by rule */
 } StatusCall;
 
 static void
@@ -279,6 +280,21 @@ add_counters(GVariantDict *dict, const ExchangeStats *stats)
     g_variant_dict_insert(
         dict, counters[i].key, "t", (guint64)counters[i].value);
   g_variant_dict_insert(dict, "running", "u", (guint32)stats->running);
+}
+
+static void
+add_masked(GVariantDict *dict, GHashTable *masked)
+{
+  GVariantDict rules;
+  GHashTableIter iter;
+  gpointer id, n;
+
+  g_variant_dict_init(&rules, NULL);
+  g_hash_table_iter_init(&iter, masked);
+  while (g_hash_table_iter_next(&iter, &id, &n))
+    g_variant_dict_insert(&rules, id, "t", (guint64)GPOINTER_TO_SIZE(n));
+  g_variant_dict_insert_value(
+      dict, "masked_by_rule", g_variant_dict_end(&rules));
 }
 
 static void
@@ -351,8 +367,10 @@ status_ready(void *data)
   approve_pending(agent->approve, count_one, &pending);
   g_variant_dict_insert(&dict, "pending", "u", pending);
   add_counters(&dict, &status->stats);
+  add_masked(&dict, status->masked);
   hoop_agent1_complete_status(
       agent->skeleton, status->call, g_variant_dict_end(&dict));
+  g_hash_table_unref(status->masked);
   g_free(status);
 }
 
@@ -362,6 +380,7 @@ status_look(void *data)
   StatusCall *status = data;
 
   exchange_env_stats(status->agent->env, &status->stats);
+  status->masked = exchange_env_masked(status->agent->env);
   loop_post(status->agent->main_loop, status_ready, status);
 }
 

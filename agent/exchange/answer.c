@@ -150,27 +150,21 @@ pass_body(Exchange *exchange, const uint8_t *bytes, size_t len)
   return !exchange->upstream_paused;
 }
 
-/* Decodes into `answer`; a refusal went out when it cannot. Whole answers
- * count as held; a stream's bytes are gone with the call that brings them. */
+/* Decodes into `answer`; a refusal went out when it cannot. A stream's bytes
+ * go to the filter next and are counted there. */
 static bool
 take(Exchange *exchange, const uint8_t *bytes, size_t len)
 {
   g_autofree char *message = NULL;
   g_autoptr(GError) error = NULL;
-  size_t before = exchange->answer.len;
 
   if (exchange->decoder
           ? http_decoder_feed(
                 exchange->decoder, bytes, len, &exchange->answer, &error)
           : buf_append(&exchange->answer, bytes, len)) {
-    if (exchange->mode != ANSWER_WHOLE ||
-        exchange_count(exchange, exchange->answer.len - before))
+    if (exchange->mode != ANSWER_WHOLE || exchange_fits(exchange, 0))
       return true;
-    exchange_fail(exchange,
-                  503,
-                  "held_bytes",
-                  "The agent holds as many bytes as [limits] held-bytes "
-                  "allows. Wait for other requests to end.");
+    exchange_too_much(exchange);
     return false;
   }
   if (exchange->mode == ANSWER_STREAM)

@@ -12,6 +12,16 @@
 
 static void judge_request(Exchange *exchange);
 
+/* What is there by now is within the bound; false after a refusal. */
+static bool
+counted(Exchange *exchange)
+{
+  if (exchange_fits(exchange, 0))
+    return true;
+  exchange_too_much(exchange);
+  return false;
+}
+
 /* The body with its content coding removed; NULL after a refusal. */
 static GBytes *
 decode(Exchange *exchange)
@@ -37,8 +47,8 @@ decode(Exchange *exchange)
     return NULL;
   }
   buf_clear(&exchange->incoming);
-  if (!exchange_count(exchange, plain.len)) {
-    exchange_fail(exchange, 413, "held_bytes", "[limits] held-bytes is met.");
+  if (!exchange_fits(exchange, plain.len)) {
+    exchange_too_much(exchange);
     return NULL;
   }
   return buf_steal(&plain);
@@ -86,6 +96,7 @@ inspect_done(void *data, bool cancelled)
   if (!cancelled && !exchange_is_gone(exchange) && !exchange->answered &&
       job->result)
     inspection_allow(job->result, exchange->env->masker);
+  exchange->reserved = 0;
   if (!cancelled && !exchange_is_gone(exchange) && !exchange->answered)
     job->then(exchange, g_steal_pointer(&job->result), job->error);
   inspection_free(job->result);
@@ -111,6 +122,13 @@ exchange_read(Exchange *exchange,
   Inspection *inspection;
   Inspect *job;
 
+  /* Decoded, its texts are about as long again. */
+  exchange->reserved = g_bytes_get_size(body);
+  if (!exchange_fits(exchange, 0)) {
+    exchange->reserved = 0;
+    exchange_too_much(exchange);
+    return;
+  }
   if (g_bytes_get_size(body) > WORKER_BYTES) {
     job = g_new0(Inspect, 1);
     *job = (Inspect){.exchange = exchange_ref(exchange),
@@ -138,6 +156,7 @@ exchange_read(Exchange *exchange,
                               &error);
   if (inspection)
     inspection_allow(inspection, env->masker);
+  exchange->reserved = 0;
   then(exchange, inspection, error);
 }
 
@@ -149,7 +168,8 @@ request_read(Exchange *exchange, Inspection *inspection, const GError *error)
     return;
   }
   exchange->inspection = inspection;
-  judge_request(exchange);
+  if (counted(exchange))
+    judge_request(exchange);
 }
 
 void
@@ -212,9 +232,11 @@ prepare_record(Exchange *exchange)
                                         exchange->scope,
                                         spans,
                                         &error);
-  if (!exchange->record)
+  if (!exchange->record) {
     exchange_refuse(exchange, "cannot_mask", error->message);
-  return exchange->record != NULL;
+    return false;
+  }
+  return counted(exchange);
 }
 
 /* Decides which spans are masked in what goes out. */
@@ -231,9 +253,13 @@ prepare_forward(Exchange *exchange, const GArray *judged)
                                          spans,
                                          &error);
   exchange->masked = spans->len > 0;
-  if (!exchange->forward)
+  g_clear_pointer(&exchange->masked_out, g_hash_table_unref);
+  exchange->masked_out = notice_count(spans);
+  if (!exchange->forward) {
     exchange_refuse(exchange, "cannot_mask", error->message);
-  return exchange->forward != NULL;
+    return false;
+  }
+  return counted(exchange);
 }
 
 static void

@@ -3,6 +3,27 @@
  * and drain, counters; and callers, the programs behind connections. */
 #include "exchange/state.h"
 #include "exchange/tunnel.h"
+#include <malloc.h>
+
+/* After a burst much of the heap is free but not given back: it is, once
+ * nothing runs for so long. */
+#define QUIET_MS 2000
+
+static void
+on_quiet(void *data)
+{
+  ExchangeEnv *env = data;
+
+  if (g_hash_table_size(env->running) == 0)
+    malloc_trim(0);
+}
+
+void
+exchange_env_ended(ExchangeEnv *env)
+{
+  if (g_hash_table_size(env->running) == 0)
+    loop_timer_set(env->quiet, QUIET_MS);
+}
 
 ExchangeEnv *
 exchange_env_new(const ExchangeOptions *options, GError **error)
@@ -23,7 +44,9 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   env->notice = options->notice;
   env->sessions = sessions_new();
   env->refused = refused_new();
+  env->masked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   env->running = g_hash_table_new(NULL, NULL);
+  env->quiet = loop_timer_new(env->loop, on_quiet, env);
   env->tunnels = g_hash_table_new(NULL, NULL);
   if (options->detector) {
     env->detector = detector_ref(options->detector);
@@ -52,6 +75,8 @@ exchange_env_free(ExchangeEnv *env)
 {
   if (!env)
     return;
+  loop_timer_free(env->quiet);
+  g_hash_table_unref(env->masked);
   g_hash_table_unref(env->running);
   g_hash_table_unref(env->tunnels);
   held_clear(env);

@@ -5,6 +5,9 @@
 #include "kit/clock.h"
 #include <string.h>
 
+/* Of a stream at one time: all that the filter may hold, and its last event. */
+#define MAX_OUT ((size_t)64 * 1024 * 1024)
+
 static void
 exchange_free(Exchange *exchange)
 {
@@ -20,6 +23,8 @@ exchange_free(Exchange *exchange)
   route_clear(&exchange->route);
   g_free(exchange->scope);
   g_free(exchange->session);
+  g_clear_pointer(&exchange->masked_out, g_hash_table_unref);
+  g_clear_pointer(&exchange->masked_in, g_hash_table_unref);
   buf_clear(&exchange->incoming);
   g_clear_pointer(&exchange->body, g_bytes_unref);
   inspection_free(exchange->inspection);
@@ -65,18 +70,6 @@ bool
 exchange_is_gone(const Exchange *exchange)
 {
   return !exchange->conn;
-}
-
-bool
-exchange_count(Exchange *exchange, size_t bytes)
-{
-  size_t *held = &exchange->env->stats.held_bytes;
-
-  if (bytes > exchange->env->limits.held_bytes - *held)
-    return false;
-  *held += bytes;
-  exchange->counted += bytes;
-  return true;
 }
 
 void
@@ -151,7 +144,7 @@ exchange_begin(ExchangeEnv *env,
   exchange->policy = policy_ref(env->policy);
   buf_init(&exchange->incoming, env->limits.max_body);
   buf_init(&exchange->answer, env->limits.max_body);
-  buf_init(&exchange->out, env->limits.max_body);
+  buf_init(&exchange->out, MAX_OUT);
   buf_init(&exchange->recorded_answer, env->limits.max_recorded_body);
   env->stats.requests++;
   g_hash_table_add(env->running, exchange);
@@ -165,12 +158,8 @@ exchange_body(Exchange *exchange, const uint8_t *bytes, size_t len)
   if (exchange->answered || exchange->head_sent)
     return; /* refused meanwhile: the rest is only drained */
   exchange->bytes_in += len;
-  if (!exchange_count(exchange, len))
-    exchange_fail(exchange,
-                  413,
-                  "held_bytes",
-                  "The agent holds as many request bytes as [limits] "
-                  "held-bytes allows. Wait for other requests to end.");
+  if (!exchange_fits(exchange, len))
+    exchange_too_much(exchange);
   else if (!buf_append(&exchange->incoming, bytes, len))
     exchange_fail(exchange,
                   413,
@@ -196,6 +185,7 @@ exchange_finished(Exchange *exchange)
   stop(exchange);
   exchange->conn = NULL;
   g_hash_table_remove(exchange->env->running, exchange);
+  exchange_env_ended(exchange->env);
   exchange_unref(exchange);
   ended(data);
 }
@@ -222,5 +212,6 @@ exchange_closed(Exchange *exchange, const char *why)
                             why);
   }
   g_hash_table_remove(exchange->env->running, exchange);
+  exchange_env_ended(exchange->env);
   exchange_unref(exchange);
 }

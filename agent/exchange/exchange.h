@@ -17,7 +17,7 @@
 
 typedef struct {
   size_t max_body;   /* bytes, as received and decoded */
-  size_t held_bytes; /* of all bodies in memory together */
+  size_t held_bytes; /* of all that exchanges keep in memory together */
   size_t max_recorded_body;
   unsigned idle_timeout;       /* s without progress of a tunnel */
   unsigned first_byte_timeout; /* s for a ClientHello inside a tunnel */
@@ -80,6 +80,9 @@ typedef struct {
   size_t held_bytes;
 } ExchangeStats;
 void exchange_env_stats(const ExchangeEnv *env, ExchangeStats *out);
+/* What was masked since the start, in what went out and in what came back: a
+ * copy of rule ids → GSIZE_TO_POINTER; g_hash_table_unref. */
+GHashTable *exchange_env_masked(const ExchangeEnv *env);
 
 /* The program at the other end of a client connection. Advisory: found by
  * looking, off the data thread, and late or never. Data thread only. */

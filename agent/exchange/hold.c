@@ -271,6 +271,7 @@ held_request(Exchange *exchange, HoldAsk *ask)
   held->can_mask = ask->can_mask;
   add_needs(held, ask->verdict);
   held->timeout = verdict_timeout(ask->verdict, most);
+  exchange->hold_bytes = strlen(ask->text) + strlen(ask->masked_text);
   held->text = g_steal_pointer(&ask->text);
   held->masked_text = g_steal_pointer(&ask->masked_text);
   held->n_findings = ask->n_findings;

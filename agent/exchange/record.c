@@ -191,6 +191,7 @@ record_request(Exchange *exchange, RecordThen then)
 {
   g_autoptr(GString) detail = g_string_new("{");
   g_autofree char *verdict = NULL;
+  g_autofree char *masked = NULL;
   const PolicyRule *reason;
   JournalRow *row = new_row(exchange, ROW_REQUEST);
 
@@ -205,6 +206,9 @@ record_request(Exchange *exchange, RecordThen then)
   }
   json_raw(detail, "verdict", verdict);
   json_findings(detail, exchange, exchange->inspection);
+  if (!exchange->answered) /* it goes out */
+    masked = notice_take(exchange->env, exchange->masked_out);
+  json_raw(detail, "masked", masked);
   if (exchange->refusal)
     json_member(detail, "refused", exchange->refusal->code);
   row->detail = close_json(detail);
@@ -256,6 +260,7 @@ void
 record_response(Exchange *exchange, RecordThen then)
 {
   g_autoptr(GString) detail = g_string_new("{");
+  g_autofree char *masked = NULL;
   const char *model = NULL;
   JournalRow *row;
 
@@ -284,6 +289,12 @@ record_response(Exchange *exchange, RecordThen then)
     json_stream_findings(detail, exchange);
   else
     json_findings(detail, exchange, exchange->answer_inspection);
+  if (exchange->filter)
+    masked =
+        notice_take(exchange->env, response_filter_masked(exchange->filter));
+  else if (!exchange->refusal)
+    masked = notice_take(exchange->env, exchange->masked_in);
+  json_raw(detail, "masked", masked);
   if (exchange->refusal)
     json_member(detail, "message", exchange->refusal->message);
   row->detail = close_json(detail);

@@ -30,9 +30,11 @@ struct exchange_env {
   bool draining;
   ExchangeLimits limits;
   ExchangeStats stats;
+  GHashTable *masked; /* rule id → how many masks since the start */
   Sessions *sessions;
   Refused *refused;
   GHashTable *running; /* set of Exchange */
+  LoopTimer *quiet;    /* since the last of them ended */
   GHashTable *tunnels; /* set of Tunnel */
 };
 
@@ -76,9 +78,14 @@ struct exchange {
   char *session;
   bool first_in_session;
 
+  GHashTable *masked_out; /* rule id → masks in what goes out; or NULL */
+  GHashTable *masked_in;  /* the same of a whole answer */
+
   Buf incoming;
-  size_t counted; /* bytes in env->stats.held_bytes */
-  GBytes *body;   /* decoded */
+  size_t counted;    /* bytes in env->stats.held_bytes */
+  size_t reserved;   /* for an inspection that is under way */
+  size_t hold_bytes; /* of the texts that people are shown */
+  GBytes *body;      /* decoded */
   Inspection *inspection;
   Verdict *verdict;
   GBytes *forward; /* what goes out */
@@ -131,8 +138,23 @@ bool exchange_is_gone(const Exchange *exchange);
 /* How it ends is decided: stops what still runs. */
 void exchange_answered(Exchange *exchange);
 void exchange_subject(Exchange *exchange, Direction direction, Subject *out);
-/* Counts bytes that are kept in memory; false beyond the configured bound. */
-bool exchange_count(Exchange *exchange, size_t bytes);
+
+/* env.c: one less runs. */
+void exchange_env_ended(ExchangeEnv *env);
+
+/* ---- notice.c: how many masks of each rule, never what they stand for
+ * Counts the spans by rule; g_hash_table_unref. */
+GHashTable *notice_count(const GArray *spans);
+/* {"rule":2,…} in the order of ids, or NULL when there is nothing; and adds it
+ * to the environment's. g_free. */
+char *notice_take(ExchangeEnv *env, GHashTable *masked);
+
+/* ---- memory.c
+ * Counts what the exchange keeps in memory by now; false when that grew, or
+ * would with `more` bytes, beyond the configured bound of all together. */
+bool exchange_fits(Exchange *exchange, size_t more);
+/* The refusal that follows. */
+void exchange_too_much(Exchange *exchange);
 
 /* ---- admit.c: before the body */
 void exchange_admit(Exchange *exchange);

@@ -108,6 +108,7 @@ exchange_writable(Exchange *exchange)
   exchange->client_full = false;
   if (exchange->answered)
     return;
+  exchange_fits(exchange, 0); /* less than before */
   if (exchange->mode == ANSWER_PASS) {
     exchange->upstream_paused = false;
     if (exchange->upstream)
@@ -211,6 +212,12 @@ static void
 handle(Exchange *exchange, FilterState state)
 {
   flush(exchange);
+  if ((state == FILTER_MORE || state == FILTER_TOOL_CALL) &&
+      !exchange_fits(exchange, 0)) {
+    exchange->env->stats.errors++;
+    exchange_too_much(exchange);
+    return;
+  }
   switch (state) {
   case FILTER_MORE:
     return;

@@ -28,6 +28,10 @@ sent(Exchange *exchange, const GError *error)
   http_conn_reply(
       exchange->conn, exchange->status, exchange->headers, NULL, bytes, len);
   exchange_answered(exchange);
+  /* The connection has its own copy. */
+  g_clear_pointer(&exchange->reply, g_bytes_unref);
+  g_clear_pointer(&exchange->restored_reply, g_bytes_unref);
+  exchange_fits(exchange, 0);
 }
 
 /* A stream was opened while the request was held, and now comes no stream:
@@ -151,8 +155,13 @@ mask_reply(Exchange *exchange)
     exchange_fail(exchange, 502, "cannot_mask", error->message);
     return;
   }
+  exchange->masked_in = notice_count(spans);
   if (!restore_reply(exchange, spans))
     return;
+  if (!exchange_fits(exchange, 0)) {
+    exchange_too_much(exchange);
+    return;
+  }
   inspection_tool_calls(exchange->answer_inspection, &n);
   exchange->tools_refused = g_new0(bool, n + 1);
   exchange->next_tool = 0;
@@ -247,6 +256,10 @@ judge(Exchange *exchange, Inspection *inspection, const GError *error)
     return;
   }
   exchange->answer_inspection = inspection;
+  if (!exchange_fits(exchange, 0)) {
+    exchange_too_much(exchange);
+    return;
+  }
   if (held_inspected(inspection)) {
     credential_repeated(exchange);
     return;

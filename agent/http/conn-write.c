@@ -324,6 +324,12 @@ http_conn_send(HttpConn *conn, const void *bytes, size_t len)
   return false;
 }
 
+size_t
+http_conn_queued(const HttpConn *conn)
+{
+  return conn->out.len;
+}
+
 void
 http_conn_end(HttpConn *conn)
 {

@@ -14,6 +14,8 @@
 /* How long and how much a client may go on sending after the last answer. */
 #define LINGER_MS 2000
 #define LINGER_MAX ((size_t)1 << 20)
+/* Idle for so long it gives the memory of its buffers back. */
+#define TRIM_MS 1000
 /* Input beyond max_head: one read. */
 #define IN_SLACK 65536
 
@@ -405,6 +407,22 @@ time_out(HttpConn *conn)
   }
 }
 
+/* Between requests, with room of its own that nothing is in. */
+static bool
+is_untrimmed(const HttpConn *conn)
+{
+  return conn->state == CONN_HEAD && conn->in.len == 0 && conn->out.len == 0 &&
+         (conn->in.data || conn->out.data);
+}
+
+static void
+trim(HttpConn *conn)
+{
+  buf_clear(&conn->in);
+  buf_clear(&conn->out);
+  conn->scanned = 0;
+}
+
 static uint32_t
 interest(const HttpConn *conn)
 {
@@ -438,6 +456,8 @@ settle(HttpConn *conn)
 {
   loop_watch_set(conn->watch, interest(conn));
   int64_t limit = time_limit(conn);
+  if (is_untrimmed(conn))
+    limit = MIN(limit, TRIM_MS);
   if (limit >= 0) {
     int64_t passed = (loop_now_us(conn->loop) - conn->since_us) / 1000;
     loop_timer_set(conn->timer, MAX(limit - passed, 0) + 1);
@@ -530,6 +550,9 @@ on_timer(void *data)
 {
   HttpConn *conn = data;
   int64_t limit = time_limit(conn);
+  if (is_untrimmed(conn) &&
+      loop_now_us(conn->loop) - conn->since_us >= TRIM_MS * 1000)
+    trim(conn);
   if (limit >= 0 && loop_now_us(conn->loop) - conn->since_us >= limit * 1000)
     time_out(conn);
   conn_process(conn);

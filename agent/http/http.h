@@ -263,6 +263,8 @@ bool http_conn_send(HttpConn *conn, const void *bytes, size_t len);
 /* The answer is complete. One shorter than its content_length is cut off by a
  * reset, so that the client sees that it is not whole. */
 void http_conn_end(HttpConn *conn);
+/* Bytes that wait for the client to take them. */
+size_t http_conn_queued(const HttpConn *conn);
 /* Head and body of a complete answer. content_type: NULL to take it from
  * `headers`. */
 void http_conn_reply(HttpConn *conn,

@@ -159,6 +159,20 @@ filter_drop_queue(ResponseFilter *filter)
   filter->queued = 0;
 }
 
+size_t
+response_filter_held(const ResponseFilter *filter)
+{
+  size_t sum;
+
+  if (filter == NULL)
+    return 0;
+  sum = filter->in.len + filter->queued + filter->final_out.len +
+        filter->final_record.len;
+  for (guint i = 0; i < filter->texts->len; i++)
+    sum += ((const TextEntry *)filter->texts->pdata[i])->field->text->len;
+  return sum;
+}
+
 static void
 free_wiped(GString *text)
 {

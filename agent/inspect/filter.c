@@ -482,6 +482,12 @@ response_filter_findings(const ResponseFilter *filter,
   return (const Finding *)(void *)filter->context.findings->data;
 }
 
+GHashTable *
+response_filter_masked(const ResponseFilter *filter)
+{
+  return filter->context.masked;
+}
+
 void
 response_filter_usage(const ResponseFilter *filter,
                       int64_t *input,

@@ -231,6 +231,8 @@ Inspection *inspection_new(DetectorScratch *scratch,
 void inspection_free(Inspection *inspection);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Inspection, inspection_free)
 
+/* Bytes that it keeps beside the body; 0 for NULL. */
+size_t inspection_held(const Inspection *inspection);
 Api inspection_api(const Inspection *inspection);
 Direction inspection_direction(const Inspection *inspection);
 size_t inspection_size(const Inspection *inspection);
@@ -382,6 +384,10 @@ bool response_filter_finish(ResponseFilter *filter,
                             FilterState *state,
                             GError **error);
 
+/* Bytes that it keeps: what waits, undecided texts, the last event; 0 for NULL.
+ */
+size_t response_filter_held(const ResponseFilter *filter);
+
 /* The call that waits after FILTER_TOOL_CALL: arguments as the tool would get
  * them (with plan->restore TOOLS masks are restored), and as they are recorded.
  */
@@ -413,6 +419,9 @@ const Finding *response_filter_findings(
     const ResponseFilter *filter,
     const char (**fingerprints)[FINGERPRINT_SIZE],
     unsigned *n);
+/* How many masks of each rule ("field": of members named by policy) stand in
+ * the answer so far: ids → GUINT_TO_POINTER; the filter's. */
+GHashTable *response_filter_masked(const ResponseFilter *filter);
 void response_filter_usage(const ResponseFilter *filter,
                            int64_t *input,
                            int64_t *output);

@@ -470,6 +470,17 @@ inspection_again(DetectorScratch *scratch,
                         error);
 }
 
+size_t
+inspection_held(const Inspection *inspection)
+{
+  if (inspection == NULL)
+    return 0;
+  return inspection->arena.capacity +
+         inspection->fields->len * (sizeof(InspectField) + sizeof(FieldPlace)) +
+         inspection->nodes->len * sizeof(BodyNode) +
+         inspection->findings->len * sizeof(Finding);
+}
+
 Api
 inspection_api(const Inspection *inspection)
 {

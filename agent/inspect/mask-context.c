@@ -12,6 +12,8 @@ mask_context_init(MaskContext *context,
                   GError **error)
 {
   *context = (MaskContext){.plan = plan, .masker = masker, .scope = scope};
+  context->masked =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   context->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
   context->fingerprints = g_array_new(FALSE, FALSE, FINGERPRINT_SIZE);
   context->scratch = detector_scratch_new(detector, error);
@@ -26,6 +28,7 @@ void
 mask_context_clear(MaskContext *context)
 {
   detector_scratch_free(context->scratch);
+  g_clear_pointer(&context->masked, g_hash_table_unref);
   g_clear_pointer(&context->findings, g_array_unref);
   g_clear_pointer(&context->fingerprints, g_array_unref);
 }
@@ -45,6 +48,16 @@ mask_context_noted_action(const MaskContext *context, const DetectorRule *rule)
       rule->index >= context->plan->n_rules)
     return mask_context_action(context, rule);
   return context->plan->by_allowed[rule->index];
+}
+
+void
+mask_context_count(MaskContext *context, const char *rule_id)
+{
+  const gpointer n = g_hash_table_lookup(context->masked, rule_id);
+
+  g_hash_table_insert(context->masked,
+                      g_strdup(rule_id),
+                      GUINT_TO_POINTER(GPOINTER_TO_UINT(n) + 1));
 }
 
 bool

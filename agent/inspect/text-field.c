@@ -307,6 +307,7 @@ add_edit(TextField *field, size_t start, size_t end, const char *rule_id)
               mask);
   edit.text = g_string_free(mask, FALSE);
   g_array_append_val(field->edits, edit);
+  mask_context_count(field->context, rule_id);
   if (end == SPAN_OPEN) {
     field->open_edit = field->edits->len;
     field->open_end = 0;

@@ -18,6 +18,7 @@ typedef struct {
   const char *scope;
   GArray *findings;     /* Finding, field = choice */
   GArray *fingerprints; /* char[FINGERPRINT_SIZE], beside them */
+  GHashTable *masked;   /* rule id → how many masks, as GUINT_TO_POINTER */
   bool blocked;         /* a finding that policy blocks was seen */
   bool allowed; /* the finding noted last is one that the user allowed */
 } MaskContext;
@@ -35,6 +36,8 @@ Action mask_context_action(const MaskContext *context,
 /* The same for the finding that was noted last. */
 Action mask_context_noted_action(const MaskContext *context,
                                  const DetectorRule *rule);
+/* Counts a mask that is put into the answer. */
+void mask_context_count(MaskContext *context, const char *rule_id);
 /* Notes a finding; false beyond the limit. */
 bool mask_context_note(MaskContext *context,
                        const Finding *finding,

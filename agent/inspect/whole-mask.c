@@ -141,6 +141,7 @@ add_edits(MaskContext *context,
     edit = (TextEdit){.start = merged.start, .end = merged.end};
     edit.text = g_string_free(mask, FALSE);
     g_array_append_val(edits, edit);
+    mask_context_count(context, merged.rule_id);
   }
 }
 

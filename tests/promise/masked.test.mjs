@@ -152,6 +152,25 @@ test('clean_stream_keeps_its_text', async () => {
   }
 });
 
+test('what_was_masked_is_told_by_rule', async () => {
+  const told = async () =>
+    (await agent.json('status')).masked_by_rule['aws-access-key'] ?? 0;
+  const earlier = await told();
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  const { path, body } = callOf('chat', `use ${SECRET} and ${SECRET} please`);
+  await backend.answer(path, { text: `The key is ${SECRET}.` });
+  assert.equal((await client.post(path, body)).status, 200);
+  await backend.answer(path, { deltas: ['Key ', SECRET, ' ends'] });
+  await client.stream(path, { ...body, stream: true });
+  assert.equal(await told(), earlier + 6);
+  const rows = await agent.journal();
+  const counts = rows
+    .sort((a, b) => b.seq - a.seq)
+    .map((row) => row.detail?.masked?.['aws-access-key'])
+    .filter((n) => n !== undefined);
+  assert.deepEqual(counts.slice(0, 4).sort(), [1, 1, 2, 2], counts);
+});
+
 // After all of the above: nothing of it anywhere in the agent's files.
 test('secret_never_on_disk', async () => {
   await agent.stop();
