@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Changes with the layout below and with what compile.c makes of a rule. */
-#define CACHE_MAGIC "hoop-hs2"
+#define CACHE_MAGIC "hoop-hs3"
 #define CACHE_FILE "detector.hsdb"
 /* 750 rules serialise to 4 MB; a file beyond this is not ours. */
 #define CACHE_MAX (64U * 1024 * 1024)

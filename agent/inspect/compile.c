@@ -142,6 +142,63 @@ is_loose(const DetectorRule *rule)
          !has_literal(rule->regex);
 }
 
+/* Behind the group that opens at `p`; NULL when it holds another group, or is
+ * one that captures or looks around. */
+static const char *
+skip_group(const char *p)
+{
+  if (!g_str_has_prefix(p, "(?:"))
+    return NULL;
+  for (p += 3; *p != '\0' && *p != ')';) {
+    if (*p == '(')
+      return NULL;
+    if (*p == '[')
+      p = skip_class(p);
+    else
+      p += *p == '\\' && p[1] != '\0' ? 2 : 1;
+  }
+  return *p == ')' ? p + 1 : NULL;
+}
+
+/* What libhs looks for of a token rule. A rule that begins with many characters
+ * of a class, as "^[a-z_][a-z0-9_]{0,31}:…", keeps its matcher busy at every
+ * byte of a text. The ends of what follows are a superset of its ends, so that
+ * is looked for, where it begins with a character of its own. */
+static char *
+search_expression(const char *regex, const Shape *shape)
+{
+  const size_t options = leading_options(regex);
+  const char *p = regex + options;
+  g_autofree char *prefix = g_strndup(regex, options);
+  bool many = false;
+
+  if (shape->alternation)
+    return g_strdup(regex);
+  if (*p == '^')
+    p++;
+  else if (g_str_has_prefix(p, "(?<![")) {
+    p = skip_class(p + 4);
+    if (*p++ != ')')
+      return g_strdup(regex);
+  }
+  while (*p == '[' || *p == '(') {
+    const char *next = *p == '[' ? skip_class(p) : skip_group(p);
+
+    if (next == NULL)
+      return g_strdup(regex);
+    many = many || *p == '(' || *next == '{';
+    p = next;
+    if (*p == '{')
+      p += strcspn(p, "}") + (strchr(p, '}') != NULL);
+    if (*p == '?' || *p == '*' || *p == '+')
+      return g_strdup(regex);
+  }
+  if (!many || !(*p == ':' || *p == '=' || *p == '@') || p[1] == '?' ||
+      p[1] == '*' || p[1] == '{')
+    return g_strdup(regex);
+  return g_strconcat(prefix, p, NULL);
+}
+
 static bool
 split_rule(CompiledRule *compiled, GError **error)
 {
@@ -155,7 +212,7 @@ split_rule(CompiledRule *compiled, GError **error)
   compiled->loose = is_loose(rule);
   compiled->opened = rule->kind != DETECT_TOKEN;
   if (!compiled->opened) {
-    compiled->expression = g_strdup(rule->regex);
+    compiled->expression = search_expression(rule->regex, &shape);
     compiled->confirm = g_strdup(rule->regex);
     return true;
   }
@@ -238,11 +295,21 @@ static bool
 measure_rule(CompiledRule *compiled, GError **error)
 {
   const DetectorRule *rule = compiled->rule;
-  unsigned min, max;
+  unsigned min, max, whole;
 
   if (!expression_info(
           rule, compiled->expression, &compiled->flags, &min, &max, error))
     return false;
+  if (!compiled->opened && strcmp(compiled->expression, rule->regex) != 0) {
+    unsigned flags, least;
+
+    /* Windows are as wide as the whole regex needs them. */
+    if (!expression_info(rule, rule->regex, &flags, &least, &whole, error))
+      return false;
+    if (least == 0)
+      min = 0;
+    max = MAX(max, whole);
+  }
   if (min == 0)
     return fail_rule(rule, error, "matches the empty text");
   if (max > (compiled->opened ? CONTEXT_MAX : TOKEN_WIDTH_MAX))
