@@ -6,7 +6,11 @@
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
 unset MALLOC_PERTURB_
-own_build CC="$(cc clang)" CFLAGS='-g -O1' --enable-fuzzers --enable-sanitizer
+own_configure CC="$(cc clang)" CFLAGS='-g -O1' --enable-fuzzers \
+  --enable-sanitizer
+harnesses=("$HOOP_SRCDIR"/tests/fuzz/fuzz-*.c)
+harnesses=("${harnesses[@]%.c}")
+quietly build make "-j$jobs" "${harnesses[@]/#"$HOOP_SRCDIR/"/}" || exit 1
 
 # What a harness learns is kept for the next run; an input that it fails on is
 # in found/.

@@ -24,11 +24,16 @@ quietly() {
   return 1
 }
 
-# own_build OPTION...: all programs and tests in this part's folder, configured
-# once with these options.
-own_build() {
+# own_configure OPTION...: this part's folder, once.
+own_configure() {
   [ -f config.status ] ||
     quietly configure "$HOOP_SRCDIR/configure" "$@" || exit 1
+}
+
+# own_build OPTION...: all programs and tests in this part's folder, configured
+# with these options.
+own_build() {
+  own_configure "$@"
   quietly build make "-j$jobs" all || exit 1
   quietly build-tests make "-j$jobs" check TESTS= || exit 1
 }
