@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+/* What stands in the place of masks in one answer, in bytes; all of it is held
+ * until the answer's end. A mask of 30 bytes may stand for 16 KiB. */
+#define RESTORED_MAX ((size_t)8 * 1024 * 1024)
+/* What one costs beside its value. */
+#define RESTORED_COST 128
+
 /* "[" + rule id + ":" + tag + "]". */
 #define MASK_ID_MAX 48
 #define MASK_TAG_MIN 12
@@ -44,6 +50,20 @@ is_covered(const GArray *edits, guint first, size_t start, size_t end)
   return false;
 }
 
+/* Counts a value; false beyond the limit. */
+static bool
+count_restored(size_t *restored, size_t len, GError **error)
+{
+  *restored += len + RESTORED_COST;
+  if (*restored <= RESTORED_MAX)
+    return true;
+  g_set_error_literal(error,
+                      INSPECT_ERROR,
+                      INSPECT_ERROR_LIMIT,
+                      "more masks in one answer than may be undone");
+  return false;
+}
+
 static int
 compare_edits(const void *a, const void *b)
 {
@@ -52,20 +72,21 @@ compare_edits(const void *a, const void *b)
   return x->start < y->start ? -1 : x->start > y->start;
 }
 
-void
+bool
 restore_edits(MaskContext *context,
               const TextView *view,
               size_t from,
               size_t to,
               guint first,
-              GArray *edits)
+              GArray *edits,
+              GError **error)
 {
   const char *text = view->bytes;
-  bool added = false;
+  bool added = false, good = true;
 
   if (context->scope == NULL)
-    return;
-  while (from < to) {
+    return true;
+  while (good && from < to) {
     const char *open = memchr(text + (from - view->start), '[', to - from);
     TextEdit edit;
     GString *value;
@@ -88,6 +109,7 @@ restore_edits(MaskContext *context,
                         .record = g_strndup(open, len)};
       g_array_append_val(edits, edit);
       added = true;
+      good = count_restored(&context->restored, value->len, error);
     }
     secret_wipe(value->str, value->allocated_len);
     g_string_free(value, TRUE);
@@ -98,12 +120,13 @@ restore_edits(MaskContext *context,
           edits->len - first,
           sizeof(TextEdit),
           compare_edits);
+  return good;
 }
 
 /* ---- Whole texts ------------------------------------------------------- */
 
-/* Masks of one body; a model repeats a few. */
-#define MAX_RESTORATIONS 10000
+/* Masks of one body; a model repeats a few, and each is compared with all. */
+#define MAX_RESTORATIONS 2000
 
 static void
 restoration_clear(gpointer data)
@@ -206,23 +229,28 @@ typedef struct {
   const char *scope;
   GHashTable *maps;
   GArray *found;
+  size_t *restored; /* bytes */
 } Search;
 
-static void
-search_field(Search *search, unsigned field, Restore level, bool decoded)
+static bool
+search_field(Search *search,
+             unsigned field,
+             Restore level,
+             bool decoded,
+             GError **error)
 {
   const InspectField *at =
       &g_array_index(search->inspection->fields, InspectField, field);
   size_t from = 0;
 
-  while (from < at->len && search->found->len < MAX_RESTORATIONS) {
+  while (from < at->len) {
     const char *open = memchr(at->text + from, '[', at->len - from);
     Restoration fresh = {.argument = level == RESTORE_TOOLS};
     g_autoptr(GString) value = NULL;
     size_t len;
 
     if (open == NULL)
-      return;
+      return true;
     from = (size_t)(open - at->text);
     len = mask_length(open, at->len - from);
     if (len == 0) {
@@ -243,7 +271,13 @@ search_field(Search *search, unsigned field, Restore level, bool decoded)
     fresh.value = g_strdup(value->str);
     secret_wipe(value->str, value->allocated_len);
     g_array_append_val(search->found, fresh);
+    if (!count_restored(search->restored,
+                        search->found->len > MAX_RESTORATIONS ? RESTORED_MAX
+                                                              : value->len,
+                        error))
+      return false;
   }
+  return true;
 }
 
 GArray *
@@ -251,10 +285,12 @@ restorations_find(const Inspection *inspection,
                   Masker *masker,
                   const char *scope,
                   Restore restore,
-                  bool arguments)
+                  bool arguments,
+                  size_t *restored,
+                  GError **error)
 {
   g_autoptr(GHashTable) maps = span_maps_new();
-  Search search = {inspection, masker, scope, maps, NULL};
+  Search search = {inspection, masker, scope, maps, NULL, restored};
   const guint n = inspection->fields->len;
   g_autofree bool *decoded = g_new0(bool, n + 1);
 
@@ -270,8 +306,11 @@ restorations_find(const Inspection *inspection,
         place_at(inspection, i)->parent != NO_FIELD)
       decoded[place_at(inspection, i)->parent] = true;
     if (level != RESTORE_NONE && level <= restore &&
-        !g_array_index(inspection->fields, InspectField, i).is_key)
-      search_field(&search, i, level, decoded[i]);
+        !g_array_index(inspection->fields, InspectField, i).is_key &&
+        !search_field(&search, i, level, decoded[i], error)) {
+      restorations_free(search.found);
+      return NULL;
+    }
   }
   if (search.found->len > 1)
     g_array_sort(search.found, compare_restorations);

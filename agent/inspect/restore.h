@@ -13,13 +13,17 @@ typedef struct {
   bool argument; /* of a tool call: what is restored is read again */
 } Restoration;
 
-/* Masks of the scope in the body's texts, ordered by start. `arguments`: all of
- * the body is a tool call's arguments. Free with restorations_free(). */
+/* Masks of the scope in the body's texts, ordered by start; NULL beyond the
+ * limits. `arguments`: all of the body is a tool call's arguments. Adds what
+ * they take to *restored, of all of the answer. Free with restorations_free().
+ */
 GArray *restorations_find(const Inspection *inspection,
                           Masker *masker,
                           const char *scope,
                           Restore restore,
-                          bool arguments);
+                          bool arguments,
+                          size_t *restored,
+                          GError **error);
 void restorations_free(GArray *restorations);
 /* Drops those that touch [start, end). */
 void restorations_cut(GArray *restorations, size_t start, size_t end);

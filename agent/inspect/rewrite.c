@@ -194,9 +194,12 @@ inspect_restore_new(const Inspection *inspection,
                     GError **error)
 {
   g_autoptr(InspectRestore) restore = g_new0(InspectRestore, 1);
+  size_t restored = 0;
 
-  restore->restorations =
-      restorations_find(inspection, masker, scope, plan->restore, false);
+  restore->restorations = restorations_find(
+      inspection, masker, scope, plan->restore, false, &restored, error);
+  if (restore->restorations == NULL)
+    return NULL;
   if (inspect_restore_in_tools(restore) &&
       !restorations_judge(restore->restorations,
                           inspection,

@@ -456,8 +456,14 @@ settle(TextField *field, bool all, GError **error)
   if (field->restores) {
     const TextView view = view_of(field);
 
-    restore_edits(
-        field->context, &view, field->settled, hold, first_edit, field->edits);
+    if (!restore_edits(field->context,
+                       &view,
+                       field->settled,
+                       hold,
+                       first_edit,
+                       field->edits,
+                       error))
+      return false;
   }
   field->settled = hold;
   close_edit(field);

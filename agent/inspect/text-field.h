@@ -19,6 +19,7 @@ typedef struct {
   GArray *findings;     /* Finding, field = choice */
   GArray *fingerprints; /* char[FINGERPRINT_SIZE], beside them */
   GHashTable *masked;   /* rule id → how many masks, as GUINT_TO_POINTER */
+  size_t restored;      /* bytes that values in the place of masks take */
   bool blocked;         /* a finding that policy blocks was seen */
   bool allowed; /* the finding noted last is one that the user allowed */
 } MaskContext;
@@ -187,12 +188,13 @@ bool whole_mask(MaskContext *context,
                 GError **error);
 void text_edits_free(GArray *edits);
 /* restore.c: adds edits for the masks of this scope in [from, to) of a view
- * that no edit from `first` on covers, in order. */
-void restore_edits(MaskContext *context,
+ * that no edit from `first` on covers, in order. False beyond the limit. */
+bool restore_edits(MaskContext *context,
                    const TextView *view,
                    size_t from,
                    size_t to,
                    guint first,
-                   GArray *edits);
+                   GArray *edits,
+                   GError **error);
 
 #endif

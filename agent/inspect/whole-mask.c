@@ -245,8 +245,15 @@ whole_mask(MaskContext *context,
   if (inspection == NULL)
     return false;
   if (restores)
-    restorations = restorations_find(
-        inspection, context->masker, context->scope, RESTORE_TOOLS, true);
+    restorations = restorations_find(inspection,
+                                     context->masker,
+                                     context->scope,
+                                     RESTORE_TOOLS,
+                                     true,
+                                     &context->restored,
+                                     error);
+  if (restores && restorations == NULL)
+    return false;
   if (!collect(
           context, choice, arguments, inspection, restorations, spans, error))
     return false;

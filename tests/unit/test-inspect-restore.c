@@ -457,6 +457,87 @@ test_whole_blocked(void)
   g_assert_null(strstr(run.client, AWS_KEY));
 }
 
+/* ---- Bounds ------------------------------------------------------------ */
+
+/* More than any answer has use for; an agent without a bound held it all. */
+#define FLOOD_BYTES ((size_t)40 * 1024 * 1024)
+#define FLOOD_MASKS 5000
+
+static char *
+long_mask(void)
+{
+  g_autoptr(GString) value = g_string_new(NULL);
+
+  while (value->len < 15000)
+    g_string_append(value, "some longer value ");
+  return issued(value->str, RESTORE_TOOLS);
+}
+
+/* A server that repeats a mask cannot make the agent hold what it stands for
+ * any number of times. */
+static void
+test_stream_bounded(void)
+{
+  const RunPlan run_plan = {.action = ACTION_MASK, .restore = RESTORE_TEXT};
+  g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &run_plan);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(ResponseFilter) filter = response_filter_new(
+      kit.detector, API_CHAT, true, plan, kit.masker, "scope", &error);
+  g_autofree char *mask = long_mask();
+  g_autofree char *event = g_strdup_printf(
+      "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s "
+      "\"}}]}\n\n",
+      mask);
+  g_auto(Buf) out = {0};
+  g_auto(Buf) record = {0};
+  FilterState state;
+  size_t given = 0;
+  bool good = true;
+
+  g_assert_no_error(error);
+  buf_init(&out, KIT_OUT_MAX);
+  buf_init(&record, KIT_OUT_MAX);
+  while (good && given < FLOOD_BYTES) {
+    good = response_filter_feed(
+        filter, event, strlen(event), &out, &record, &state, &error);
+    given += out.len;
+    buf_consume(&out, out.len);
+    buf_consume(&record, record.len);
+  }
+  g_assert_false(good);
+  g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT);
+  g_assert_cmpuint(given, >, 1024 * 1024);
+}
+
+/* The same of whole answers, by bytes and by number. */
+static void
+test_whole_bounded(void)
+{
+  g_autofree char *big = long_mask();
+  g_autofree char *small = issued("short", RESTORE_TOOLS);
+  const char *const masks[] = {big, small};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(wholes); i++)
+    for (unsigned k = 0; k < G_N_ELEMENTS(masks); k++) {
+      const RunPlan run_plan = {.action = ACTION_MASK, .restore = RESTORE_TEXT};
+      g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &run_plan);
+      g_autoptr(GString) text = g_string_new(NULL);
+      g_autoptr(GBytes) body = NULL;
+      g_autoptr(Inspection) inspection = NULL;
+      g_autoptr(InspectRestore) restore = NULL;
+      g_autoptr(GError) error = NULL;
+
+      for (unsigned n = 0; n < FLOOD_MASKS; n++)
+        g_string_append_printf(text, "%s ", masks[k]);
+      body = body_of(wholes[i].text, text->str);
+      inspection = inspect(wholes[i].api, body);
+      restore = inspect_restore_new(
+          inspection, scratch, kit.masker, "scope", plan, &error);
+      g_assert_null(restore);
+      g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -472,6 +553,8 @@ main(int argc, char **argv)
       {"whole-text", test_whole_text},
       {"whole-tools", test_whole_tools},
       {"whole-blocked", test_whole_blocked},
+      {"stream-bounded", test_stream_bounded},
+      {"whole-bounded", test_whole_bounded},
   };
   int result;
 
