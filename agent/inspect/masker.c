@@ -292,7 +292,9 @@ masker_allows_value(Masker *masker, const char *value, size_t len)
 {
   char fingerprint[FINGERPRINT_SIZE];
 
-  if (!g_atomic_int_get(&masker->any_allowed))
+  /* A fingerprint is of a value's beginning: of one that is longer it would
+   * allow all that begin so. */
+  if (len > MASK_VALUE_MAX || !g_atomic_int_get(&masker->any_allowed))
     return false;
   masker_fingerprint(masker, value, len, fingerprint);
   return masker_allows(masker, fingerprint);

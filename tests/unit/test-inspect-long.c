@@ -328,6 +328,60 @@ test_place(gconstpointer data)
   }
 }
 
+/* Who allowed one block did not allow another that begins like it, whole or in
+ * pieces: fingerprints are of a value's beginning. */
+static void
+test_allowed(void)
+{
+  static const char *const ends[] = {"", "AAAABBBBCCCCDDDD"};
+  g_autofree Action *let = NULL;
+  AllowedFinding allowed = {.until_us = G_MAXINT64};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
+    g_autoptr(GString) text = key_text(20000, "\n", "");
+    g_autoptr(StreamPlan) stream_plan = kit_plan(kit.detector, &plan);
+    g_autoptr(ResponseFilter) filter = NULL;
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Finding));
+    g_autoptr(GError) error = NULL;
+    g_auto(Buf) out = {0};
+    const Finding *key;
+    FilterState state;
+
+    g_string_append_printf(text, "%s\n" CLOSER "\n", ends[i]);
+    g_assert_true(detector_scan(scratch, text->str, text->len, found, &error));
+    g_assert_cmpuint(found->len, ==, 1);
+    key = &g_array_index(found, Finding, 0);
+    g_assert_cmpuint(key->end - key->start, >, MASK_VALUE_MAX);
+    if (i == 0) {
+      masker_fingerprint(kit.masker,
+                         text->str + key->start,
+                         key->end - key->start,
+                         allowed.fingerprint);
+      masker_set_allowed(kit.masker, &allowed, 1);
+      continue;
+    }
+    g_assert_false(masker_allows_value(
+        kit.masker, text->str + key->start, key->end - key->start));
+    let = g_new0(Action, stream_plan->n_rules);
+    stream_plan->by_allowed = g_steal_pointer(&let);
+    filter = response_filter_new(kit.detector,
+                                 API_OTHER,
+                                 false,
+                                 stream_plan,
+                                 kit.masker,
+                                 "scope",
+                                 &error);
+    buf_init(&out, KIT_OUT_MAX);
+    g_assert_true(response_filter_feed(
+        filter, text->str, text->len, &out, NULL, &state, &error));
+    g_assert_true(
+        response_filter_finish(filter, false, &out, NULL, &state, &error));
+    response_filter_release(filter, &out, NULL);
+    g_assert_false(kit_leaks((const char *)buf_bytes(&out), out.len, ends[i]));
+  }
+  masker_set_allowed(kit.masker, NULL, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -346,6 +400,7 @@ main(int argc, char **argv)
     void (*func)(void);
   } tests[] = {
       {"blocks", test_blocks},
+      {"allowed", test_allowed},
       {"unclosed", test_unclosed},
       {"several", test_several},
       {"flows", test_flows},
