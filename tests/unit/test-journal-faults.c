@@ -132,7 +132,7 @@ static bool
 enter_namespace(void)
 {
   return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+         mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* A small file system; false (and the test is skipped) for those who may not
@@ -184,14 +184,15 @@ test_read_only(void)
   g_assert_true(test_put(test, test_request("x1", "hi")));
   test_journal_close(test);
   g_assert_cmpint(
-      mount(NULL, test->folder, NULL, MS_REMOUNT | MS_RDONLY, TMPFS_OPTIONS),
+      mount(
+          "none", test->folder, "none", MS_REMOUNT | MS_RDONLY, TMPFS_OPTIONS),
       ==,
       0);
   test->journal = journal_open(&test->options, &error);
   g_assert_null(test->journal);
   g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_OPEN);
   g_assert_cmpint(
-      mount(NULL, test->folder, NULL, MS_REMOUNT, TMPFS_OPTIONS), ==, 0);
+      mount("none", test->folder, "none", MS_REMOUNT, TMPFS_OPTIONS), ==, 0);
   test_journal_open(test);
   g_assert_true(test_put(test, test_request("x2", "hi")));
   test_journal_close(test);

@@ -178,7 +178,10 @@ test_guard_page(void)
 {
   g_autoptr(Secret) secret = secret_new("0123456789", 10);
 
-  g_assert_cmpint(in_child(read_past_end, secret), !=, 0);
+  if (g_getenv("HOOP_VALGRIND"))
+    g_test_skip("valgrind drops a read of which nothing is made");
+  else
+    g_assert_cmpint(in_child(read_past_end, secret), !=, 0);
 }
 
 static void
