@@ -14,7 +14,9 @@ text_block_grew(TextField *field, Candidate *candidate)
       .end = SPAN_OPEN,
       .confidence = block->confidence};
 
-  if (block->open || block->at <= block->start + MASK_VALUE_MAX)
+  /* What was given out already does not count. */
+  if (block->open ||
+      block->at <= MAX(block->start, field->settled) + MASK_VALUE_MAX)
     return;
   block->open = true;
   g_array_append_val(field->findings, finding);
