@@ -4,6 +4,7 @@
 #include "exchange/state.h"
 #include "exchange/tunnel.h"
 #include <malloc.h>
+#include <string.h>
 
 /* After a burst much of the heap is free but not given back: it is, once
  * nothing runs for so long. */
@@ -93,6 +94,9 @@ exchange_env_free(ExchangeEnv *env)
 void
 exchange_env_set_policy(ExchangeEnv *env, Policy *policy)
 {
+  /* What the former policy let be undone this one may not. */
+  if (strcmp(policy_revision(env->policy), policy_revision(policy)) != 0)
+    masker_forget_scopes(env->masker);
   policy_ref(policy);
   policy_unref(env->policy);
   env->policy = policy;

@@ -165,6 +165,9 @@ bool masker_restore(Masker *masker,
                     const char *mask,
                     size_t len,
                     GString *out);
+/* No mask issued so far is undone any more: another policy decides anew. What a
+ * conversation sends again is issued again. */
+void masker_forget_scopes(Masker *masker);
 
 /* Findings that the user says are none, by their fingerprints, each until a
  * wall-clock time; in place of what was set before. */

@@ -300,6 +300,15 @@ masker_allows_value(Masker *masker, const char *value, size_t len)
   return masker_allows(masker, fingerprint);
 }
 
+void
+masker_forget_scopes(Masker *masker)
+{
+  pthread_mutex_lock(&masker->lock);
+  for (GList *at = masker->order.head; at != NULL; at = at->next)
+    ((Entry *)at->data)->n_scopes = 0;
+  pthread_mutex_unlock(&masker->lock);
+}
+
 bool
 masker_restore(Masker *masker,
                const char *scope,

@@ -457,6 +457,25 @@ test_whole_blocked(void)
   g_assert_null(strstr(run.client, AWS_KEY));
 }
 
+/* Another policy: what was issued under the former one stays a mask until it is
+ * issued again. */
+static void
+test_forgotten(void)
+{
+  g_autofree char *mask = issued(NASTY, RESTORE_TOOLS);
+  g_autofree char *again = NULL;
+  g_autoptr(GString) out = g_string_new(NULL);
+
+  masker_forget_scopes(kit.masker);
+  g_assert_false(masker_restore(
+      kit.masker, "scope", RESTORE_TEXT, mask, strlen(mask), out));
+  again = issued(NASTY, RESTORE_TEXT);
+  g_assert_cmpstr(again, ==, mask);
+  g_assert_true(masker_restore(
+      kit.masker, "scope", RESTORE_TEXT, mask, strlen(mask), out));
+  g_assert_cmpstr(out->str, ==, NASTY);
+}
+
 /* ---- Bounds ------------------------------------------------------------ */
 
 /* More than any answer has use for; an agent without a bound held it all. */
@@ -553,6 +572,7 @@ main(int argc, char **argv)
       {"whole-text", test_whole_text},
       {"whole-tools", test_whole_tools},
       {"whole-blocked", test_whole_blocked},
+      {"forgotten", test_forgotten},
       {"stream-bounded", test_stream_bounded},
       {"whole-bounded", test_whole_bounded},
   };
