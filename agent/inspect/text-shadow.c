@@ -22,7 +22,7 @@ text_shadow_find(const TextField *field, bool final, bool *due)
 {
   const char *text = field->text->str + (field->scanned - field->base);
   const size_t len = text_field_end(field) - field->scanned;
-  size_t at = len, before;
+  size_t at;
   Folded folded;
 
   *due = false;
@@ -30,12 +30,9 @@ text_shadow_find(const TextField *field, bool final, bool *due)
     return len;
   at = fold_find(text, len, final);
   *due = at < len && fold_at(text + at, len - at, final, &folded) > 0;
-  /* What is cut off by something that folds may go on behind it. */
-  for (; at > 0 && at < len; at = before) {
-    before = fold_find(text, at, false);
-    if (before == at)
-      break;
-  }
+  /* An escape that is cut off there may go on behind what folds. */
+  if (at < len)
+    at = fold_find(text, at, false);
   return at;
 }
 

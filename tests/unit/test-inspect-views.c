@@ -489,6 +489,65 @@ test_random(void)
   }
 }
 
+/* ---- Bounds ------------------------------------------------------------ */
+
+/* 256 KiB in which every character folds, or all is encoded, thrice over. */
+static void
+test_long(void)
+{
+  static const char *const units[] = {"\xe2\x80\x8b"
+                                      "a",
+                                      "\xef\xbc\xa1",
+                                      "%2541",
+                                      "\\\\",
+                                      "VkdWNGRDQm9aWEpsSUE",
+                                      "6d6f7265",
+                                      "&amp;"};
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+  const size_t size = 256 * 1024;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(units); i++) {
+    g_autoptr(GString) text = g_string_sized_new(size + 64);
+    g_autoptr(GString) whole = NULL;
+    g_autofree size_t *cuts = NULL;
+    size_t n = 0;
+
+    while (text->len < size)
+      g_string_append(text, units[i]);
+    g_string_append_printf(text, " %s ", AWS_KEY);
+    cuts = g_new(size_t, text->len / 4096 + 1);
+    for (size_t at = 4096; at < text->len; at += 4096)
+      cuts[n++] = at;
+    whole = mask_whole(scratch, text->str, text->len);
+    g_assert_nonnull(strstr(whole->str + size - 64, "[aws-access-key:"));
+    assert_stream(whole, text, cuts, n);
+  }
+}
+
+/* What is found in two forms counts once; one more than the limit is refused.
+ */
+static void
+test_many_findings(void)
+{
+  const size_t limit = inspect_default_limits.max_findings;
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+  g_autoptr(GArray) findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  g_autoptr(GString) text = g_string_new("\xe2\x80\x8b");
+  g_autoptr(GError) error = NULL;
+
+  for (size_t i = 0; i < limit; i++)
+    g_string_append(text, AWS_KEY "\n");
+  g_assert_true(detector_scan(scratch, text->str, text->len, findings, &error));
+  g_assert_no_error(error);
+  g_assert_cmpuint(findings->len, ==, limit);
+  g_array_set_size(findings, 0);
+  g_string_append(text, AWS_KEY "\n");
+  g_assert_false(
+      detector_scan(scratch, text->str, text->len, findings, &error));
+  g_assert_error(error, INSPECT_ERROR, INSPECT_ERROR_LIMIT);
+  g_assert_cmpuint(findings->len, ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -501,6 +560,8 @@ main(int argc, char **argv)
   g_test_add_func("/inspect/views/fold-map", test_fold_map);
   g_test_add_func("/inspect/views/forms", test_forms);
   g_test_add_func("/inspect/views/random", test_random);
+  g_test_add_func("/inspect/views/long", test_long);
+  g_test_add_func("/inspect/views/many-findings", test_many_findings);
   result = g_test_run();
   masker_free(kit.masker);
   detector_unref(kit.detector);
