@@ -57,10 +57,11 @@ typedef struct {
  * left out, wide ones and escapes as the ASCII that they stand for) and decoded
  * (runs of base64 and hex that are text), up to three inside one another. Spans
  * are those of the text as it came. Appends Finding to `findings`, ordered by
- * start, the longer first. Findings of different rules may overlap, so that each rule that policy
- * names is seen; rewriting merges them. Of rules of one class that found the
- * same span the most certain (then the first of the pack) speaks. False on
- * INSPECT_ERROR_LIMIT/ENGINE: then the text counts as unreadable. */
+ * start, the longer first. Findings of different rules may overlap, so that
+ * each rule that policy names is seen; rewriting merges them. Of rules of one
+ * class that found the same span the most certain (then the first of the pack)
+ * speaks. False on INSPECT_ERROR_LIMIT/ENGINE: then the text counts as
+ * unreadable. */
 bool detector_scan(DetectorScratch *scratch,
                    const char *text,
                    size_t len,
