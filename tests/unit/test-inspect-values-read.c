@@ -107,12 +107,13 @@ test_env(void)
       "TICKED_TOKEN=`otter'\"Lagoon`\n"
       "CRLF_TOKEN=walrus-Fjord5\r\n"
       "OPEN_SECRET='never-Closed8\n";
+  static const char block[] =
+      "-----BEGIN THING-----\nabc def ghi\n-----END THING-----";
   static const char *const values[] = {"heron-Meadow7",
                                        "quoted #value one",
                                        "first\nsecond \"part\"",
                                        "first\\nsecond \\\"part\\\"",
-                                       "-----BEGIN THING-----\nabc def ghi\n"
-                                       "-----END THING-----",
+                                       block,
                                        "tern%20Harbour9",
                                        "q8ZrT4mWx2Kp9Lv7Bn3Y",
                                        "lighthouse-9",

@@ -495,8 +495,7 @@ test_random(void)
 static void
 test_long(void)
 {
-  static const char *const units[] = {"\xe2\x80\x8b"
-                                      "a",
+  static const char *const units[] = {"\xe2\x80\x8b-",
                                       "\xef\xbc\xa1",
                                       "%2541",
                                       "\\\\",
