@@ -3,16 +3,13 @@
 // good, and waited for by requests while the agent stops.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 
 import {
   callOf,
   Fixture,
-  startAgent,
   startBackend,
-  tempDir,
+  startHolding,
   until,
 } from './lib/harness.mjs';
 
@@ -26,15 +23,7 @@ let client;
 
 before(async () => {
   backend = await startBackend(fixture, { args: ['--token', HELD] });
-  const file = path.join(tempDir(fixture, 'hoop-session-'), 'token');
-  fs.writeFileSync(file, HELD, { mode: 0o600 });
-  agent = await startAgent(fixture, {
-    backend,
-    config: { 'connection "copilot"': { credential: `file:${file}` } },
-  });
-  const env = await agent.envFor('language-server');
-  const dummy = Object.values(env).find((v) => /^gho_hoop/.test(v));
-  client = agent.client({ mode: 'base-url', token: dummy });
+  ({ agent, client } = await startHolding(fixture, HELD, { backend }));
 });
 after(() => fixture.close());
 

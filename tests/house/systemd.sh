@@ -68,16 +68,15 @@ ip link set lo up
 
 # The installed files stand where the unit says, and only in here; systemd sees
 # a control group tree that is its own.
-{
+furnish() {
   mount -t tmpfs none /run/systemd && mkdir -p /run/systemd/system &&
     umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
-    mkdir -p "$prefix" && mount -t tmpfs none "$prefix" &&
-    make -s install
-} >"$HOME/log" 2>&1 || {
-  printf '1..0 # SKIP the namespaces cannot be furnished\n'
-  sed 's/^/# /' "$HOME/log"
-  exit 0
+    mkdir -p "$prefix" && mount -t tmpfs none "$prefix"
 }
+furnish >"$HOME/log" 2>&1 ||
+  skip "the namespaces cannot be furnished: $(tail -n 1 "$HOME/log")"
+make -s install >"$HOME/log" 2>&1
+report $? 'make install'
 group=$(mktemp -d /sys/fs/cgroup/hoop-test-XXXXXX) &&
   echo $$ >"$group/cgroup.procs"
 export PATH=$prefix/bin:$PATH

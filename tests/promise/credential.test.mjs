@@ -3,8 +3,6 @@
 // or in the agent's files; a client without its own token gets nothing.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
 import {
@@ -12,9 +10,8 @@ import {
   assertNowhere,
   callOf,
   Fixture,
-  startAgent,
   startBackend,
-  tempDir,
+  startHolding,
 } from '../flow/lib/harness.mjs';
 
 // In GitHub's published form, with its checksum; made up.
@@ -27,16 +24,7 @@ let client;
 
 before(async () => {
   backend = await startBackend(fixture, { args: ['--token', HELD] });
-  const file = path.join(tempDir(fixture, 'hoop-held-'), 'token');
-  fs.writeFileSync(file, HELD, { mode: 0o600 });
-  agent = await startAgent(fixture, {
-    backend,
-    config: { 'connection "copilot"': { credential: `file:${file}` } },
-  });
-  const env = await agent.envFor('language-server');
-  const dummy = Object.values(env).find((v) => /^gho_hoop/.test(v));
-  assert.ok(dummy, JSON.stringify(env));
-  client = agent.client({ mode: 'base-url', token: dummy });
+  ({ agent, client } = await startHolding(fixture, HELD, { backend }));
 });
 after(() => fixture.close());
 beforeEach(() => backend.reset());
@@ -193,16 +181,10 @@ for (const [name, value] of Object.entries(FORMS))
   });
 
 test('credential_in_a_prompt_masked_whatever_policy_says', async (t) => {
-  const file = path.join(tempDir(t, 'hoop-held-'), 'token');
-  fs.writeFileSync(file, HELD, { mode: 0o600 });
-  const lax = await startAgent(t, {
+  const { client: user } = await startHolding(t, HELD, {
     backend,
     policy: 'version: 1\ndefault: allow\ntunnels: allow\nrules: []\n',
-    config: { 'connection "copilot"': { credential: `file:${file}` } },
   });
-  const env = await lax.envFor('language-server');
-  const dummy = Object.values(env).find((v) => /^gho_hoop/.test(v));
-  const user = lax.client({ mode: 'base-url', token: dummy });
   const answer = await user.post(
     '/chat/completions',
     callOf('chat', `my key ${HELD}, ok`).body,

@@ -25,6 +25,21 @@
   "\n-----END RSA PRIVATE KEY-----"
 /* clang-format on */
 
+typedef struct {
+  const char *name;
+  void (*func)(void);
+} KitTest;
+
+static inline void
+kit_add(const char *folder, const KitTest *tests, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    g_autofree char *path = g_strconcat(folder, tests[i].name, NULL);
+
+    g_test_add_func(path, tests[i].func);
+  }
+}
+
 static inline RulePack *
 kit_pack(void)
 {

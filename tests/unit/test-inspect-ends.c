@@ -244,10 +244,7 @@ test_full(void)
 int
 main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func)(void);
-  } tests[] = {
+  static const KitTest tests[] = {
       {"cut", test_cut},
       {"cut-secret", test_cut_secret},
       {"end", test_end},
@@ -261,11 +258,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   kit.detector = kit_detector();
   kit.masker = kit_masker();
-  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-    g_autofree char *path = g_strconcat("/inspect/ends/", tests[i].name, NULL);
-
-    g_test_add_func(path, tests[i].func);
-  }
+  kit_add("/inspect/ends/", tests, G_N_ELEMENTS(tests));
   result = g_test_run();
   masker_free(kit.masker);
   detector_unref(kit.detector);

@@ -307,10 +307,7 @@ test_long_run(void)
 int
 main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func)(void);
-  } tests[] = {
+  static const KitTest tests[] = {
       {"clean", test_clean},
       {"masked", test_masked},
       {"all-clean", test_all_clean},
@@ -329,12 +326,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   kit.detector = kit_detector();
   kit.masker = kit_masker();
-  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-    g_autofree char *path =
-        g_strconcat("/inspect/filter/", tests[i].name, NULL);
-
-    g_test_add_func(path, tests[i].func);
-  }
+  kit_add("/inspect/filter/", tests, G_N_ELEMENTS(tests));
   result = g_test_run();
   masker_free(kit.masker);
   detector_unref(kit.detector);

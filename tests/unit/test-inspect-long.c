@@ -395,10 +395,7 @@ main(int argc, char **argv)
                                  PLACE_MESSAGES_BLOCKS,
                                  PLACE_MESSAGES_CALL,
                                  PLACE_OTHER};
-  static const struct {
-    const char *name;
-    void (*func)(void);
-  } tests[] = {
+  static const KitTest tests[] = {
       {"blocks", test_blocks},
       {"allowed", test_allowed},
       {"unclosed", test_unclosed},
@@ -413,11 +410,7 @@ main(int argc, char **argv)
   kit.detector = kit_detector();
   kit.masker = kit_masker();
   scratch = kit_scratch(kit.detector);
-  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-    g_autofree char *path = g_strconcat("/inspect/long/", tests[i].name, NULL);
-
-    g_test_add_func(path, tests[i].func);
-  }
+  kit_add("/inspect/long/", tests, G_N_ELEMENTS(tests));
   for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
     g_autofree char *path =
         g_strconcat("/inspect/long/place/", place_names[places[i]], NULL);

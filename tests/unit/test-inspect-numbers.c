@@ -332,10 +332,7 @@ test_lists(void)
 int
 main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func)(void);
-  } tests[] = {
+  static const KitTest tests[] = {
       {"requests", test_requests},
       {"clean", test_clean},
       {"fields", test_fields},
@@ -352,12 +349,7 @@ main(int argc, char **argv)
   kit.detector = kit_detector();
   kit.masker = kit_masker();
   scratch = kit_scratch(kit.detector);
-  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-    g_autofree char *path =
-        g_strconcat("/inspect/numbers/", tests[i].name, NULL);
-
-    g_test_add_func(path, tests[i].func);
-  }
+  kit_add("/inspect/numbers/", tests, G_N_ELEMENTS(tests));
   result = g_test_run();
   detector_scratch_free(scratch);
   masker_free(kit.masker);

@@ -349,10 +349,7 @@ test_odd_arguments(void)
 int
 main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*func)(void);
-  } tests[] = {
+  static const KitTest tests[] = {
       {"tool-refused", test_tool_refused},
       {"sequence", test_sequence},
       {"parallel-tools", test_parallel_tools},
@@ -368,11 +365,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   kit.detector = kit_detector();
   kit.masker = kit_masker();
-  for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-    g_autofree char *path = g_strconcat("/inspect/tools/", tests[i].name, NULL);
-
-    g_test_add_func(path, tests[i].func);
-  }
+  kit_add("/inspect/tools/", tests, G_N_ELEMENTS(tests));
   result = g_test_run();
   masker_free(kit.masker);
   detector_unref(kit.detector);

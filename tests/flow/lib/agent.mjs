@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts hoop-agent with a private home and configuration, and runs its CLI.
 
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -209,4 +210,21 @@ export class Agent {
  */
 export async function startAgent(t, options = {}) {
   return new Agent(t, options).start();
+}
+
+/**
+ * Starts hoop-agent for test t with a credential that it holds for Copilot, and
+ * a client that has its dummy token: {agent, client}. options as startAgent()'s.
+ */
+export async function startHolding(t, credential, options = {}) {
+  const file = path.join(tempDir(t, 'hoop-held-'), 'token');
+  fs.writeFileSync(file, credential, { mode: 0o600 });
+  const agent = await startAgent(t, {
+    ...options,
+    config: { 'connection "copilot"': { credential: `file:${file}` } },
+  });
+  const env = await agent.envFor('language-server');
+  const dummy = Object.values(env).find((v) => /^gho_hoop/.test(v));
+  assert.ok(dummy, JSON.stringify(env));
+  return { agent, client: agent.client({ mode: 'base-url', token: dummy }) };
 }
