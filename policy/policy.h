@@ -218,6 +218,11 @@ typedef struct rule_pack RulePack;
  * no detector rule of the pack gives (pack NULL: not looked at). Lines
  * "file:line: …", NULL terminated, perhaps none. g_strfreev. */
 char **policy_warnings(const Policy *policy, const RulePack *pack);
+/* What the policy's rules name as findings: "class:NAME" and "rule:ID", with
+ * their wildcards, sorted, each once; NULL terminated, for
+ * rule_pack_switch_on(). "*" alone is left out: it means all that are on.
+ * g_strfreev. */
+char **policy_named_findings(const Policy *policy);
 
 /* Wildcard match with * and ?; `fold`: without ASCII case. */
 bool policy_glob(const char *pattern, const char *text, bool fold);
@@ -287,6 +292,10 @@ const DetectorRule *const *rule_pack_rules(const RulePack *pack, unsigned *n);
 /* The same, and behind them one rule for each ValueKind. */
 const DetectorRule *const *rule_pack_all(const RulePack *pack, unsigned *n);
 const DetectorRule *rule_pack_value_rule(const RulePack *pack, ValueKind kind);
+/* Switches on what is off and named (as policy_named_findings() does). True
+ * when there was such a rule: then the hash is another one. Before the pack is
+ * shared. */
+bool rule_pack_switch_on(RulePack *pack, const char *const *named);
 /* SHA-256 (hex) over ids and regexes: names the compiled database. */
 const char *rule_pack_hash(const RulePack *pack);
 

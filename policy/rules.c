@@ -443,6 +443,35 @@ value_kind_id(ValueKind kind)
   return value_rules[kind].id;
 }
 
+/* "class:NAME" or "rule:ID", with wildcards. */
+static bool
+is_named(const DetectorRule *rule, const char *name)
+{
+  static const char of_class[] = "class:", of_rule[] = "rule:";
+
+  if (g_str_has_prefix(name, of_class))
+    return policy_glob(name + strlen(of_class), rule->class_name, false);
+  return g_str_has_prefix(name, of_rule) &&
+         policy_glob(name + strlen(of_rule), rule->id, false);
+}
+
+bool
+rule_pack_switch_on(RulePack *pack, const char *const *named)
+{
+  bool changed = false;
+
+  for (guint i = 0; i + N_VALUE_KINDS < pack->rules->len; i++) {
+    DetectorRule *rule = pack->rules->pdata[i];
+
+    for (unsigned k = 0; !rule->enabled && named[k] != NULL; k++)
+      if (is_named(rule, named[k]))
+        changed = rule->enabled = true;
+  }
+  if (changed)
+    hash_pack(pack);
+  return changed;
+}
+
 const char *
 rule_pack_hash(const RulePack *pack)
 {

@@ -126,24 +126,16 @@ policy_to_text(const Policy *policy)
 /* ---- Warnings ---------------------------------------------------------- */
 
 static bool
-any_rule(const RulePack *pack, const char *pattern, bool by_class, bool *on)
+any_rule(const RulePack *pack, const char *pattern, bool by_class)
 {
   unsigned n;
-  const DetectorRule *const *rules = rule_pack_rules(pack, &n);
-  bool found = false;
+  const DetectorRule *const *rules = rule_pack_all(pack, &n);
 
-  *on = false;
   for (unsigned i = 0; i < n; i++)
     if (policy_glob(
-            pattern, by_class ? rules[i]->class_name : rules[i]->id, false)) {
-      found = true;
-      *on |= rules[i]->enabled;
-    }
-  /* On as soon as there are values. */
-  for (unsigned i = 0; !by_class && i < N_VALUE_KINDS; i++)
-    if (policy_glob(pattern, value_kind_id((ValueKind)i), false))
-      found = *on = true;
-  return found;
+            pattern, by_class ? rules[i]->class_name : rules[i]->id, false))
+      return true;
+  return false;
 }
 
 static void
@@ -155,17 +147,15 @@ warn_findings(const PolicyRule *rule,
 {
   for (; names != NULL && *names != NULL; names++) {
     g_autofree char *line = NULL;
-    bool on, found = any_rule(pack, *names, by_class, &on);
 
-    if (on)
+    if (any_rule(pack, *names, by_class))
       continue;
-    line = g_strdup_printf("%s: rule \"%s\": %s detector rule %s \"%s\"%s",
-                           rule->origin,
-                           rule->id,
-                           found ? "every" : "no",
-                           by_class ? "of class" : "named",
-                           *names,
-                           found ? " is switched off" : " is in the pack");
+    line = g_strdup_printf(
+        "%s: rule \"%s\": no detector rule %s \"%s\" is in the pack",
+        rule->origin,
+        rule->id,
+        by_class ? "of class" : "named",
+        *names);
     g_strv_builder_add(out, line);
   }
 }
@@ -213,4 +203,40 @@ policy_warnings(const Policy *policy, const RulePack *pack)
     warn_findings(rule, pack, rule->match.finding_rules, false, out);
   }
   return g_strv_builder_end(out);
+}
+
+/* ---- What it names ------------------------------------------------------ */
+
+static void
+add_names(GHashTable *seen, const char *prefix, char **names)
+{
+  for (; names != NULL && *names != NULL; names++)
+    if (strcmp(*names, "*") != 0)
+      g_hash_table_add(seen, g_strconcat(prefix, *names, NULL));
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char **
+policy_named_findings(const Policy *policy)
+{
+  g_autoptr(GHashTable) seen =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  guint n;
+  char **names;
+
+  for (guint i = 0; i < policy->rules->len; i++) {
+    const PolicyRule *rule = policy->rules->pdata[i];
+
+    add_names(seen, "class:", rule->match.finding_classes);
+    add_names(seen, "rule:", rule->match.finding_rules);
+  }
+  names = (char **)g_hash_table_get_keys_as_array(seen, &n);
+  g_hash_table_steal_all(seen);
+  qsort(names, n, sizeof(*names), compare_texts);
+  return names;
 }

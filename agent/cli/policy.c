@@ -347,6 +347,7 @@ explain_file(const Call *call)
   g_autoptr(GError) error = NULL;
   g_autoptr(Config) config = NULL;
   g_autoptr(Policy) policy = NULL;
+  g_auto(GStrv) named = NULL;
   g_autoptr(GBytes) bytes = NULL;
   g_autoptr(Identity) identity = identity_new_solo(&error);
   g_autoptr(PersonRef) person =
@@ -367,9 +368,14 @@ explain_file(const Call *call)
   if (bytes) {
     policy = daemon_load_policy(config, &error);
     explain.policy = policy;
+    named = policy ? policy_named_findings(policy) : NULL;
     if (!policy)
       code = complain_error(call, error);
-    else if (scanner_init(call, config, &explain.scanner, &code))
+    else if (scanner_init(call,
+                          config,
+                          (const char *const *)named,
+                          &explain.scanner,
+                          &code))
       code = explain_body(&explain, bytes);
     scanner_clear(&explain.scanner);
   }

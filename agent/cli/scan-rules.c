@@ -1,8 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scan: which rules speak, and the list of them. */
 #include "cli/scan.h"
+#include "daemon/daemon.h"
 #include <stdio.h>
 #include <string.h>
+
+/* Each of the comma-separated words; "*" names nothing that is off. */
+static void
+add_words(GPtrArray *names, const char *prefix, const char *list)
+{
+  g_auto(GStrv) words = g_strsplit(list ? list : "", ",", -1);
+
+  for (char **word = words; *word; word++)
+    if (strcmp(*word, "*") != 0)
+      g_ptr_array_add(names, g_strconcat(prefix, *word, NULL));
+}
+
+char **
+scan_named(const Call *call, const Config *config, int *code)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Policy) policy = daemon_load_policy(config, &error);
+  g_auto(GStrv) of_policy = policy ? policy_named_findings(policy) : NULL;
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+  if (!policy) {
+    *code = complain_error(call, error);
+    return NULL;
+  }
+  for (char **name = of_policy; *name; name++)
+    g_ptr_array_add(names, g_strdup(*name));
+  add_words(names, "class:", call_value(call, "class"));
+  add_words(names, "rule:", call_value(call, "rules"));
+  g_ptr_array_add(names, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+}
 
 static bool
 class_known(const DetectorRule *const *rules, unsigned n, const char *name)

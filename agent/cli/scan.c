@@ -104,6 +104,7 @@ verb_scan(const Call *call)
 {
   Scan scan = {.call = call};
   g_autoptr(Config) config = NULL;
+  g_auto(GStrv) named = NULL;
   int code = CLI_USAGE;
 
   if (!options_fit(&scan))
@@ -113,7 +114,11 @@ verb_scan(const Call *call)
     return code;
   if (!size_fits(&scan, config))
     return CLI_USAGE;
-  if (scanner_init(call, config, &scan.scanner, &code)) {
+  named = scan_named(call, config, &code);
+  if (!named)
+    return code;
+  if (scanner_init(
+          call, config, (const char *const *)named, &scan.scanner, &code)) {
     if (!scan_choose(&scan))
       code = CLI_USAGE;
     else if (call_has(call, "list-rules"))

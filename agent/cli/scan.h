@@ -15,10 +15,13 @@ typedef struct {
   bool own_keys; /* the user's: its masks and fingerprints are the daemon's */
 } Scanner;
 
-/* Loads the rule pack and the user's mask keys (random ones where the daemon
- * has made none yet). False after having complained into *code. */
+/* Loads the rule pack, with those rules on that are named (as
+ * policy_named_findings() does; NULL: none), and the user's mask keys (random
+ * ones where the daemon has made none yet). False after having complained into
+ * *code. */
 bool scanner_init(const Call *call,
                   const Config *config,
+                  const char *const *named,
                   Scanner *scanner,
                   int *code);
 void scanner_clear(Scanner *scanner);
@@ -71,8 +74,11 @@ typedef struct {
   size_t chunk; /* --batch --chunks; 0: whole */
 } Scan;
 
-/* scan-rules.c: the rules that --rules and --class name. False after a
- * complaint: there are none. */
+/* scan-rules.c: what the configured policy names, and --rules and --class: that
+ * is on, too. For scanner_init(); NULL after having complained into *code. */
+char **scan_named(const Call *call, const Config *config, int *code);
+/* The rules that --rules and --class name. False after a complaint: there are
+ * none. */
 bool scan_choose(Scan *scan);
 /* Prints the rules. */
 int scan_list_rules(const Scan *scan);

@@ -56,13 +56,15 @@ load_values(const Config *config, Detector *detector, GError **error)
 bool
 scanner_init(const Call *call,
              const Config *config,
+             const char *const *named,
              Scanner *scanner,
              int *code)
 {
   g_autoptr(GError) error = NULL;
 
   memset(scanner, 0, sizeof *scanner);
-  scanner->detector = daemon_load_detector(config, cache_dir(config), &error);
+  scanner->detector =
+      daemon_load_detector(config, named, cache_dir(config), &error);
   if (scanner->detector)
     scanner->pack = rule_pack_ref(detector_pack(scanner->detector));
   if (scanner->detector)

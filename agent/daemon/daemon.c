@@ -68,19 +68,8 @@ start_data_thread(struct agent *agent, GError **error)
 
 typedef struct {
   ExchangeEnv *env;
-  Policy *policy;
   char *paused;
 } Change;
-
-static void
-apply_policy(void *data)
-{
-  Change *change = data;
-
-  exchange_env_set_policy(change->env, change->policy);
-  policy_unref(change->policy);
-  g_free(change);
-}
 
 static void
 apply_pause(void *data)
@@ -109,9 +98,8 @@ tell_state(struct agent *agent)
   tell_systemd(state);
 }
 
-/* Tells whoever watches: the command line, systemd. */
-static void
-state_changed(struct agent *agent)
+void
+agent_state_changed(struct agent *agent)
 {
   hoop_agent1_emit_state_changed(agent->skeleton);
   tell_state(agent);
@@ -125,40 +113,7 @@ post_pause(struct agent *agent)
   change->env = agent->env;
   change->paused = g_strdup(agent->paused);
   loop_post(agent->data_loop, apply_pause, change);
-  state_changed(agent);
-}
-
-bool
-agent_reload(struct agent *agent, GError **error)
-{
-  g_autoptr(GError) failed = NULL;
-  g_autoptr(Policy) policy = daemon_load_policy(agent->config, &failed);
-  g_autoptr(GString) detail = g_string_new("{\"error\":\"");
-  Change *change;
-
-  if (!policy) {
-    g_free(agent->policy_error);
-    agent->policy_error = g_strdup(failed->message);
-    json_escape(detail, failed->message, -1);
-    g_string_append(detail, "\"}");
-    record_agent(agent, ROW_POLICY, "refused", detail->str);
-    log_error("policy not loaded, the former stays in force: %s",
-              failed->message);
-    g_propagate_error(error, g_steal_pointer(&failed));
-    state_changed(agent);
-    return false;
-  }
-  g_clear_pointer(&agent->policy_error, g_free);
-  policy_unref(agent->policy);
-  agent->policy = policy_ref(policy);
-  change = g_new0(Change, 1);
-  change->env = agent->env;
-  change->policy = policy_ref(policy);
-  loop_post(agent->data_loop, apply_policy, change);
-  record_agent(agent, ROW_POLICY, "loaded", NULL);
-  log_info("policy %.12s loaded", policy_revision(policy));
-  state_changed(agent);
-  return true;
+  agent_state_changed(agent);
 }
 
 static gboolean

@@ -23,9 +23,10 @@ typedef struct policy Policy;
 Policy *daemon_load_policy(const Config *config, GError **error);
 typedef struct rule_pack RulePack;
 RulePack *daemon_load_rules(const Config *config, GError **error);
-/* The same rules as a detector; cache_dir as in detector_load(). */
+/* The same rules as a detector; named and cache_dir as in detector_load(). */
 typedef struct detector Detector;
 Detector *daemon_load_detector(const Config *config,
+                               const char *const *named,
                                const char *cache_dir,
                                GError **error);
 

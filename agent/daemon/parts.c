@@ -101,12 +101,13 @@ daemon_load_rules(const Config *config, GError **error)
 
 Detector *
 daemon_load_detector(const Config *config,
+                     const char *const *named,
                      const char *cache_dir,
                      GError **error)
 {
   g_autofree char *dir = g_build_filename(config->share_dir, "rules.d", NULL);
 
-  return detector_load(dir, cache_dir, error);
+  return detector_load(dir, named, cache_dir, error);
 }
 
 Policy *
@@ -129,8 +130,11 @@ make_judgement(struct agent *agent, GError **error)
     return false;
   if (!agent->config->detect)
     return true;
-  agent->detector =
-      daemon_load_detector(agent->config, agent->config->cache_dir, error);
+  agent->named = policy_named_findings(agent->policy);
+  agent->detector = daemon_load_detector(agent->config,
+                                         (const char *const *)agent->named,
+                                         agent->config->cache_dir,
+                                         error);
   return agent->detector && values_start(agent, error);
 }
 
@@ -328,6 +332,7 @@ agent_unmake(struct agent *agent)
   masker_free(agent->masker);
   policy_unref(agent->policy);
   detector_unref(agent->detector);
+  g_strfreev(agent->named);
   g_clear_object(&agent->skeleton);
   identity_free(agent->identity);
   if (agent->lock_fd >= 0)

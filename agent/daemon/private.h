@@ -31,8 +31,10 @@ struct agent {
 
   Identity *identity;
   Detector *detector;
+  char **named; /* findings of the policy that the detector was made for */
   Policy *policy;
   char *policy_error; /* of the last reload, or NULL */
+  unsigned reloads;   /* so far: what an earlier one made comes too late */
   GArray *allowed;    /* Allowed */
   ValueSet *values;   /* exact values in force, or NULL */
   char *values_seen;  /* what their files said of themselves */
@@ -98,8 +100,14 @@ const GArray *allowed_list(struct agent *agent);
 /* ---- trim.c: gives back memory that only the start needed */
 void agent_trim(void);
 
-/* ---- daemon.c */
+/* ---- reload.c: the policy's files again. In force when this returns, or some
+ * seconds later where the policy names findings that the detector at hand does
+ * not look for. False when they are wrong: the former policy stays. */
 bool agent_reload(struct agent *agent, GError **error);
+
+/* ---- daemon.c */
+/* Tells whoever watches: the command line, systemd. */
+void agent_state_changed(struct agent *agent);
 void agent_pause(struct agent *agent, unsigned seconds);
 void agent_resume(struct agent *agent);
 

@@ -26,6 +26,12 @@ exchange_env_ended(ExchangeEnv *env)
     loop_timer_set(env->quiet, QUIET_MS);
 }
 
+static void
+free_detector(gpointer data)
+{
+  detector_unref(data);
+}
+
 ExchangeEnv *
 exchange_env_new(const ExchangeOptions *options, GError **error)
 {
@@ -49,6 +55,7 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   env->running = g_hash_table_new(NULL, NULL);
   env->quiet = loop_timer_new(env->loop, on_quiet, env);
   env->tunnels = g_hash_table_new(NULL, NULL);
+  env->former = g_ptr_array_new_with_free_func(free_detector);
   if (options->detector) {
     env->detector = detector_ref(options->detector);
     env->scratch = detector_scratch_new(env->detector, error);
@@ -83,6 +90,7 @@ exchange_env_free(ExchangeEnv *env)
   held_clear(env);
   detector_scratch_free(env->scratch);
   detector_unref(env->detector);
+  g_ptr_array_unref(env->former);
   policy_unref(env->policy);
   sessions_free(env->sessions);
   refused_free(env->refused);
@@ -101,6 +109,27 @@ exchange_env_set_policy(ExchangeEnv *env, Policy *policy)
   policy_unref(env->policy);
   env->policy = policy;
   refused_clear(env->refused);
+}
+
+void
+exchange_env_set_detector(ExchangeEnv *env, Detector *detector)
+{
+  g_autoptr(GError) error = NULL;
+  DetectorScratch *scratch = detector_scratch_new(detector, &error);
+
+  if (!scratch) {
+    if (env->notice)
+      env->notice(error->message);
+    return;
+  }
+  if (env->held)
+    detector_scratch_hold(scratch, env->held);
+  if (g_hash_table_size(env->running) == 0)
+    g_ptr_array_set_size(env->former, 0);
+  g_ptr_array_add(env->former, env->detector);
+  detector_scratch_free(env->scratch);
+  env->detector = detector_ref(detector);
+  env->scratch = scratch;
 }
 
 void

@@ -64,6 +64,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExchangeEnv, exchange_env_free)
 /* A new policy for exchanges that begin from now on; those running keep the
  * one they began with. Forgets remembered refusals. */
 void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
+/* Another detector of the same rules, of which others are on; for what begins
+ * from now on. Before the policy that names them. */
+void exchange_env_set_detector(ExchangeEnv *env, Detector *detector);
 /* Paused: everything governed is refused, with this reason; NULL resumes. */
 void exchange_env_set_paused(ExchangeEnv *env, const char *reason);
 /* Exchanges and tunnels that have not ended: a drain waits for 0. */

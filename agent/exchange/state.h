@@ -21,6 +21,7 @@ struct exchange_env {
   Masker *masker;
   Detector *detector;
   DetectorScratch *scratch;
+  GPtrArray *former;       /* Detectors whose rules findings still name */
   GPtrArray *held_secrets; /* that `held` was made of; or NULL */
   ValueSet *held;          /* see held_values() */
   Policy *policy;

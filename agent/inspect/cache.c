@@ -15,6 +15,12 @@
 /* Changes with the layout below and with what compile.c makes of a rule. */
 #define CACHE_MAGIC "hoop-hs3"
 #define CACHE_FILE "detector.hsdb"
+/* What policies and command lines switch on beside it: files "detector-KEY"
+ * with the first bytes of their keys, the latest ones of which stay. */
+#define SPECIAL_PREFIX "detector-"
+#define SPECIAL_SUFFIX ".hsdb"
+#define SPECIAL_KEY 8
+#define SPECIAL_KEPT 4
 /* 750 rules serialise to 4 MB; a file beyond this is not ours. */
 #define CACHE_MAX (64U * 1024 * 1024)
 
@@ -51,6 +57,32 @@ cache_key(const uint8_t rules[32], uint8_t key[32])
   sha256_peek(ctx, key);
 }
 
+void
+cache_key_named(const uint8_t key[32],
+                const char *const *named,
+                uint8_t out[32])
+{
+  g_autoptr(Sha256) ctx = sha256_new();
+
+  sha256_update(ctx, key, SHA256_LEN);
+  for (; *named != NULL; named++)
+    sha256_update(ctx, *named, strlen(*named) + 1);
+  sha256_peek(ctx, out);
+}
+
+static char *
+cache_path(const char *dir, const uint8_t key[32], bool special)
+{
+  char hex[2 * SPECIAL_KEY + 1];
+  g_autofree char *name = NULL;
+
+  if (!special)
+    return g_build_filename(dir, CACHE_FILE, NULL);
+  hex_encode(key, SPECIAL_KEY, hex);
+  name = g_strconcat(SPECIAL_PREFIX, hex, SPECIAL_SUFFIX, NULL);
+  return g_build_filename(dir, name, NULL);
+}
+
 /* Nobody else may have written the file or could replace it. */
 static bool
 file_is_ours(const char *dir, const char *path)
@@ -76,9 +108,9 @@ header_fits(const CacheHeader *header, const uint8_t key[32], size_t len)
 }
 
 Cached *
-cache_open(const char *dir, const uint8_t key[32])
+cache_open(const char *dir, const uint8_t key[32], bool special)
 {
-  g_autofree char *path = g_build_filename(dir, CACHE_FILE, NULL);
+  g_autofree char *path = cache_path(dir, key, special);
   g_autoptr(Cached) cached = g_new0(Cached, 1);
   const uint8_t *bytes;
   uint8_t digest[SHA256_LEN];
@@ -172,14 +204,49 @@ append_database(GByteArray *out, const hs_database_t *database, uint64_t *size)
   return true;
 }
 
+static bool
+is_special(const char *name)
+{
+  return g_str_has_prefix(name, SPECIAL_PREFIX) &&
+         g_str_has_suffix(name, SPECIAL_SUFFIX) &&
+         strlen(name) == strlen(SPECIAL_PREFIX) + (size_t)2 * SPECIAL_KEY +
+                             strlen(SPECIAL_SUFFIX);
+}
+
+/* The oldest special file, when there are as many as may stay. */
+static char *
+find_superfluous(const char *path)
+{
+  g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+  g_autofree char *oldest = NULL;
+  unsigned n = 0;
+  time_t when = 0;
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+    g_autofree char *file = g_build_filename(path, name, NULL);
+    struct stat st;
+
+    if (!is_special(name) || lstat(file, &st) != 0)
+      continue;
+    if (n++ > 0 && st.st_mtime >= when)
+      continue;
+    when = st.st_mtime;
+    g_free(oldest);
+    oldest = g_steal_pointer(&file);
+  }
+  return n >= SPECIAL_KEPT ? g_steal_pointer(&oldest) : NULL;
+}
+
 void
 cache_store(const char *dir,
             const uint8_t key[32],
+            bool special,
             const RulePack *pack,
             const CompiledRules *rules,
             const hs_database_t *database)
 {
-  g_autofree char *path = g_build_filename(dir, CACHE_FILE, NULL);
+  g_autofree char *path = cache_path(dir, key, special);
   g_autoptr(GBytes) frozen = rule_pack_freeze(pack);
   g_autoptr(GByteArray) out = g_byte_array_new();
   CacheHeader header = {.pack_len = g_bytes_get_size(frozen),
@@ -201,6 +268,13 @@ cache_store(const char *dir,
     return;
   sha256(out->data + sizeof(header), out->len - sizeof(header), header.digest);
   memcpy(out->data, &header, sizeof(header));
-  if (out->len <= CACHE_MAX && file_private_dir(dir, NULL))
-    file_replace(path, out->data, out->len, 0600, NULL);
+  if (out->len > CACHE_MAX || !file_private_dir(dir, NULL))
+    return;
+  if (special) {
+    g_autofree char *oldest = find_superfluous(dir);
+
+    if (oldest != NULL)
+      (void)unlink(oldest);
+  }
+  file_replace(path, out->data, out->len, 0600, NULL);
 }

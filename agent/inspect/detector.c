@@ -73,17 +73,21 @@ detector_new(RulePack *pack, const char *cache_dir, GError **error)
   if (cache_dir != NULL) {
     hex_decode(rule_pack_hash(pack), rules, sizeof(rules));
     cache_key(rules, key);
-    cached = cache_open(cache_dir, key);
+    cached = cache_open(cache_dir, key, false);
   }
   detector = detector_make(pack, cached, error);
   if (detector != NULL && cache_dir != NULL && cached == NULL)
-    cache_store(cache_dir, key, pack, &detector->rules, detector->database);
+    cache_store(
+        cache_dir, key, false, pack, &detector->rules, detector->database);
   return detector;
 }
 
 /* Reads and compiles; the pack is kept as one that comes from the cache. */
 static Detector *
-detector_compile_dir(const char *rules_dir, GError **error)
+detector_compile_dir(const char *rules_dir,
+                     const char *const *named,
+                     bool *special,
+                     GError **error)
 {
   RulePack *whole = rule_pack_load_dir(rules_dir, error);
   g_autoptr(GBytes) frozen = NULL;
@@ -91,6 +95,7 @@ detector_compile_dir(const char *rules_dir, GError **error)
 
   if (whole == NULL)
     return NULL;
+  *special = named != NULL && rule_pack_switch_on(whole, named);
   frozen = rule_pack_freeze(whole);
   rule_pack_unref(whole);
   pack = rule_pack_thaw(frozen);
@@ -98,33 +103,55 @@ detector_compile_dir(const char *rules_dir, GError **error)
   return detector_make(pack, NULL, error);
 }
 
-Detector *
-detector_load(const char *rules_dir, const char *cache_dir, GError **error)
+/* What the cache has under this key, unless what is named is off in it. */
+static Detector *
+detector_open(const char *cache_dir,
+              const uint8_t key[32],
+              bool special,
+              const char *const *named)
 {
-  g_autoptr(Cached) cached = NULL;
+  g_autoptr(Cached) cached = cache_open(cache_dir, key, special);
+  g_autoptr(RulePack) pack = cached != NULL ? cached_pack(cached) : NULL;
+
+  if (pack == NULL || (named != NULL && rule_pack_switch_on(pack, named)))
+    return NULL;
+  return detector_make(pack, cached, NULL);
+}
+
+Detector *
+detector_load(const char *rules_dir,
+              const char *const *named,
+              const char *cache_dir,
+              GError **error)
+{
   Detector *detector = NULL;
-  uint8_t before[SHA256_LEN], after[SHA256_LEN], key[SHA256_LEN];
+  bool special = false;
+  uint8_t before[SHA256_LEN], after[SHA256_LEN];
+  uint8_t key[SHA256_LEN], named_key[SHA256_LEN];
 
   if (cache_dir == NULL)
-    return detector_compile_dir(rules_dir, error);
+    return detector_compile_dir(rules_dir, named, &special, error);
   if (!rule_pack_digest_dir(rules_dir, before, error))
     return NULL;
   cache_key(before, key);
-  cached = cache_open(cache_dir, key);
-  if (cached != NULL) {
-    g_autoptr(RulePack) pack = cached_pack(cached);
-
-    if (pack != NULL)
-      detector = detector_make(pack, cached, NULL);
+  if (named != NULL) {
+    cache_key_named(key, named, named_key);
+    detector = detector_open(cache_dir, named_key, true, NULL);
   }
+  if (detector == NULL)
+    detector = detector_open(cache_dir, key, false, named);
   if (detector != NULL)
     return detector;
-  detector = detector_compile_dir(rules_dir, error);
+  detector = detector_compile_dir(rules_dir, named, &special, error);
   /* Files that changed in between would be stored under the wrong name. */
   if (detector != NULL && rule_pack_digest_dir(rules_dir, after, NULL) &&
       memcmp(before, after, sizeof(before)) == 0)
-    cache_store(
-        cache_dir, key, detector->pack, &detector->rules, detector->database);
+    cache_store(cache_dir,
+                special ? named_key : key,
+                special,
+                detector->pack,
+                &detector->rules,
+                detector->database);
   return detector;
 }
 

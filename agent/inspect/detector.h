@@ -62,10 +62,16 @@ bool compiled_rules_build(CompiledRules *rules,
 /* cache.c: the key of these rules (a digest of all that they say) with this
  * library on this machine. */
 void cache_key(const uint8_t rules[32], uint8_t key[32]);
+/* The key of the same rules with those switched on that are named
+ * (rule_pack_switch_on()). */
+void cache_key_named(const uint8_t key[32],
+                     const char *const *named,
+                     uint8_t out[32]);
 typedef struct cached Cached;
 /* What is stored under this key; NULL when there is nothing valid (the reason
- * does not matter: it is compiled then). */
-Cached *cache_open(const char *dir, const uint8_t key[32]);
+ * does not matter: it is compiled then). `special`: rules were switched on; it
+ * is in a file of its own, beside that of the pack as it is. */
+Cached *cache_open(const char *dir, const uint8_t key[32], bool special);
 void cached_free(Cached *cached);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cached, cached_free)
 /* The stored pack, without examples; NULL when it cannot be read. */
@@ -77,6 +83,7 @@ bool cached_apply(const Cached *cached,
 /* Best effort: a cache that cannot be written costs time only. */
 void cache_store(const char *dir,
                  const uint8_t key[32],
+                 bool special,
                  const RulePack *pack,
                  const CompiledRules *rules,
                  const hs_database_t *database);

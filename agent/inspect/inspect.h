@@ -27,11 +27,13 @@ typedef struct detector Detector;
 /* Compiles the enabled rules, or loads the compiled form from cache_dir
  * (NULL: no cache) when library, CPU and rules are the same. */
 Detector *detector_new(RulePack *pack, const char *cache_dir, GError **error);
-/* The same for a folder of rule files. While they, the library and the CPU are
- * the same, not even the YAML is read again: some milliseconds rather than
- * seconds. The detector's pack has no examples. Errors as
- * rule_pack_load_dir() and detector_new(). */
+/* The same for a folder of rule files, with the rules switched on that are off
+ * and named (as policy_named_findings() does; NULL: none). While all that, the
+ * library and the CPU are the same, not even the YAML is read again: some
+ * milliseconds rather than seconds. The detector's pack has no examples. Errors
+ * as rule_pack_load_dir() and detector_new(). */
 Detector *detector_load(const char *rules_dir,
+                        const char *const *named,
                         const char *cache_dir,
                         GError **error);
 Detector *detector_ref(Detector *detector);

@@ -122,12 +122,12 @@ bench_detector(const char *rules)
   int64_t start = cpu_us();
   size_t size = 0;
 
-  detector_unref(detector_load(rules, dir, NULL));
+  detector_unref(detector_load(rules, NULL, dir, NULL));
   figure("detector, cold", (double)(cpu_us() - start) / 1e3, "ms", 3000);
   for (unsigned i = 0; i < ROUNDS; i++) {
     detector_unref(detector);
     start = cpu_us();
-    detector = detector_load(rules, dir, NULL);
+    detector = detector_load(rules, NULL, dir, NULL);
     warm[i] = (double)(cpu_us() - start) / 1e3;
   }
   figure("detector, warm cache", median(warm, ROUNDS), "ms", 10);

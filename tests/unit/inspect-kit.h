@@ -61,7 +61,7 @@ kit_detector(void)
       g_test_build_filename(G_TEST_DIST, "..", "policy", "rules.d", NULL);
   g_autoptr(GError) error = NULL;
   Detector *detector =
-      detector_load(dir, g_getenv("HOOP_COMPILED_RULES"), &error);
+      detector_load(dir, NULL, g_getenv("HOOP_COMPILED_RULES"), &error);
 
   g_assert_no_error(error);
   return detector;

@@ -147,7 +147,7 @@ static unsigned
 load_rules(const char *rules, const char *cache, const char *text)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(Detector) detector = detector_load(rules, cache, &error);
+  g_autoptr(Detector) detector = detector_load(rules, NULL, cache, &error);
   g_autoptr(DetectorScratch) scratch = NULL;
   g_autoptr(GArray) findings = NULL;
   const DetectorRule *rule;
@@ -179,7 +179,7 @@ test_load(void)
       "version: 1\nrules:\n"
       "  - {id: a, class: s, regex: 'foo[0-9]{4}', allow: ['3$']}\n"};
 
-  g_assert_null(detector_load(dir, dir, &error));
+  g_assert_null(detector_load(dir, NULL, dir, &error));
   g_assert_error(error, POLICY_ERROR, POLICY_ERROR_READ);
   g_clear_error(&error);
   g_assert_true(g_file_set_contents(file, texts[0], -1, NULL));
@@ -194,11 +194,89 @@ test_load(void)
   g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 1);
   g_assert_cmpuint(load_rules(dir, dir, "foo1234 foo1233"), ==, 1);
   g_assert_true(g_file_set_contents(file, "version: 2\n", -1, NULL));
-  g_assert_null(detector_load(dir, dir, &error));
+  g_assert_null(detector_load(dir, NULL, dir, &error));
   g_assert_nonnull(error);
   g_unlink(path);
   g_unlink(file);
   g_rmdir(dir);
+}
+
+/* The rules that were on when this text was found in. */
+static char *
+found_with(const char *dir, const char *cache, const char *const *named)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Detector) detector = detector_load(dir, named, cache, &error);
+  g_autoptr(DetectorScratch) scratch = NULL;
+  g_autoptr(GArray) findings = NULL;
+  GString *out = g_string_new(NULL);
+
+  g_assert_no_error(error);
+  scratch = kit_scratch(detector);
+  findings = scan(scratch, "foo1234 bar1234 baz1234");
+  for (guint i = 0; i < findings->len; i++)
+    g_string_append(out, g_array_index(findings, Finding, i).rule->id);
+  return g_string_free(out, FALSE);
+}
+
+static unsigned
+count_files(const char *path)
+{
+  g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+  unsigned n = 0;
+
+  while (g_dir_read_name(dir) != NULL)
+    n++;
+  return n;
+}
+
+/* What is named is on, from the cache, too; it has files of its own there, and
+ * not many. */
+static void
+test_load_named(void)
+{
+  static const struct {
+    const char *named[3];
+    const char *found;
+  } cases[] = {{{NULL}, "a"},
+               {{"class:pii", NULL}, "ab"},
+               {{"class:s", "rule:a", NULL}, "a"},
+               {{"rule:c", NULL}, "ac"},
+               {{"class:pii", "rule:c", NULL}, "abc"},
+               {{"rule:?", NULL}, "abc"},
+               {{"class:p*", NULL}, "ab"},
+               {{"rule:b", NULL}, "ab"}};
+  g_autofree char *dir = g_dir_make_tmp("inspect-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(dir, "10.yaml", NULL);
+  g_autofree char *cache = g_build_filename(dir, "cache", NULL);
+  g_autofree char *plain = g_build_filename(cache, "detector.hsdb", NULL);
+  g_autofree char *command = g_strdup_printf("rm -r '%s'", dir);
+  struct stat first, last;
+
+  g_assert_true(g_file_set_contents(
+      file,
+      "version: 1\nrules:\n"
+      "  - {id: a, class: s, regex: 'foo[0-9]{4}'}\n"
+      "  - {id: b, class: pii, regex: 'bar[0-9]{4}', enabled: false}\n"
+      "  - {id: c, class: x, regex: 'baz[0-9]{4}', enabled: false}\n",
+      -1,
+      NULL));
+  for (unsigned i = 0; i < 3 * G_N_ELEMENTS(cases); i++) {
+    const unsigned at = i % G_N_ELEMENTS(cases);
+    g_autofree char *found = found_with(dir, cache, cases[at].named);
+    g_autofree char *again = found_with(dir, cache, cases[at].named);
+    g_autofree char *bare = found_with(dir, NULL, cases[at].named);
+
+    g_assert_cmpstr(found, ==, cases[at].found);
+    g_assert_cmpstr(again, ==, cases[at].found);
+    g_assert_cmpstr(bare, ==, cases[at].found);
+    if (i == 0)
+      g_assert_cmpint(stat(plain, &first), ==, 0);
+  }
+  g_assert_cmpint(stat(plain, &last), ==, 0);
+  g_assert_cmpuint(first.st_ino, ==, last.st_ino);
+  g_assert_cmpuint(count_files(cache), ==, 1 + 4);
+  g_assert_cmpint(system(command), ==, 0);
 }
 
 static void
@@ -416,6 +494,7 @@ main(int argc, char **argv)
   g_test_add_func("/inspect/detector/cache-of-other-rules",
                   test_cache_of_other_rules);
   g_test_add_func("/inspect/detector/load", test_load);
+  g_test_add_func("/inspect/detector/load-named", test_load_named);
   g_test_add_func("/inspect/detector/bad-rules", test_bad_rules);
   g_test_add_func("/inspect/detector/no-rules", test_no_rules);
   g_test_add_func("/inspect/detector/overlaps", test_overlaps);
