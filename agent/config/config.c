@@ -2,6 +2,7 @@
 /* Reads the layers of agent.conf into one Config, each key checked where it
  * stands, so that every error names file and line. */
 #include "config/config.h"
+#include "config/identities.h"
 #include "config/keys.h"
 #include "kit/file.h"
 #include <errno.h>
@@ -13,6 +14,7 @@ G_DEFINE_QUARK(hoop_config_error, config_error)
 
 /* A configuration is a page of text. */
 #define MAX_FILE (256 * 1024)
+#define MANAGED HOOP_SYSCONFDIR "/hoop-agent/managed.conf"
 
 static void
 connection_free(void *data)
@@ -25,7 +27,16 @@ connection_free(void *data)
   g_free(connection->upstream);
   g_free(connection->credential);
   g_free(connection->issuer);
+  g_free(connection->issuer_set);
   g_free(connection);
+}
+
+/* Those of Config itself, not of the objects that it lists. */
+static bool
+is_own(const KeyRow *row)
+{
+  return !g_str_equal(row->key.group, "connection") &&
+         !g_str_equal(row->key.group, "identity");
 }
 
 void
@@ -39,13 +50,14 @@ config_free(Config *config)
   for (unsigned i = 0; i < n; i++) {
     char **field = (char **)(void *)((char *)config + rows[i].offset);
 
-    if (!g_str_equal(rows[i].key.group, "connection") &&
+    if (is_own(&rows[i]) &&
         (rows[i].kind == KEY_TEXT || rows[i].kind == KEY_PATH ||
          rows[i].kind == KEY_LOOPBACK))
       g_free(*field);
   }
   g_strfreev(config->env_files);
   g_ptr_array_unref(config->connections);
+  g_ptr_array_unref(config->identities);
   g_strfreev(config->files);
   g_free(config->given);
   g_free(config->state_dir);
@@ -121,7 +133,7 @@ config_new(void)
   for (unsigned i = 0; i < n; i++) {
     g_autofree char *why = NULL;
 
-    if (!g_str_equal(rows[i].key.group, "connection") &&
+    if (is_own(&rows[i]) &&
         !key_set(&rows[i], rows[i].key.fallback, config, &why))
       g_error("default of %s: %s", rows[i].key.key, why);
   }
@@ -129,6 +141,7 @@ config_new(void)
   add_connection(config, "copilot", "copilot", true);
   add_connection(config, "anthropic", "anthropic", false);
   add_connection(config, "openai", "openai", false);
+  config->identities = identities_new();
   config->state_dir =
       g_build_filename(g_get_user_state_dir(), "hoop-agent", NULL);
   config->data_dir =
@@ -149,8 +162,11 @@ typedef struct {
   Config *config;
   const char *file;
   unsigned line;
+  bool managed;                 /* it is managed.conf */
+  bool named_identity;          /* it had an [identity "NAME"] */
   char *group;                  /* "listen" …, "connection"; NULL: none yet */
   ConfigConnection *connection; /* of [connection "NAME"] */
+  ConfigIdentity *identity;     /* of [identity "NAME"] */
   GHashTable *seen;             /* group and key of this file */
 } Reader;
 
@@ -203,28 +219,44 @@ quoted_name(const char *rest)
   return g_strndup(text + 1, len - 2);
 }
 
+static void
+enter_connection(Reader *reader, const char *name)
+{
+  reader->connection = find_connection(reader->config, name);
+  if (!reader->connection)
+    reader->connection = add_connection(reader->config, name, "copilot", true);
+}
+
+static void
+enter_identity(Reader *reader, const char *name)
+{
+  Config *config = reader->config;
+
+  if (reader->managed && !reader->named_identity)
+    g_ptr_array_set_size(config->identities, 0);
+  reader->named_identity = true;
+  reader->identity = identities_enter(config, name, reader->file, reader->line);
+}
+
 static bool
 enter_group(Reader *reader, const char *inside, GError **error)
 {
   g_autofree char *name = NULL;
   size_t word = strcspn(inside, " \t\"");
+  bool connection;
 
   g_free(reader->group);
   reader->group = g_strndup(inside, word);
   reader->connection = NULL;
-  if (g_str_equal(reader->group, "identity"))
-    return fail(reader,
-                CONFIG_ERROR_KEY,
-                error,
-                "[identity …]: sign-in through an issuer is not in this "
-                "version; without it the local account is the user");
+  reader->identity = NULL;
   if (!known_group(reader->group))
     return fail(reader,
                 CONFIG_ERROR_KEY,
                 error,
                 "[%s] is no group of this file",
                 reader->group);
-  if (!g_str_equal(reader->group, "connection"))
+  connection = g_str_equal(reader->group, "connection");
+  if (!connection && !g_str_equal(reader->group, "identity"))
     return inside[word] ? fail(reader,
                                CONFIG_ERROR_SYNTAX,
                                error,
@@ -236,11 +268,14 @@ enter_group(Reader *reader, const char *inside, GError **error)
     return fail(reader,
                 CONFIG_ERROR_SYNTAX,
                 error,
-                "a connection's group is [connection \"NAME\"], with letters, "
-                "digits, dots and dashes");
-  reader->connection = find_connection(reader->config, name);
-  if (!reader->connection)
-    reader->connection = add_connection(reader->config, name, "copilot", true);
+                "%s group is [%s \"NAME\"], with letters, digits, dots and "
+                "dashes",
+                connection ? "a connection's" : "an identity's",
+                reader->group);
+  if (connection)
+    enter_connection(reader, name);
+  else
+    enter_identity(reader, name);
   return true;
 }
 
@@ -260,6 +295,22 @@ unknown_key(const Reader *reader, const char *key, GError **error)
               nearest ? "?" : "");
 }
 
+static const char *
+group_name(const Reader *reader)
+{
+  if (reader->connection)
+    return reader->connection->name;
+  return reader->identity ? reader->identity->name : "";
+}
+
+static void *
+object_of(const Reader *reader)
+{
+  if (reader->connection)
+    return reader->connection;
+  return reader->identity ? (void *)reader->identity : (void *)reader->config;
+}
+
 static bool
 set_key(Reader *reader, const char *key, const char *value, GError **error)
 {
@@ -276,20 +327,17 @@ set_key(Reader *reader, const char *key, const char *value, GError **error)
   row = key_find(reader->group, key);
   if (!row)
     return unknown_key(reader, key, error);
-  seen = g_strconcat(reader->group,
-                     "\n",
-                     reader->connection ? reader->connection->name : "",
-                     "\n",
-                     key,
-                     NULL);
+  seen = g_strconcat(reader->group, "\n", group_name(reader), "\n", key, NULL);
   if (!g_hash_table_add(reader->seen, seen))
     return fail(reader, CONFIG_ERROR_KEY, error, "%s stands twice", key);
-  if (key_set(row,
-              value,
-              reader->connection ? (void *)reader->connection
-                                 : (void *)reader->config,
-              &why))
+  if (key_set(row, value, object_of(reader), &why)) {
+    if (reader->connection && g_str_equal(key, "issuer")) {
+      g_free(reader->connection->issuer_set);
+      reader->connection->issuer_set =
+          g_strdup_printf("%s:%u", reader->file, reader->line);
+    }
     return true;
+  }
   return fail(reader, CONFIG_ERROR_VALUE, error, "%s=%s: %s", key, value, why);
 }
 
@@ -323,7 +371,10 @@ read_file(Config *config, const char *file, GError **error)
 {
   g_autoptr(GHashTable) seen =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  Reader reader = {.config = config, .file = file, .seen = seen};
+  Reader reader = {.config = config,
+                   .file = file,
+                   .managed = g_str_equal(file, MANAGED),
+                   .seen = seen};
   g_autoptr(GBytes) bytes = NULL;
   g_autoptr(GError) why = NULL;
   g_autofree char *text = NULL;
@@ -486,11 +537,7 @@ config_load(const char *file, GError **error)
   } else if (!read_optional(config, own, files, &found, error)) {
     return NULL;
   }
-  if (!read_optional(config,
-                     HOOP_SYSCONFDIR "/hoop-agent/managed.conf",
-                     files,
-                     &config->managed,
-                     error))
+  if (!read_optional(config, MANAGED, files, &config->managed, error))
     return NULL;
   config->files = g_strv_builder_end(files);
   if (!config->journal_path)
@@ -498,7 +545,7 @@ config_load(const char *file, GError **error)
         g_build_filename(config->state_dir, "journal.db", NULL);
   if (!check_own_proxy(config, error) ||
       !proxy_from_environment(config, error) ||
-      !managed_keeps_watch(config, error))
+      !managed_keeps_watch(config, error) || !identities_check(config, error))
     return NULL;
   return g_steal_pointer(&config);
 }

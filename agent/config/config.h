@@ -25,8 +25,25 @@ typedef struct {
   char **hosts;   /* beside the type's own, or NULL */
   char *upstream; /* https://host[:port] that all its requests go to, or NULL */
   char *credential; /* file:PATH, env:NAME, hub: or NULL */
-  char *issuer;
+  char *issuer;     /* name of a ConfigIdentity, or NULL */
+  char *issuer_set; /* FILE:LINE of that, or NULL */
 } ConfigConnection;
+
+/* [identity "NAME"]: a provider that people sign in through. */
+typedef struct {
+  char *name;
+  char *set;    /* FILE:LINE of its first group */
+  char *issuer; /* https URL; http for loopback alone */
+  char *client_id;
+  char *client_secret_file; /* or NULL: a public client */
+  char *scopes;
+  char *audience;         /* or NULL */
+  uint16_t redirect_port; /* 0: any free one */
+  char *groups_claim;
+  char *groups_separator; /* or NULL: a string is one group */
+  char *groups_prefix;    /* or NULL */
+  char *ca_file;          /* or NULL */
+} ConfigIdentity;
 
 typedef struct {
   /* [listen] */
@@ -59,6 +76,8 @@ typedef struct {
   uint64_t journal_max_size;
   /* [connection "…"] */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
+  /* [identity "…"] */
+  GPtrArray *identities; /* ConfigIdentity; none: solo mode */
   /* where it came from */
   bool managed; /* managed.conf was there */
   char **files; /* those read, in order */
@@ -71,8 +90,10 @@ typedef struct {
 /* Loads /etc/hoop-agent/agent.conf, then `file` (or the user's agent.conf when
  * NULL; a missing one is fine then, a missing `file` is not), then
  * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line.
- * Groups and keys that the design names but this version does not have (sign-in
- * through issuers, shipping, the hub …) are refused, never ignored. */
+ * Groups and keys that the design names but this version does not have
+ * (shipping, the hub …) are refused, never ignored. The identities of
+ * managed.conf, where it has any, replace all others: nobody adds a provider of
+ * his own beside the company's, or an authority that vouches for it. */
 Config *config_load(const char *file, GError **error);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

@@ -18,6 +18,11 @@
     {"connection", key_, fallback_, help_}, kind_,                             \
         offsetof(ConfigConnection, field_)                                     \
   }
+#define ID_KEY(key_, kind_, field_, fallback_, help_)                          \
+  {                                                                            \
+    {"identity", key_, fallback_, help_}, kind_,                               \
+        offsetof(ConfigIdentity, field_)                                       \
+  }
 
 static const KeyRow rows[] = {
     KEY("listen",
@@ -236,7 +241,57 @@ static const KeyRow rows[] = {
              KEY_TEXT,
              issuer,
              "",
-             "Name of the identity that it needs."),
+             "Name of the identity that it needs; default: the first."),
+    ID_KEY("issuer",
+           KEY_TEXT,
+           issuer,
+           "",
+           "The provider's URL, as its tokens name it."),
+    ID_KEY("client-id",
+           KEY_TEXT,
+           client_id,
+           "",
+           "What the provider calls hoop-agent."),
+    ID_KEY("client-secret-file",
+           KEY_PATH,
+           client_secret_file,
+           "",
+           "File with the client's secret, mode 0600; none: a public client."),
+    ID_KEY("scopes",
+           KEY_TEXT,
+           scopes,
+           "openid profile email offline_access",
+           "What is asked for, with spaces between."),
+    ID_KEY("audience",
+           KEY_TEXT,
+           audience,
+           "",
+           "Audience to ask for, where the provider wants one."),
+    ID_KEY("redirect-port",
+           KEY_PORT,
+           redirect_port,
+           "0",
+           "Loopback port that the browser returns to; 0 takes any free one."),
+    ID_KEY("groups-claim",
+           KEY_TEXT,
+           groups_claim,
+           "groups",
+           "Claim with the groups; dots lead into objects."),
+    ID_KEY("groups-separator",
+           KEY_TEXT,
+           groups_separator,
+           "",
+           "What separates groups in a claim that is one string."),
+    ID_KEY("groups-prefix",
+           KEY_TEXT,
+           groups_prefix,
+           "",
+           "Taken off the groups that begin so; others are left out."),
+    ID_KEY("ca-file",
+           KEY_PATH,
+           ca_file,
+           "",
+           "PEM file of further authorities to trust for this provider."),
 };
 
 const KeyRow *

@@ -24,7 +24,7 @@ typedef enum {
 typedef struct {
   ConfigKey key;
   KeyKind kind;
-  size_t offset; /* in Config or ConfigConnection */
+  size_t offset; /* in Config, ConfigConnection or ConfigIdentity */
 } KeyRow;
 
 const KeyRow *key_rows(unsigned *n);

@@ -272,14 +272,27 @@ make_loops(struct agent *agent, GError **error)
   return true;
 }
 
+static bool
+make_identity(struct agent *agent, GError **error)
+{
+  if (agent->config->identities->len) {
+    g_set_error_literal(error,
+                        DAEMON_ERROR,
+                        DAEMON_ERROR_START,
+                        "[identity …]: this build signs nobody in");
+    return false;
+  }
+  agent->identity = identity_new_solo(error);
+  return agent->identity != NULL;
+}
+
 bool
 agent_make(struct agent *agent, GError **error)
 {
   agent->lock_fd = -1;
   if (!make_folders(agent->config, error) || !lock_state(agent, error))
     return false;
-  agent->identity = identity_new_solo(error);
-  if (!agent->identity || !make_masker(agent, error) ||
+  if (!make_identity(agent, error) || !make_masker(agent, error) ||
       !make_judgement(agent, error) || !make_loops(agent, error))
     return false;
   agent->conns = conn_table_new(agent->config, error);

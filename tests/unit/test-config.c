@@ -97,13 +97,25 @@ static const char whole[] = "[listen]\n"
                             "hosts= a.example.com , b.example.com ,\n"
                             "upstream=https://six.example.com\n"
                             "credential=env:SEVEN\n"
-                            "issuer=eight\n";
+                            "issuer=eight\n"
+                            "[identity \"eight\"]\n"
+                            "issuer=https://idp.example.com/eight\n"
+                            "client-id=nine\n"
+                            "client-secret-file=/etc/ten\n"
+                            "scopes=openid eleven\n"
+                            "audience=twelve\n"
+                            "redirect-port=1113\n"
+                            "groups-claim=realm_access.roles\n"
+                            "groups-separator=;\n"
+                            "groups-prefix=/fourteen/\n"
+                            "ca-file=/etc/fifteen\n";
 
 static void
 test_every_key(Fixture *f, const void *data)
 {
   g_autoptr(Config) c = load(f, whole);
   const ConfigConnection *one = c->connections->pdata[3];
+  const ConfigIdentity *id = c->identities->pdata[0];
 
   (void)data;
   g_assert_cmpstr(c->address, ==, "::1");
@@ -147,6 +159,18 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpstr(one->upstream, ==, "https://six.example.com");
   g_assert_cmpstr(one->credential, ==, "env:SEVEN");
   g_assert_cmpstr(one->issuer, ==, "eight");
+  g_assert_cmpuint(c->identities->len, ==, 1);
+  g_assert_cmpstr(id->name, ==, "eight");
+  g_assert_cmpstr(id->issuer, ==, "https://idp.example.com/eight");
+  g_assert_cmpstr(id->client_id, ==, "nine");
+  g_assert_cmpstr(id->client_secret_file, ==, "/etc/ten");
+  g_assert_cmpstr(id->scopes, ==, "openid eleven");
+  g_assert_cmpstr(id->audience, ==, "twelve");
+  g_assert_cmpuint(id->redirect_port, ==, 1113);
+  g_assert_cmpstr(id->groups_claim, ==, "realm_access.roles");
+  g_assert_cmpstr(id->groups_separator, ==, ";");
+  g_assert_cmpstr(id->groups_prefix, ==, "/fourteen/");
+  g_assert_cmpstr(id->ca_file, ==, "/etc/fifteen");
   /* And no key is missing above. */
   for (unsigned i = 0; config_key(i); i++) {
     const ConfigKey *key = config_key(i);
@@ -180,10 +204,41 @@ test_defaults(Fixture *f, const void *data)
   g_assert_true(copilot->enabled);
   g_assert_false(anthropic->enabled);
   g_assert_false(c->managed);
+  g_assert_cmpuint(c->identities->len, ==, 0);
+}
+
+static void
+test_identities(Fixture *f, const void *data)
+{
+  g_autoptr(Config) c = load(f,
+                             "[identity \"a\"]\n"
+                             "issuer=https://a.example.com\n"
+                             "[identity \"b\"]\n"
+                             "issuer=http://127.0.0.1:8080/realms/b\n"
+                             "client-id=b\n"
+                             "groups-separator= \n"
+                             "[identity \"a\"]\n"
+                             "client-id=a\n");
+  const ConfigIdentity *a = c->identities->pdata[0];
+  const ConfigIdentity *b = c->identities->pdata[1];
+
+  (void)data;
+  g_assert_cmpuint(c->identities->len, ==, 2);
+  g_assert_cmpstr(a->client_id, ==, "a");
+  g_assert_cmpstr(a->scopes, ==, "openid profile email offline_access");
+  g_assert_cmpstr(a->groups_claim, ==, "groups");
+  g_assert_null(a->client_secret_file);
+  g_assert_null(a->groups_prefix);
+  g_assert_cmpuint(a->redirect_port, ==, 0);
+  g_assert_cmpstr(b->issuer, ==, "http://127.0.0.1:8080/realms/b");
+  g_assert_null(b->groups_separator);
 }
 
 /* ---- What is wrong
  * ------------------------------------------------------------------------ */
+
+/* Its group is the second line. */
+#define ID(issuer) "\n[identity \"a\"]\nissuer=" issuer "\nclient-id=a\n"
 
 static void
 test_errors(Fixture *f, const void *data)
@@ -231,7 +286,33 @@ test_errors(Fixture *f, const void *data)
       {"[journal]\nretain-days=30\n", 2, CONFIG_ERROR_VALUE, "this version"},
       {"[ship]\nendpoint=https://x\n", 2, CONFIG_ERROR_VALUE, "this version"},
       {"[hub]\nurl=https://x\n", 2, CONFIG_ERROR_VALUE, "this version"},
-      {"[identity \"corp\"]\n", 1, CONFIG_ERROR_KEY, "not in this version"},
+      {"[identity]\n", 1, CONFIG_ERROR_SYNTAX, "[identity \"NAME\"]"},
+      {"[identity \"a\"]\n", 1, CONFIG_ERROR_VALUE, "needs issuer="},
+      {ID("http://a.example.com"), 2, CONFIG_ERROR_VALUE, "takes https://"},
+      {ID("https://u@a.example.com"), 2, CONFIG_ERROR_VALUE, "takes https://"},
+      {ID("https://a.example.com/?q"), 2, CONFIG_ERROR_VALUE, "takes https://"},
+      {ID("a.example.com"), 2, CONFIG_ERROR_VALUE, "takes https://"},
+      {"[identity \"a\"]\nissuer=https://a\n",
+       1,
+       CONFIG_ERROR_VALUE,
+       "needs client-id="},
+      {ID("https://a") "scopes=\n", 2, CONFIG_ERROR_VALUE, "needs scopes="},
+      {ID("https://a") "[identity \"b\"]\nissuer=https://a\nclient-id=b\n",
+       5,
+       CONFIG_ERROR_VALUE,
+       "has the issuer of [identity \"a\"]"},
+      {ID("https://a") "isuer=https://b\n",
+       5,
+       CONFIG_ERROR_KEY,
+       "did you mean issuer?"},
+      {ID("https://a") "redirect-port=70000\n",
+       5,
+       CONFIG_ERROR_VALUE,
+       "0 to 65535"},
+      {"[connection \"copilot\"]\nissuer=corp\n",
+       2,
+       CONFIG_ERROR_VALUE,
+       "there is no [identity \"corp\"]"},
       {"[listen]\nport=\xff\n", 1, CONFIG_ERROR_SYNTAX, "UTF-8"},
   };
 
@@ -347,6 +428,7 @@ main(int argc, char **argv)
   g_test_add("/config/" name_, Fixture, NULL, set_up, func_, tear_down)
   ADD("every-key", test_every_key);
   ADD("defaults", test_defaults);
+  ADD("identities", test_identities);
   ADD("errors", test_errors);
   ADD("files", test_files);
   ADD("later", test_later);
