@@ -185,6 +185,46 @@ base64url_encode(const void *bytes, size_t len)
   return out;
 }
 
+/* The six bits of a base64url character, or -1. */
+static int
+sextet(char c)
+{
+  if (c >= 'A' && c <= 'Z')
+    return c - 'A';
+  if (c >= 'a' && c <= 'z')
+    return c - 'a' + 26;
+  if (c >= '0' && c <= '9')
+    return c - '0' + 52;
+  return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool
+base64url_decode(const char *text, size_t len, uint8_t *out, size_t *out_len)
+{
+  uint32_t bits = 0;
+  unsigned n_bits = 0;
+  size_t n = 0;
+
+  for (size_t i = 0; i < len; i++) {
+    const int six = sextet(text[i]);
+
+    if (six < 0)
+      return false;
+    bits = bits << 6 | (uint32_t)six;
+    n_bits += 6;
+    if (n_bits >= 8) {
+      n_bits -= 8;
+      out[n++] = (uint8_t)(bits >> n_bits);
+      bits &= (1U << n_bits) - 1;
+    }
+  }
+  /* Six left over: a character too many. Others must be zero. */
+  if (n_bits == 6 || bits != 0)
+    return false;
+  *out_len = n;
+  return true;
+}
+
 void
 random_bytes(void *out, size_t len)
 {

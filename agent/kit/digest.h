@@ -43,6 +43,14 @@ bool hex_decode(const char *text, uint8_t *out, size_t out_len);
 void base32_encode(const void *bytes, size_t len, char *out, size_t chars);
 /* RFC 4648 base64url without padding; free with g_free. */
 char *base64url_encode(const void *bytes, size_t len);
+/* The inverse, strictly: only the alphabet, no padding, no white space, unused
+ * bits zero, so that no two texts mean the same bytes. `out` has room for
+ * len * 3 / 4 bytes; *out_len is what was written. False, with *out_len
+ * untouched, on anything else. */
+bool base64url_decode(const char *text,
+                      size_t len,
+                      uint8_t *out,
+                      size_t *out_len);
 
 /* Fills out with bytes from getrandom(2); aborts when the kernel has none. */
 void random_bytes(void *out, size_t len);

@@ -181,6 +181,52 @@ test_base64url(void)
   }
 }
 
+/* Every text of up to three characters decodes only when it is what its bytes
+ * encode to, so that one value has one text. */
+static void
+test_base64url_decode(void)
+{
+  static const char wrong[] = "=+/ \n\r\t.~\x7f\x80\xff";
+  uint8_t out[64];
+  size_t n;
+  char text[4];
+
+  for (unsigned value = 0; value < 1U << 24; value += 37) {
+    size_t len;
+
+    text[0] = (char)(value >> 16);
+    text[1] = (char)(value >> 8 & 255);
+    text[2] = (char)(value & 255);
+    text[3] = '\0';
+    len = strlen(text);
+    n = 99;
+    if (base64url_decode(text, len, out, &n)) {
+      g_autofree char *again = base64url_encode(out, n);
+
+      g_assert_cmpstr(again, ==, text);
+    } else {
+      g_assert_cmpuint(n, ==, 99);
+    }
+  }
+  for (size_t len = 0; len <= 48; len++) {
+    uint8_t bytes[48];
+    g_autofree char *encoded = NULL;
+
+    random_bytes(bytes, sizeof bytes);
+    encoded = base64url_encode(bytes, len);
+    g_assert_true(base64url_decode(encoded, strlen(encoded), out, &n));
+    g_assert_cmpmem(out, n, bytes, len);
+    for (size_t i = 0; encoded[i]; i++)
+      for (size_t j = 0; j < sizeof wrong; j++) { /* NUL as well */
+        const char kept = encoded[i];
+
+        encoded[i] = wrong[j];
+        g_assert_false(base64url_decode(encoded, (len * 4 + 2) / 3, out, &n));
+        encoded[i] = kept;
+      }
+  }
+}
+
 static void
 test_random_bytes(void)
 {
@@ -207,6 +253,7 @@ main(int argc, char **argv)
   g_test_add_func("/kit/digest/hex", test_hex);
   g_test_add_func("/kit/digest/base32", test_base32);
   g_test_add_func("/kit/digest/base64url", test_base64url);
+  g_test_add_func("/kit/digest/base64url-decode", test_base64url_decode);
   g_test_add_func("/kit/digest/random-bytes", test_random_bytes);
   return g_test_run();
 }
