@@ -22,6 +22,10 @@ import {
 // Made up in AWS's published format.
 const SECRET = 'AKIA' + 'Q3EGRUZPL5WY7HTC';
 const MASK = /\[aws-access-key:[a-z2-7]{12,}\]/;
+// A test number that card issuers publish.
+const CARD = '4111111111111111';
+const CARD_MASK = /\[card-number:[a-z2-7]{12,}\]/;
+const DENIAL = 'Not with a real card.';
 const REASON = 'Project Marmot stays inside.';
 const TOOL_REASON = 'Nothing is deleted here.';
 const SILENCE_S = 2;
@@ -42,6 +46,11 @@ rules:
     action: approve
     by: [developer]
     completions: block
+  - id: cards
+    match: {direction: request, finding: {class: card}}
+    action: approve
+    by: [developer]
+    completions: mask
   - id: no-deleting
     match: {tool: {arguments: 'rm -rf'}}
     action: block
@@ -88,41 +97,108 @@ for (const name of Object.keys(CLIENTS))
     assert.equal(blocked.length, 1, JSON.stringify(asked));
   });
 
-clientTest('all of them wait for an approval, without a retry', async (t) => {
+// What a prompt makes of requests that ask: the language server sends the
+// prompt once more, for the conversation's title, when its answer has come.
+const ASKED = { 'language-server': 2 };
+const ASKED_BY_ALL = Object.keys(CLIENTS).reduce(
+  (sum, name) => sum + (ASKED[name] ?? 1),
+  0,
+);
+
+// Runs all clients with a prompt each, calls allHeld once each is held, then
+// answers whatever is held until all have ended. verb: ['approve', …] or
+// ['deny', …], to which the id is added.
+async function heldByAll(t, promptOf, verb, allHeld = () => {}) {
   const names = Object.keys(CLIENTS);
   const since = await through.last();
-  const running = names.map((name) => run(t, name, `be careful ${name}`));
+  let running = names.length;
+  const ended = Promise.all(
+    names.map(async (name) => {
+      const result = await run(t, name, promptOf(name));
+      running--;
+      return { name, ...result };
+    }),
+  );
+  const pending = () => through.agent.json('pending');
   const held = await until(
     async () => {
-      const list = await through.agent.json('pending');
+      const list = await pending();
       return list.length >= names.length && list;
     },
     'all are held',
     60000,
   );
-  const begun = Math.max(...held.map((one) => one.since_us)) / 1000;
-  await until(
-    () => Date.now() > begun + 1000 * 2 * SILENCE_S,
-    'the silence to end',
-    30000,
-  );
+  await allHeld(held);
   assert.deepEqual(await through.seen(), []);
-  for (const { id } of held) {
-    const done = await through.agent.cli(['approve', id]);
-    assert.equal(done.code, 0, done.stderr);
-  }
-  for (const [i, result] of (await Promise.all(running)).entries())
+  await until(
+    async () => {
+      for (const { id } of await pending()) {
+        const done = await through.agent.cli([verb[0], id, ...verb.slice(1)]);
+        assert.equal(done.code, 0, done.stderr);
+      }
+      return running === 0;
+    },
+    'all have ended',
+    60000,
+  );
+  return { results: await ended, asked: await through.recorded(since) };
+}
+
+const assertAsked = (asked, rule, count) =>
+  assert.equal(
+    asked.filter((r) => r.rule === rule).length,
+    count,
+    `no retries: ${JSON.stringify(asked)}`,
+  );
+
+clientTest('all of them wait for an approval, without a retry', async (t) => {
+  const { results, asked } = await heldByAll(
+    t,
+    (name) => `be careful ${name}`,
+    ['approve'],
+    async (held) => {
+      const begun = Math.max(...held.map((one) => one.since_us)) / 1000;
+      await until(
+        () => Date.now() > begun + 1000 * 2 * SILENCE_S,
+        'the silence to end',
+        30000,
+      );
+    },
+  );
+  for (const result of results)
     assert.match(
       result.text,
-      new RegExp(`You wrote: be careful ${names[i]}`),
-      `${names[i]}: ${shown(result)}`,
+      new RegExp(`You wrote: be careful ${result.name}`),
+      `${result.name}: ${shown(result)}`,
     );
-  const asked = await through.recorded(since);
-  assert.equal(
-    asked.filter((r) => r.rule === 'careful').length,
-    names.length,
-    'one request each',
+  assertAsked(asked, 'careful', ASKED_BY_ALL);
+});
+
+clientTest('all of them are approved masked', async (t) => {
+  const { results, asked } = await heldByAll(
+    t,
+    (name) => `${name} charged ${CARD}`,
+    ['approve', '--masked'],
   );
+  for (const call of await through.seen())
+    assertAbsent(call.text, CARD, 'what went upstream');
+  for (const result of results) {
+    assert.match(result.text, CARD_MASK, `${result.name}: ${shown(result)}`);
+    assertAbsent(result.text, CARD, result.name);
+  }
+  assertAsked(asked, 'cards', ASKED_BY_ALL);
+});
+
+clientTest('all of them show why they were denied, once', async (t) => {
+  const { results, asked } = await heldByAll(
+    t,
+    (name) => `${name} was charged ${CARD}`,
+    ['deny', '--reason', DENIAL],
+  );
+  for (const result of results)
+    assert.ok(shown(result).includes(DENIAL), shown(result));
+  assert.deepEqual(await through.seen(), [], 'nothing went upstream');
+  assertAsked(asked, 'cards', Object.keys(CLIENTS).length);
 });
 
 const TOOLS = {
