@@ -245,7 +245,9 @@ typedef enum {
   CHECK_ASSIGNMENT, /* after an operator whose name promises a secret: what
                        such a name would be given */
   CHECK_PASSWORD,   /* what a person may have chosen */
-  CHECK_RANDOM      /* letters without words, as a machine makes them */
+  CHECK_RANDOM,     /* letters without words, as a machine makes them */
+  CHECK_CHOSEN      /* CHECK_PASSWORD where much else may stand: digits or signs
+                       among letters, neither prose nor a technique */
 } DetectCheck;
 
 typedef struct {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Changes with every change of the layout below. */
-#define FREEZE_MAGIC "hooprul2"
+#define FREEZE_MAGIC "hooprul3"
 /* What stands for no list. */
 #define NO_LIST UINT32_MAX
 

@@ -35,6 +35,7 @@ static const char *const check_names[] = {"none",
                                           "assignment",
                                           "password",
                                           "random",
+                                          "chosen",
                                           NULL};
 
 /* By ValueKind. */

@@ -12,6 +12,10 @@
 #define PASSWORD_MIN 4
 #define PASSWORD_MAX 128
 #define TOKEN_MIN 8
+/* A word with a digit behind it is no variable when it is so long. */
+#define LONG_WORD 10
+/* Tokens of letters alone are longer. */
+#define LETTERS_MIN 16
 /* What a machine made has at least so many bits for each character. */
 #define TOKEN_BITS 2.7
 #define TOKEN_BITS_LONG 3.1
@@ -133,6 +137,15 @@ is_quoted_password(const char *text, size_t len, const Place *place)
   return shape.usual * 2 < shape.letters && shape.longest >= 4;
 }
 
+bool
+chosen_is_secret(const char *text, size_t len)
+{
+  const Place place = {.quoted = true, .call = true, .operator= '(' };
+
+  return !is_known_password(text, len) && !value_is_sequence(text, len) &&
+         is_quoted_password(text, len, &place);
+}
+
 /* The same without quotes: code looks much like that. */
 static bool
 is_plain_password(const char *text, size_t len, const Place *place)
@@ -142,6 +155,9 @@ is_plain_password(const char *text, size_t len, const Place *place)
 
   shape_of_value(text, len, &shape);
   setting = place->line || place->joined ||
+            (place->upper && place->tight &&
+             place->operator== '=' && len >= 6 && shape.digits> 0 &&
+             shape.letters >= 3) ||
             (len >= 7 && shape.digits >= 2 && shape.letters >= 3) ||
             (len >= 6 && shape.digits >= 1 && shape.others >= 1);
   if (!setting || len > PASSWORD_MAX ||
@@ -160,7 +176,8 @@ is_plain_password(const char *text, size_t len, const Place *place)
       return false;
   if (place->tight || place->joined || shape.others > 0)
     return true;
-  return shape.digits >= 2 || shape.usual < shape.letters;
+  return shape.digits >= 2 || shape.usual < shape.letters ||
+         shape.letters >= LONG_WORD;
 }
 
 /* ---- Tokens -------------------------------------------------------------- */
@@ -215,8 +232,9 @@ is_quoted_secret(const char *text, size_t len, const Place *place)
   shape_of_value(text, len, &shape);
   if (token_is_secret(text, len))
     return true;
-  return len >= 6 && shape.digits >= 2 && shape.letters >= 3 &&
-         shape.joints == 0 && is_quoted_password(text, len, place);
+  return len >= 6 && shape.letters >= 3 && shape.joints == 0 &&
+         (shape.digits >= 2 || (shape.digits > 0 && shape.others > 0)) &&
+         is_quoted_password(text, len, place);
 }
 
 /* Settings only, and with digits: x.token = response.token is code. */
@@ -229,8 +247,12 @@ is_plain_token(const char *text, size_t len, const Place *place)
   for (size_t i = 0; i < len; i++)
     if (strchr("()[]{}<>|;,\\", text[i]) != NULL)
       return false;
-  if (shape.digits == 0 || !token_is_secret(text, len))
+  if (!token_is_secret(text, len))
     return false;
+  /* Letters alone are a name unless they are strewn, and in a setting. */
+  if (shape.digits == 0)
+    return place->line && len >= LETTERS_MIN && shape.usual == 0 &&
+           shape.uppers > 0 && shape.lowers > 0;
   return place->line || place->joined ? len >= 10
                                       : len >= 20 && shape.digits >= 3;
 }
@@ -289,6 +311,22 @@ pair_follows(const char *after, const char *limit)
   while (p < limit && is_name_byte(*p))
     p++;
   return p < limit && *p == '=';
+}
+
+/* "a=b c=d" and "set x a=b,c=d": a setting stands before this one. */
+static bool
+pair_precedes(const char *floor, const char *name)
+{
+  const char *p = name;
+
+  if (p == floor || (!is_blank(p[-1]) && p[-1] != ',' && p[-1] != '='))
+    return false;
+  if (p[-1] == '=')
+    return true;
+  p--;
+  while (p > floor && is_name_byte(p[-1]))
+    p--;
+  return p > floor && p[-1] == '=' && p + 1 < name;
 }
 
 /* The name that ends at or before `end`; *start is where it begins. */
@@ -421,6 +459,19 @@ find_tag(const Value *value, const char **name, size_t *len)
   return true;
 }
 
+/* q(x), qq{x}, %q[x], q|x|. */
+static bool
+is_perl_quote(const Value *value)
+{
+  const char *p = value->secret - 1;
+
+  if (p <= value->opener || strchr("([{|!/", *p) == NULL)
+    return false;
+  if (is_blank(p[-1]))
+    p--;
+  return p > value->opener && strchr("qQw", p[-1]) != NULL;
+}
+
 static Place
 place_of(const Value *value, const char *name, size_t name_len)
 {
@@ -432,14 +483,16 @@ place_of(const Value *value, const char *name, size_t name_len)
   for (size_t i = 0; i < name_len; i++)
     lower = lower || g_ascii_islower(name[i]);
   place.upper = !lower;
-  place.quoted =
-      before == '"' || before == '\'' || before == '`' || place.operator== '>';
+  place.quoted = before == '"' || before == '\'' || before == '`' ||
+                 place.operator== '>' || is_perl_quote(value);
   place.call = place.operator== '(' || place.operator== ',';
   place.fallback = name - value->floor >= 2 && memcmp(name - 2, "${", 2) == 0;
   place.tight = place.operator== ':' || !is_blank(before) || place.upper;
   place.joined = (name > value->floor && strchr("?&;", name[-1]) != NULL &&
                   !is_blank(before)) ||
-                 (place.operator== '=' && pair_follows(after, value->limit));
+                 (place.operator== '=' && pair_follows(after, value->limit)) ||
+                 (place.operator== '=' && !is_blank(before) &&
+                  pair_precedes(value->floor, name));
   place.line = place.fallback || name[0] == '-' ||
                (starts_line(value->floor, name) &&
                 (ends_line(after, value->limit) ||

@@ -326,6 +326,11 @@ is_regex(const char *text, size_t len)
                                       ".+",
                                       "\\b",
                                       "\\S",
+                                      "\\(",
+                                      "\\|",
+                                      "\\<",
+                                      "0-9a-z",
+                                      "a-zA-Z",
                                       NULL};
 
   for (unsigned i = 0; parts[i] != NULL; i++)
@@ -354,16 +359,34 @@ value_is_address(const char *text, size_t len)
          is_mail(text, len) || is_number(text, len) || is_regex(text, len);
 }
 
+/* ECDHE-PSK-CHACHA20-POLY1305: words in capitals that name a cipher. */
+static bool
+is_cipher_suite(const char *text, size_t len)
+{
+  static const char *const parts[] = {
+      "AES", "CHACHA20", "CAMELLIA", "ARIA", "3DES", "RC4", "SHA", NULL};
+  bool named = false;
+
+  for (size_t i = 0; i < len; i++)
+    if (!g_ascii_isupper(text[i]) && !g_ascii_isdigit(text[i]) &&
+        text[i] != '-' && text[i] != '_')
+      return false;
+  for (unsigned i = 0; parts[i] != NULL; i++)
+    named = named || g_strstr_len(text, (gssize)len, parts[i]) != NULL;
+  return named && memchr(text, '-', len) != NULL;
+}
+
 bool
 value_is_technical(const char *text, size_t len)
 {
   /* With up to four digits, and with up to one. */
   static const char *const techniques[] = {
-      "sha", "md",  "utf",   "base",  "oauth",   "rsa",   "aes",   "http",
-      "ipv", "x",   "v",     "node",  "es",      "int",   "uint",  "float",
-      "win", "ed",  "hs",    "rs",    "ps",      "cp",    "pbkdf", "argon",
-      "iso", "tls", "ssl",   "latin", "windows", "utfle", "utfbe", "urllib",
-      "bit", "des", "ascii", NULL};
+      "sha",      "md",    "utf",   "base",   "oauth", "rsa",  "aes",
+      "http",     "ipv",   "x",     "v",      "node",  "es",   "int",
+      "uint",     "float", "win",   "ed",     "hs",    "rs",   "ps",
+      "cp",       "pbkdf", "argon", "iso",    "tls",   "ssl",  "latin",
+      "windows",  "utfle", "utfbe", "urllib", "utfmb", "tlsv", "sslv",
+      "scramsha", "rfc",   "bit",   "des",    "ascii", NULL};
   static const char *const names[] = {
       "arg",  "param", "var",  "str",    "val",      "key",   "token",
       "pass", "pwd",   "test", "secret", "password", "input", "item",
@@ -373,6 +396,8 @@ value_is_technical(const char *text, size_t len)
   char stem[12];
   unsigned n = 0;
 
+  if (is_cipher_suite(text, len))
+    return true;
   for (size_t i = 0; i < len; i++) {
     if (g_ascii_isalpha(text[i]) && n + 1 < sizeof(stem))
       stem[n++] = g_ascii_tolower(text[i]);

@@ -206,6 +206,9 @@ validate_secret(const DetectorRule *rule,
   case CHECK_RANDOM:
     *confidence = 0.8;
     return token_is_secret(secret, *len);
+  case CHECK_CHOSEN:
+    *confidence = 0.7;
+    return chosen_is_secret(secret, *len);
   }
   return false;
 }

@@ -80,6 +80,9 @@ bool assignment_is_secret(const Value *value, size_t *len, double *confidence);
 /* A value that can only be a password: false for references, placeholders and
  * what is too short to be one. */
 bool password_is_secret(const char *text, size_t len);
+/* A value that a person chose as a password rather than wrote as a text, a
+ * name or a setting. */
+bool chosen_is_secret(const char *text, size_t len);
 /* A value that a machine made, or may have. */
 bool token_is_secret(const char *text, size_t len);
 

@@ -13,6 +13,8 @@
 #define USUAL_BITS 4.8
 #define USUAL_BITS_SHORT 5.0
 #define SHORT_WORD 5
+/* So many letters tell whether capitals are strewn among them. */
+#define JUMBLE_MAX 64
 /* Shorter runs of letters say nothing. */
 #define LEAST_WORD 3
 
@@ -74,12 +76,21 @@ count_byte(char c, ValueShape *shape)
     shape->others++;
 }
 
-/* MwqLkzTr: capitals that begin no words. */
+/* MwqLkz7Tr: capitals that begin no words, perhaps with digits among them. */
 static bool
 is_jumble(const char *text, size_t len, const ValueShape *shape)
 {
-  return shape->letters == len && len >= 6 && shape->pieces >= 3 &&
-         len < shape->pieces * 4 && word_bits_mean(text, len) > USUAL_BITS;
+  char letters[JUMBLE_MAX];
+  size_t n = 0;
+
+  if (shape->letters + shape->digits != len || shape->letters < 6 ||
+      shape->pieces < 3 || shape->letters >= shape->pieces * 4 ||
+      shape->digits * 3 > len)
+    return false;
+  for (size_t i = 0; i < len && n < sizeof(letters); i++)
+    if (g_ascii_isalpha(text[i]))
+      letters[n++] = text[i];
+  return word_bits_mean(letters, n) > USUAL_BITS;
 }
 
 void
