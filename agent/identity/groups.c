@@ -178,12 +178,12 @@ static char *
 sentence(const Reading *reading, const char *fault, const char *advice)
 {
   g_autofree char *path = claims_printable(reading->path, MAX_GROUP);
-  const char *name = reading->quirk->name ? reading->quirk->name : "provider";
+  const char *name = reading->quirk->name;
 
   return g_strdup_printf(
-      "The groups are not known: the %s's `%s` claim %s.%s%s",
-      name,
+      "The groups are not known: the claim `%s` of %s %s.%s%s",
       path,
+      name ? name : "the provider",
       fault,
       advice ? " " : "",
       advice ? advice : "");
