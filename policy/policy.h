@@ -224,6 +224,52 @@ char **policy_warnings(const Policy *policy, const RulePack *pack);
  * g_strfreev. */
 char **policy_named_findings(const Policy *policy);
 
+/* ---- Tests of a policy ------------------------------------------------- */
+
+typedef enum {
+  CASE_PROMPT, /* what a user wrote */
+  CASE_ANSWER, /* what a model wrote */
+  CASE_BODY,   /* a whole body, JSON of a known API or any other text */
+  CASE_TOOL    /* a tool call of an answer */
+} PolicyCaseKind;
+
+/* One case of a *.test.yaml: what is judged, who asks, what must come of it.
+ * Strings and lists that are not given are NULL. */
+typedef struct {
+  char *name, *origin; /* for people; "file:line" */
+  PolicyCaseKind kind;
+  char **texts;        /* each judged by itself; CASE_TOOL: arguments */
+  char *tool;          /* its name */
+  Direction direction; /* CASE_BODY */
+  int api;             /* Api, or -1: to be guessed */
+  char **groups, **processes;
+  char *user, *connection, *host, *method, *path, *model, *initiator, *repo;
+  int64_t wall_us; /* 0: now */
+  bool first_in_session;
+  unsigned rate; /* requests in any rate's window, this one too; 0: one */
+  int64_t used_requests, used_bytes, used_tokens; /* before this one */
+  Action expect;
+  char *rule;    /* the reason */
+  char **rules;  /* exactly these matched … */
+  char **shadow; /* … and these shadow rules */
+  char **masks;  /* exactly findings of these detector rules are masked */
+  char **hides;  /* texts that must not go out */
+} PolicyCase;
+
+typedef struct policy_cases PolicyCases;
+/* Reads a test file; errors as policy_load(). */
+PolicyCases *policy_cases_load(const char *path, GError **error);
+PolicyCases *policy_cases_parse(const char *name,
+                                const char *text,
+                                size_t len,
+                                GError **error);
+void policy_cases_free(PolicyCases *cases);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyCases, policy_cases_free)
+/* The policy file that it names (loaded: as seen from here), or NULL. */
+const char *policy_cases_policy(const PolicyCases *cases);
+const PolicyCase *const *policy_cases_list(const PolicyCases *cases,
+                                           unsigned *n);
+
 /* Wildcard match with * and ?; `fold`: without ASCII case. */
 bool policy_glob(const char *pattern, const char *text, bool fold);
 

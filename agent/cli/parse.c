@@ -222,6 +222,16 @@ first_word_known(const Call *call)
   return false;
 }
 
+/* `only` is one word, or several with | between. */
+static bool
+goes_with(const Call *call, const char *only)
+{
+  g_auto(GStrv) words = g_strsplit(only, "|", -1);
+
+  return call->n_args &&
+         g_strv_contains((const char *const *)words, call->args[0]);
+}
+
 /* An option of `list` says nothing to `show`. */
 static bool
 options_go_with(const Call *call)
@@ -229,8 +239,7 @@ options_go_with(const Call *call)
   for (unsigned i = 0; i < option_count(call->verb); i++) {
     const VerbOption *option = &call->verb->options[i];
 
-    if (!call->values[i] || !option->only ||
-        (call->n_args && strcmp(call->args[0], option->only) == 0))
+    if (!call->values[i] || !option->only || goes_with(call, option->only))
       continue;
     complain(call,
              CLI_USAGE,

@@ -32,7 +32,8 @@ typedef struct {
   char letter;       /* its short form, or 0 */
   const char *value; /* what stands behind it, e.g. "FILE"; NULL: a switch */
   const char *help;  /* NULL: not told about */
-  const char *only;  /* first argument that it goes with; NULL: any */
+  const char *only;  /* first argument that it goes with, "list|stats" for
+                        several; NULL: any */
 } VerbOption;
 
 typedef struct call Call;

@@ -195,15 +195,21 @@ static const Verb verbs[] = {
                  CONFIG}},
     {"policy",
      verb_policy,
-     "check FILE...|explain FILE|show",
-     "Check, try or show the policy.",
+     "check|test FILE...|explain FILE|show",
+     "Check, test, explain or show the policy.",
      .least = 1,
      .most = UINT_MAX,
-     .words = "check|explain|show",
-     .more = "explain judges a request body (JSON of a known API, or a plain "
-             "prompt; - is\nstandard input) and says of each rule whether it "
-             "matched or why not.",
+     .words = "check|explain|show|test",
+     .more =
+         "explain judges a request body (JSON of a known API, or a plain "
+         "prompt; - is\nstandard input) and says of each rule whether it "
+         "matched or why not. test runs\nthe cases of *.test.yaml files and "
+         "exits with 1 when one came out otherwise.",
      .options = {JSON,
+                 {.name = "policy",
+                  .value = "FILE",
+                  .only = "explain|test",
+                  .help = "With this policy; default: the one in effect."},
                  {.name = "group",
                   .value = "GROUP",
                   .only = "explain",

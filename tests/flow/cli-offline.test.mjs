@@ -59,7 +59,7 @@ test('usage errors are 2 and say what is near', async () => {
   await says(2, /something is missing/, ['approve']);
   await says(2, /too many arguments/, ['status', 'now']);
   await says(2, /--reason needs a value/, ['deny', 'x', '--reason']);
-  await says(2, /this version has no `policy test`/, ['policy', 'test', 'x']);
+  await says(2, /--group goes with `policy explain` only/, ['policy', 'test', '--group', 'x', 'y']);
   await says(2, /this version has no `policy diff`/, ['policy', 'diff', 'a', 'b']);
   await says(2, /this version has no `connection test`/, ['connection', 'test']);
   await says(2, /--limit goes with `journal list` only/, ['journal', 'verify', '--limit', '1']);
@@ -181,6 +181,49 @@ test('policy explain: a prompt, a body, an answer with tool calls', async () => 
   await says(1, /cannot be read, so it would be refused/, ['policy', 'explain', '-'], '{"messages": [}');
 });
 
+const CASES = `version: 1
+policy: good.yaml
+cases:
+  - name: a key
+    prompt: 'key ${KEY}'
+    expect: mask
+    rule: keys
+    masks: aws-access-key
+    hides: ${KEY}
+  - prompt: hello
+    group: contractors
+    expect: block
+    rule: guests-wait
+  - tool: {name: bash, arguments: ls}
+    expect: block
+  - body: '{"messages": ['
+    expect: block
+`;
+
+test('policy test: what differs, as the file would say it', async () => {
+  file('good.yaml', POLICY);
+  const cases = file('good.test.yaml', CASES.replace(/ {2}- body[^]*/, ''));
+  await says(0, /^3 of 3 as expected$/m, ['policy', 'test', cases]);
+  await says(1, /2 of 3 as expected/, ['policy', 'test', '--policy', file('open.yaml', POLICY.replace('name: bash', 'name: sh')), cases]);
+  const wrong = file('wrong.test.yaml', CASES.replace('expect: mask', 'expect: allow').replace('masks: aws', 'masks: gcp'));
+  const { stdout } = await says(1, /2 of 4 as expected/, ['policy', 'test', wrong]);
+  assert.match(stdout, /wrong\.test\.yaml:4: a key\n.*\n {4}- expect: allow\n {4}\+ expect: mask\n/);
+  assert.match(stdout, /- masks: \[gcp-access-key\]\n {4}\+ masks: \[aws-access-key\]/);
+  assert.match(stdout, /wrong\.test\.yaml:16: .*\n.*\n {4}- expect: block\n {4}\+ refused: /);
+  const json = JSON.parse((await says(1, /"failed": 2/, ['policy', 'test', '--json', cases, wrong])).stdout);
+  assert.deepEqual([json.passed, json.failed, json.files.length], [5, 2, 2]);
+  assert.deepEqual(json.files[1].cases[0].found.masks, ['aws-access-key']);
+  assert.match(json.files[0].revision, /^[0-9a-f]{64}$/);
+});
+
+test('policy test: 2 for what cannot be run; the shipped cases hold', async () => {
+  await says(2, /bad\.test\.yaml:3:5: unknown key "promt"/, ['policy', 'test', file('bad.test.yaml', 'version: 1\ncases:\n  - promt: x\n')]);
+  await says(2, /Cannot open .*no\.yaml/, ['policy', 'test', file('no.test.yaml', CASES.replace('good.yaml', 'no.yaml'))]);
+  await says(2, /Cannot open .*gone/, ['policy', 'test', path.join(home, 'gone')]);
+  await says(2, /usage/, ['policy', 'test']);
+  await says(0, /^\d\d\d of \d\d\d as expected$/m, ['policy', 'test', path.join(SOURCE, 'policy/default.test.yaml')]);
+});
+
 // ---- Completions
 
 const completions = path.join(SOURCE, 'agent/data/completions');
@@ -213,7 +256,7 @@ test('completion for bash: the verbs, their words and all their options', async 
   assert.deepEqual(bashCompletes('env', '--shell', ''), ['sh', 'fish', 'json']);
   assert.ok(bashCompletes('setup', 'c').includes('claude'));
   for (const verb of verbs) {
-    const subs = { policy: ['check', 'explain', 'show'], journal: ['list', 'show', 'verify'] }[verb];
+    const subs = { policy: ['check', 'explain', 'show', 'test'], journal: ['list', 'show', 'verify'] }[verb];
     const seen = new Set((subs ?? ['']).flatMap((sub) => (sub ? bashCompletes(verb, sub, '--') : bashCompletes(verb, '--'))));
     for (const option of await options(verb)) assert.ok(seen.has(option), `${verb} ${option}`);
     for (const option of seen)

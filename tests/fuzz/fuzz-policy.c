@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a policy file and as a rule file: refused with a message that
- * names the file, or loaded; what loads reads back from its own text as the
- * same policy, and judges without a fault. */
+/* Any bytes as a policy file, a test file and a rule file: refused with a
+ * message that names the file, or loaded; what loads reads back from its own
+ * text as the same policy, and judges without a fault. */
 
 #include "tests/unit/judge-fake.h"
 
@@ -80,6 +80,25 @@ load_policy(const char *text, size_t size, PolicyLayer layer)
   judge_it(policy);
 }
 
+static void
+load_cases(const char *text, size_t size)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(PolicyCases) cases =
+      policy_cases_parse("f.yaml", text, size, &error);
+  const PolicyCase *const *list;
+  unsigned n;
+
+  if (cases == NULL) {
+    check_error(error);
+    return;
+  }
+  list = policy_cases_list(cases, &n);
+  g_assert_cmpuint(n, >, 0);
+  for (unsigned i = 0; i < n; i++)
+    g_assert_nonnull(list[i]->texts[0]);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -92,5 +111,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   pack = rule_pack_parse("f.yaml", text, size, &error);
   if (pack == NULL)
     check_error(error);
+  load_cases(text, size);
   return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shipped policy: what it says to the prompts and tool calls of
- * policy-default.txt, and that it never takes long. */
+ * policy/default.test.yaml, and that it never takes long. */
 
 #include "judge-fake.h"
 
@@ -9,8 +9,8 @@
 
 typedef struct {
   bool tool;
-  char *rule; /* NULL: none may match */
-  char *text;
+  const char *rule; /* NULL: none may match */
+  const char *text;
 } Case;
 
 static Policy *
@@ -26,57 +26,40 @@ load_default(void)
   return policy;
 }
 
-static char *
-unescape(const char *text)
+static PolicyCases *
+load_cases(void)
 {
-  static const char home[] = "/home/"
-                             "alice";
-  g_autoptr(GString) out = g_string_new(text);
-
-  g_string_replace(out, "@H@", home, 0);
-  g_string_replace(out, "\\n", "\n", 0);
-  return g_string_free(g_steal_pointer(&out), FALSE);
-}
-
-static void
-case_free(gpointer data)
-{
-  Case *one = data;
-
-  g_free(one->rule);
-  g_free(one->text);
-  g_free(one);
-}
-
-static GPtrArray *
-read_cases(void)
-{
-  g_autofree char *path =
-      g_test_build_filename(G_TEST_DIST, "unit", "policy-default.txt", NULL);
-  g_autofree char *contents = NULL;
-  g_auto(GStrv) lines = NULL;
+  g_autofree char *path = g_test_build_filename(
+      G_TEST_DIST, "..", "policy", "default.test.yaml", NULL);
   g_autoptr(GError) error = NULL;
-  GPtrArray *cases = g_ptr_array_new_with_free_func(case_free);
-  bool tool = false;
+  PolicyCases *cases = policy_cases_load(path, &error);
 
-  g_file_get_contents(path, &contents, NULL, &error);
   g_assert_no_error(error);
-  lines = g_strsplit(contents, "\n", -1);
-  for (char **line = lines; *line != NULL; line++) {
-    g_auto(GStrv) words = g_strsplit(*line, ": ", 2);
-    Case *one;
-
-    if (strcmp(*line, "[tools]") == 0)
-      tool = true;
-    if (words[0] == NULL || words[1] == NULL || words[0][0] == '#')
-      continue;
-    one = g_new0(Case, 1);
-    one->tool = tool;
-    one->rule = strcmp(words[0], "-") == 0 ? NULL : g_strdup(words[0]);
-    one->text = unescape(words[1]);
-    g_ptr_array_add(cases, one);
-  }
+  g_assert_true(g_str_has_suffix(policy_cases_policy(cases), "default.yaml"));
   return cases;
+}
+
+/* Each text of the shipped cases that needs no detector. */
+static GArray *
+read_cases(const PolicyCases *cases)
+{
+  GArray *all = g_array_new(FALSE, FALSE, sizeof(Case));
+  const PolicyCase *const *list;
+  unsigned n;
+
+  list = policy_cases_list(cases, &n);
+  for (unsigned i = 0; i < n; i++)
+    for (char **text = list[i]->texts; *text != NULL; text++) {
+      const Case one = {list[i]->kind == CASE_TOOL, list[i]->rule, *text};
+
+      if (list[i]->kind != CASE_TOOL &&
+          (list[i]->kind != CASE_PROMPT || list[i]->masks != NULL))
+        continue;
+      g_assert_true((list[i]->rule == NULL) ==
+                    (list[i]->expect == ACTION_ALLOW));
+      g_array_append_val(all, one);
+    }
+  return all;
 }
 
 /* A command as models send it, escaped. */
@@ -85,6 +68,8 @@ as_arguments(const char *command)
 {
   g_autoptr(GString) out = g_string_new("{\"command\":\"");
 
+  if (command[0] == '{')
+    return g_strdup(command);
   json_escape(out, command, -1);
   g_string_append(out, "\",\"timeout\":30}");
   return g_string_free(g_steal_pointer(&out), FALSE);
@@ -125,12 +110,13 @@ static void
 test_cases(void)
 {
   g_autoptr(Policy) policy = load_default();
-  g_autoptr(GPtrArray) cases = read_cases();
+  g_autoptr(PolicyCases) file = load_cases();
+  g_autoptr(GArray) cases = read_cases(file);
   unsigned wrong = 0;
 
   g_assert_cmpuint(cases->len, >, 150);
   for (guint i = 0; i < cases->len; i++) {
-    const Case *one = cases->pdata[i];
+    const Case *one = &g_array_index(cases, Case, i);
     g_autoptr(Verdict) verdict = judge_case(policy, one);
     const PolicyRule *reason = verdict_reason(verdict);
     bool good = one->rule != NULL ? says(verdict, one->rule) : reason == NULL;
@@ -150,7 +136,8 @@ static void
 test_covered(void)
 {
   g_autoptr(Policy) policy = load_default();
-  g_autoptr(GPtrArray) cases = read_cases();
+  g_autoptr(PolicyCases) file = load_cases();
+  g_autoptr(GArray) cases = read_cases(file);
   unsigned n;
   const PolicyRule *const *rules = policy_rules(policy, &n);
 
@@ -158,7 +145,7 @@ test_covered(void)
     bool found = rules[i]->match.has_finding;
 
     for (guint j = 0; j < cases->len && !found; j++) {
-      const Case *one = cases->pdata[j];
+      const Case *one = &g_array_index(cases, Case, j);
 
       found = g_strcmp0(one->rule, rules[i]->id) == 0;
     }

@@ -60,7 +60,7 @@ test_examples(void)
 {
   g_autofree char *page = read_page();
   g_autoptr(GPtrArray) texts = examples(page);
-  unsigned policies = 0, rules = 0, packs = 0;
+  unsigned policies = 0, rules = 0, packs = 0, cases = 0;
 
   for (guint i = 0; i < texts->len; i++) {
     const char *text = texts->pdata[i];
@@ -69,6 +69,12 @@ test_examples(void)
     if (g_str_has_prefix(text, "- ")) {
       load_rule(text);
       rules++;
+    } else if (strstr(text, "\ncases:") != NULL) {
+      g_autoptr(PolicyCases) file =
+          policy_cases_parse("man", text, strlen(text), &error);
+
+      g_assert_no_error(error);
+      cases++;
     } else if (strstr(text, "regex:") != NULL) {
       g_autoptr(RulePack) pack =
           rule_pack_parse("man", text, strlen(text), &error);
@@ -86,6 +92,7 @@ test_examples(void)
   g_assert_cmpuint(policies, ==, 2);
   g_assert_cmpuint(rules, ==, N_MATCH_KEYS + 1);
   g_assert_cmpuint(packs, ==, 1);
+  g_assert_cmpuint(cases, ==, 1);
 }
 
 static void

@@ -45,7 +45,10 @@ _hoop_agent_options() {
     ;;
   policy)
     case $2 in
-    explain) echo --json --group --api --connection --direction --config ;;
+    explain)
+      echo --json --policy --group --api --connection --direction --config
+      ;;
+    test) echo --json --policy --config ;;
     *) echo --json --config ;;
     esac
     ;;
@@ -72,7 +75,7 @@ _hoop_agent_arguments() {
   why) _hoop_agent_ids journal ;;
   connection) [ -n "$2" ] || echo list ;;
   ca) [ -n "$2" ] || echo show export rotate ;;
-  policy) [ -n "$2" ] || echo check explain show ;;
+  policy) [ -n "$2" ] || echo check explain show test ;;
   journal)
     if [ "$2" = show ]; then
       _hoop_agent_ids journal
@@ -94,7 +97,7 @@ _hoop_agent() {
     return
   fi
   case $before in
-  --config | --profile | --head | --baseline)
+  --config | --profile | --head | --baseline | --policy)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     return
     ;;
@@ -133,7 +136,7 @@ _hoop_agent() {
     return
   fi
   case $verb.$sub in
-  scan.* | policy.check | policy.explain | ca.export)
+  scan.* | policy.check | policy.explain | policy.test | ca.export)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     ;;
   *)

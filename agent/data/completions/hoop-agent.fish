@@ -42,7 +42,7 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a deny -d 'R
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a allow -d 'Mark a finding as none, where policy permits'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
-complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, try or show the policy'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, test, explain or show the policy'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, show or verify what was recorded'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
@@ -80,8 +80,9 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-ignore -d 'Wh
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-allow -d 'Lines of hoop:allow, too'
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l binary -d 'Binary files, too'
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l max-size -x -a '1M 32M 128M 512M' -d 'Most of one file'
-complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check explain show' -a 'check explain show'
-complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check explain' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check explain show test' -a 'check explain show test'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check explain test' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain test' -l policy -rF -d 'With this policy'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l group -x -d 'As a member of it'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'

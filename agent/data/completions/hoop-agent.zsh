@@ -43,7 +43,7 @@ _hoop_agent() {
     'allow:mark a finding as none, where policy permits'
     "why:tell one exchange's story"
     'scan:find secrets in files'
-    'policy:check, try or show the policy'
+    'policy:check, test, explain or show the policy'
     'journal:list, show or verify what was recorded'
     'connection:list the connections'
     'whoami:show whose exchanges these are'
@@ -98,11 +98,12 @@ _hoop_agent() {
       $config '*:file:_files'
     ;;
   policy)
-    _arguments $json $config '--group[as a member of]:group:' \
+    _arguments $json $config '--policy[with this one]:policy:_files' \
+      '--group[as a member of]:group:' \
       '--api[shape]:api:(other completions chat responses messages embeddings models mcp telemetry)' \
       '--connection[connection]:name:' \
       '--direction[which way]:direction:(request response)' \
-      '1:what:(check explain show)' '*:file:_files'
+      '1:what:(check explain show test)' '*:file:_files'
     ;;
   journal)
     _arguments $json $config '--limit[rows]:number:' '--since[from]:time:' \
