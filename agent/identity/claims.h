@@ -68,6 +68,7 @@ typedef struct {
   unsigned interval; /* s to wait between polls at least; 0: as it says */
   bool groups_are_paths; /* begin with a slash */
   bool slow_down_carries_interval;
+  bool no_consent_prompt; /* prompt=consent would ask for an administrator */
   bool errors_with_200;
 } ProviderQuirk;
 

@@ -13,43 +13,58 @@ typedef struct provider_call ProviderCall;
 /* What a sign-in or a renewal brought. */
 typedef struct {
   const Person *person; /* its expiry is the session's */
-  Secret *renewal;  /* keeps the session alive and is stored: a refresh token;
-                       NULL:  it cannot be renewed */
+  Secret *renewal;  /* keeps the session alive and is stored; what it holds is
+                       the provider's. NULL: it cannot be renewed */
   int64_t renew_us; /* wall clock: when to renew, 0: never */
 } ProviderGrant;
 
+/* Exactly one of both, beside the results of revoke, which have no grant. */
 typedef void (*ProviderDone)(const ProviderGrant *grant,
                              const GError *error,
                              void *data);
 
 typedef struct {
+  /* As in LoginEvents. NULL for renewals and machines. */
+  void (*prompt)(const LoginPrompt *prompt, void *data);
+  /* At most once, in renewals alone: what was stored is of no use any more,
+   * or soon will be, and this takes its place. Called before anything else is
+   * asked or checked, so that it is stored whatever becomes of the rest. */
+  void (*keep)(Secret *renewal, void *data);
+  /* The last call, never from inside the one that started it. */
+  ProviderDone done;
+} ProviderEvents;
+
+/* All calls and events on the loop's thread. */
+typedef struct {
   const char *type; /* of IssuerOptions */
+  /* The issuer's options outlive the provider. IDENTITY_ERROR_CONFIG names the
+   * key that cannot be used. */
   Provider *(*make)(Loop *loop,
                     const IssuerOptions *issuer,
                     const UpstreamOptions *upstream,
                     GError **error);
+  /* No call may be left. */
   void (*unmake)(Provider *provider);
-  /* Signs in; prompt as in LoginEvents. done is the last call and never comes
-   * from inside this one. */
+  /* Signs in. */
   ProviderCall *(*login)(Provider *provider,
                          const LoginSpec *spec,
-                         void (*prompt)(const LoginPrompt *prompt, void *data),
-                         ProviderDone done,
-                         void *data,
-                         GError **error);
+                         const ProviderEvents *events,
+                         void *data);
   /* Renews by what was stored (for LOGIN_TOKEN_FILE and
    * LOGIN_CLIENT_CREDENTIALS renewal is NULL and `spec` is asked again).
-   * IDENTITY_ERROR_DENIED: the provider ended the session. */
+   * person is who is signed in, and must stay it; NULL after a restart.
+   * IDENTITY_ERROR_DENIED: the provider ended the session;
+   * IDENTITY_ERROR_TOKEN: what it sent failed a check. */
   ProviderCall *(*renew)(Provider *provider,
                          const LoginSpec *spec,
                          Secret *renewal,
                          const Person *person,
-                         ProviderDone done,
+                         const ProviderEvents *events,
                          void *data);
-  /* Ends what was stored at the provider; done's grant is NULL. */
+  /* Ends what was stored at the provider. */
   ProviderCall *(*revoke)(Provider *provider,
                           Secret *renewal,
-                          ProviderDone done,
+                          const ProviderEvents *events,
                           void *data);
   /* Ends the call without done. */
   void (*cancel)(ProviderCall *call);
@@ -57,7 +72,7 @@ typedef struct {
 
 extern const ProviderType provider_oidc;
 
-/* The row of that type, or NULL. */
+/* The row of that type (NULL: OpenID Connect), or NULL. */
 const ProviderType *provider_type(const char *type);
 
 #endif

@@ -13,6 +13,7 @@ static const ProviderQuirk quirks[] = {
         .bad_code = "bad_verification_code",
         .user_claim = "oid",
         .tenant_claim = "tid",
+        .no_consent_prompt = true,
         .no_groups = "In the app registration add the groups claim to the ID "
                      "token (Token configuration), or define app roles and set "
                      "groups-claim=roles.",

@@ -2,13 +2,10 @@
 /* Solo mode: the person is the local account, always signed in, in the one
  * group `local`. */
 #include "identity/person.h"
+#include "identity/private.h"
 #include <errno.h>
 #include <pwd.h>
 #include <unistd.h>
-
-struct identity {
-  const Person *person;
-};
 
 Identity *
 identity_new_solo(GError **error)
@@ -31,32 +28,9 @@ identity_new_solo(GError **error)
     return NULL;
   }
   identity = g_new0(Identity, 1);
-  identity->person = person_new(&(Person){.user = account->pw_name,
-                                          .subject = uid,
-                                          .issuer = (char *)"local",
-                                          .groups = (char **)groups});
+  identity->solo = person_new(&(Person){.user = account->pw_name,
+                                        .subject = uid,
+                                        .issuer = (char *)"local",
+                                        .groups = (char **)groups});
   return identity;
-}
-
-void
-identity_free(Identity *identity)
-{
-  if (!identity)
-    return;
-  person_unref(identity->person);
-  g_free(identity);
-}
-
-const Person *
-identity_current(Identity *identity, const char *issuer, GError **error)
-{
-  if (!issuer || g_str_equal(issuer, identity->person->issuer))
-    return person_ref(identity->person);
-  g_set_error(error,
-              IDENTITY_ERROR,
-              IDENTITY_ERROR_SIGNED_OUT,
-              "Nobody is signed in at %s. Run `hoop-agent login --issuer %s`.",
-              issuer,
-              issuer);
-  return NULL;
 }

@@ -27,6 +27,12 @@ clock_mono_us(void)
   return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t
+clock_boot_us(void)
+{
+  return read_clock(CLOCK_BOOTTIME);
+}
+
 char *
 clock_rfc3339(int64_t wall_us)
 {

@@ -8,6 +8,8 @@
 
 int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
+/* Monotonic, and goes on while the machine sleeps. */
+int64_t clock_boot_us(void);
 /* RFC 3339 in UTC with milliseconds, e.g. 2026-03-01T09:30:00.123Z. */
 char *clock_rfc3339(int64_t wall_us);
 

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One queue of changes over keyring and files, so that what was said last is
+ * what stays. */
+#include "identity/token-store.h"
+#include "identity/keyring.h"
+#include "kit/digest.h"
+#include "kit/file.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of the digest that names a file. */
+#define NAME_BYTES 12
+
+typedef enum { OPEN, LOAD, SAVE, CLEAR } Operation;
+
+struct token_store {
+  Loop *loop;
+  char *dir;
+  Keyring *keyring;
+  GQueue queue; /* StoreCalls; the first one runs */
+  GList *opens; /* StoreCalls beside the queue */
+};
+
+struct token_store_call {
+  TokenStore *store;
+  Operation operation;
+  char *issuer, *client_id;
+  Secret *secret;
+  StorePlace place;
+  bool prompt;
+  bool had_file; /* so that the keyring need not have anything */
+  KeyringCall *keyring;
+  LoopTimer *timer;
+  GError *fault;
+  StoreDone done;
+  StoreLoaded loaded;
+  void *data;
+};
+
+static void run_first(TokenStore *store);
+
+/* ---- files --------------------------------------------------------------- */
+
+static char *
+file_of(const TokenStoreCall *call)
+{
+  g_autofree char *both =
+      g_strdup_printf("%s\n%s", call->issuer, call->client_id);
+  char hex[2 * NAME_BYTES + 1];
+  uint8_t digest[SHA256_LEN];
+
+  sha256(both, strlen(both), digest);
+  hex_encode(digest, NAME_BYTES, hex);
+  return g_strdup_printf("%s/session-%s.token", call->store->dir, hex);
+}
+
+static GError *
+store_error(const GError *error)
+{
+  return g_error_new_literal(
+      IDENTITY_ERROR, IDENTITY_ERROR_STORE, error->message);
+}
+
+/* True when there was one. */
+static bool
+remove_file(const TokenStoreCall *call, GError **error)
+{
+  g_autofree char *path = file_of(call);
+
+  if (unlink(path) == 0)
+    return true;
+  if (errno != ENOENT)
+    g_set_error(error,
+                IDENTITY_ERROR,
+                IDENTITY_ERROR_STORE,
+                "cannot remove %s: %s",
+                path,
+                g_strerror(errno));
+  return false;
+}
+
+/* ---- the life of a call -------------------------------------------------- */
+
+static void
+call_free(TokenStoreCall *call)
+{
+  TokenStore *store = call->store;
+
+  if (call->keyring)
+    keyring_cancel(call->keyring);
+  g_queue_remove(&store->queue, call);
+  store->opens = g_list_remove(store->opens, call);
+  loop_timer_free(call->timer);
+  g_clear_error(&call->fault);
+  secret_unref(call->secret);
+  g_free(call->issuer);
+  g_free(call->client_id);
+  g_free(call);
+}
+
+/* Tells and goes on with the next; takes the error. */
+static void
+finish(TokenStoreCall *call, Secret *secret, StorePlace place, GError *error)
+{
+  TokenStore *store = call->store;
+  g_autoptr(GError) taken = error;
+  const StoreDone done = call->done;
+  const StoreLoaded loaded = call->loaded;
+  void *data = call->data;
+
+  call_free(call);
+  run_first(store);
+  if (loaded)
+    loaded(secret, place, taken, data);
+  else
+    done(taken, data);
+}
+
+static void
+on_keyring(const GError *error, void *data)
+{
+  TokenStoreCall *call = data;
+
+  call->keyring = NULL;
+  if (!error && call->operation == SAVE)
+    remove_file(call, &call->fault);
+  else if (error && !call->fault && !call->had_file)
+    call->fault = g_error_copy(error);
+  finish(call, NULL, STORE_KEYRING, g_steal_pointer(&call->fault));
+}
+
+static void
+on_loaded(Secret *secret, const GError *error, void *data)
+{
+  TokenStoreCall *call = data;
+
+  call->keyring = NULL;
+  finish(call, secret, STORE_KEYRING, error ? g_error_copy(error) : NULL);
+}
+
+/* ---- operations ---------------------------------------------------------- */
+
+static void
+load(TokenStoreCall *call)
+{
+  const StoreKey key = {call->issuer, call->client_id};
+  g_autofree char *path = file_of(call);
+  g_autoptr(Secret) secret = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (g_file_test(path, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK)) {
+    secret = file_read_secret(path, &error);
+    finish(call, secret, STORE_FILE, error ? store_error(error) : NULL);
+  } else {
+    call->keyring = keyring_load(call->store->keyring, &key, on_loaded, call);
+  }
+}
+
+static void
+save(TokenStoreCall *call)
+{
+  const StoreKey key = {call->issuer, call->client_id};
+  g_autofree char *path = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (call->place == STORE_KEYRING) {
+    call->keyring = keyring_save(
+        call->store->keyring, &key, call->secret, on_keyring, call);
+    return;
+  }
+  path = file_of(call);
+  file_replace(
+      path, secret_bytes(call->secret), secret_len(call->secret), 0600, &error);
+  finish(call, NULL, STORE_FILE, error ? store_error(error) : NULL);
+}
+
+static void
+on_timer(void *data)
+{
+  TokenStoreCall *call = data;
+  const StoreKey key = {call->issuer, call->client_id};
+
+  switch (call->operation) {
+  case OPEN:
+    call->keyring =
+        keyring_open(call->store->keyring, call->prompt, on_keyring, call);
+    break;
+  case LOAD:
+    load(call);
+    break;
+  case SAVE:
+    save(call);
+    break;
+  case CLEAR:
+    remove_file(call, &call->fault);
+    call->keyring = keyring_clear(call->store->keyring, &key, on_keyring, call);
+    break;
+  }
+}
+
+static void
+run_first(TokenStore *store)
+{
+  TokenStoreCall *call = g_queue_peek_head(&store->queue);
+
+  if (call && !call->timer) {
+    call->timer = loop_timer_new(store->loop, on_timer, call);
+    loop_timer_set(call->timer, 0);
+  }
+}
+
+static TokenStoreCall *
+call_new(TokenStore *store, Operation operation, const StoreKey *key)
+{
+  TokenStoreCall *call = g_new0(TokenStoreCall, 1);
+
+  call->store = store;
+  call->operation = operation;
+  if (key) {
+    call->issuer = g_strdup(key->issuer);
+    call->client_id = g_strdup(key->client_id);
+  }
+  return call;
+}
+
+static TokenStoreCall *
+enqueue(TokenStoreCall *call)
+{
+  g_queue_push_tail(&call->store->queue, call);
+  run_first(call->store);
+  return call;
+}
+
+/* ---- what the sessions see ----------------------------------------------- */
+
+TokenStore *
+token_store_new(Loop *loop, const char *state_dir)
+{
+  TokenStore *store = g_new0(TokenStore, 1);
+
+  store->loop = loop;
+  store->dir = g_strdup(state_dir);
+  store->keyring = keyring_new();
+  g_queue_init(&store->queue);
+  return store;
+}
+
+void
+token_store_free(TokenStore *store)
+{
+  if (!store)
+    return;
+  while (store->opens)
+    call_free(store->opens->data);
+  while (!g_queue_is_empty(&store->queue))
+    call_free(g_queue_peek_head(&store->queue));
+  keyring_free(store->keyring);
+  g_free(store->dir);
+  g_free(store);
+}
+
+TokenStoreCall *
+token_store_open(TokenStore *store, bool prompt, StoreDone done, void *data)
+{
+  TokenStoreCall *call = call_new(store, OPEN, NULL);
+
+  call->prompt = prompt;
+  call->done = done;
+  call->data = data;
+  store->opens = g_list_prepend(store->opens, call);
+  call->timer = loop_timer_new(store->loop, on_timer, call);
+  loop_timer_set(call->timer, 0);
+  return call;
+}
+
+TokenStoreCall *
+token_store_load(TokenStore *store,
+                 const StoreKey *key,
+                 StoreLoaded done,
+                 void *data)
+{
+  TokenStoreCall *call = call_new(store, LOAD, key);
+
+  call->loaded = done;
+  call->data = data;
+  return enqueue(call);
+}
+
+TokenStoreCall *
+token_store_save(TokenStore *store,
+                 const StoreKey *key,
+                 Secret *secret,
+                 StorePlace place,
+                 StoreDone done,
+                 void *data)
+{
+  TokenStoreCall *call = call_new(store, SAVE, key);
+
+  call->secret = secret_ref(secret);
+  call->place = place;
+  call->done = done;
+  call->data = data;
+  return enqueue(call);
+}
+
+TokenStoreCall *
+token_store_clear(TokenStore *store,
+                  const StoreKey *key,
+                  StoreDone done,
+                  void *data)
+{
+  TokenStoreCall *call = call_new(store, CLEAR, key);
+
+  call->done = done;
+  call->data = data;
+  return enqueue(call);
+}
+
+void
+token_store_cancel(TokenStoreCall *call)
+{
+  TokenStore *store = call->store;
+
+  call_free(call);
+  run_first(store);
+}
