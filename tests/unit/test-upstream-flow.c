@@ -213,7 +213,7 @@ test_pause(void)
   g_autoptr(Call) call = call_new();
   size_t len;
 
-  options.idle_timeout = 1;
+  options.idle_timeout = short_limit();
   fixture_restart(fixture, &options);
   call->discard = true;
   call->on_body = pause_always;

@@ -219,7 +219,7 @@ test_faults(void)
     return;
   options = fixture_options(peer->fixture);
   options.http2 = true;
-  options.idle_timeout = 1;
+  options.idle_timeout = short_limit();
   fixture_restart(peer->fixture, &options);
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autoptr(Call) call = ask(peer, "POST", cases[i].path);

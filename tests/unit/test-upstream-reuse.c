@@ -364,7 +364,7 @@ test_slow(void)
   g_autoptr(Call) no = call_new();
   g_autoptr(Call) down = call_new();
 
-  options.idle_timeout = 1;
+  options.idle_timeout = short_limit();
   fixture_restart(fixture, &options);
   call_start(
       up, fixture, server_port(upload), &(Ask){.method = "POST", .body = body});

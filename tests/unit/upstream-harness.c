@@ -72,6 +72,12 @@ getaddrinfo(const char *node,
 
 /* ---- fixture ------------------------------------------------------------- */
 
+unsigned
+short_limit(void)
+{
+  return g_getenv("HOOP_VALGRIND") ? PATIENCE / 3 : 1;
+}
+
 UpstreamOptions
 fixture_options(const Fixture *fixture)
 {

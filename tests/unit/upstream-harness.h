@@ -20,6 +20,10 @@ typedef struct {
   Upstream *upstream;
 } Fixture;
 
+/* Seconds of a time limit that the test waits for: short, but not so short that
+ * sixty handshakes at once meet it under valgrind. */
+unsigned short_limit(void);
+
 /* Limits that only a real stall meets. */
 UpstreamOptions fixture_options(const Fixture *fixture);
 /* options: NULL for the default ones. */
