@@ -258,7 +258,8 @@ identity_session(Identity *identity, unsigned index)
                        .issuer = session->issuer.issuer,
                        .person = session->person,
                        .storage = storage_of(session),
-                       .problem = session->problem,
+                       .problem = session->problem ? session->problem
+                                                   : session->store_problem,
                        .machine = session->machine,
                        .signing_in = session->login != NULL,
                        .renewed_us = session->renewed_us};

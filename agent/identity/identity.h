@@ -49,7 +49,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PersonRef, person_unref)
 typedef struct {
   const char *name;   /* of the [identity "NAME"] */
   const char *type;   /* "oidc"; NULL: that */
-  const char *issuer; /* URL, https (http for loopback alone) */
+  const char *issuer; /* URL; https alone, on loopback too (ca_file) */
   const char *client_id;
   const char *client_secret_file; /* or NULL: a public client */
   const char *scopes;             /* separated by spaces */
@@ -114,7 +114,7 @@ typedef struct {
  * 2 KiB and live during the call. */
 typedef struct {
   const char *issuer;
-  const char *url;       /* https (http: loopback alone): open this */
+  const char *url;       /* https: open this */
   const char *url_whole; /* with the code inside, for a QR code, or NULL */
   const char *user_code; /* NULL: none to enter (browser) */
   int64_t expires_us;    /* wall clock; 0: not known */

@@ -93,7 +93,7 @@ adopt(Login *login)
                                  .renewal = login->renewal,
                                  .renew_us = login->renew_us});
   if (login->no_keyring)
-    session_set_problem(session, g_strdup(notice));
+    session_set_store_problem(session, g_strdup(notice));
   session_tell(session,
                IDENTITY_SIGNED_IN,
                "Signed in at %s as %s.",

@@ -34,7 +34,8 @@ struct session {
   int64_t next_boot_us; /* the same on CLOCK_BOOTTIME */
   unsigned failures;    /* of renewals, in a row */
   int64_t renewed_us;
-  char *problem;
+  char *problem;       /* of the last renewal, or NULL */
+  char *store_problem; /* why it is not stored, or NULL */
 
   TokenStoreCall *loading;
   TokenStoreCall *saving; /* the last one begun */
@@ -81,7 +82,8 @@ void session_end(Session *session, char *why);
 void session_save(Session *session);
 /* No longer renews; forgets what would. */
 void session_forget(Session *session);
-void session_set_problem(Session *session, char *problem);
+/* Takes the sentence, or NULL. */
+void session_set_store_problem(Session *session, char *problem);
 void session_tell(Session *session,
                   IdentityEvent event,
                   const char *format,

@@ -49,11 +49,18 @@ session_tell(Session *session, IdentityEvent event, const char *format, ...)
       session->issuer.issuer, event, sentence, identity->watch_data);
 }
 
-void
-session_set_problem(Session *session, char *problem)
+static void
+set_problem(Session *session, char *problem)
 {
   g_free(session->problem);
   session->problem = problem;
+}
+
+void
+session_set_store_problem(Session *session, char *problem)
+{
+  g_free(session->store_problem);
+  session->store_problem = problem;
 }
 
 static void
@@ -145,13 +152,13 @@ on_stored(const GError *error, void *data)
 
   session->saving = NULL;
   session->kept = !error;
-  if (error)
-    session_set_problem(
-        session,
-        g_strdup_printf("The session at %s could not be stored (%s): it ends "
-                        "with the agent.",
-                        session->issuer.issuer,
-                        error->message));
+  session_set_store_problem(
+      session,
+      error ? g_strdup_printf("The session at %s could not be stored (%s): it "
+                              "ends with the agent.",
+                              session->issuer.issuer,
+                              error->message)
+            : NULL);
 }
 
 void
@@ -167,7 +174,8 @@ session_forget(Session *session)
   g_clear_pointer(&session->token_file, g_free);
   session->failures = 0;
   session->memory_only = false;
-  session_set_problem(session, NULL);
+  set_problem(session, NULL);
+  session_set_store_problem(session, NULL);
   set_next(session, 0);
 }
 
@@ -223,11 +231,10 @@ try_later(Session *session, const GError *error)
   const unsigned doubled = MIN(session->failures, 6);
   const bool first = session->failures++ == 0;
 
-  session_set_problem(
-      session,
-      g_strdup_printf("The session at %s could not be renewed: %s.",
-                      session->issuer.issuer,
-                      error->message));
+  set_problem(session,
+              g_strdup_printf("The session at %s could not be renewed: %s.",
+                              session->issuer.issuer,
+                              error->message));
   retry_after(session, MIN(FIRST_RETRY_S << doubled, MAX_RETRY_S));
   if (!session->person) {
     g_autofree char *hint = session_hint(session);
@@ -277,9 +284,11 @@ on_renewed(const ProviderGrant *grant, const GError *error, void *data)
   /* A mounted token is read each minute: the same again is no news. */
   news = !session->person ||
          session->person->expires_us != grant->person->expires_us;
-  if (!session->saving)
-    session_set_problem(session, NULL);
+  set_problem(session, NULL);
   session_adopt(session, grant);
+  /* What could not be stored may be by now. */
+  if (!session->kept && !session->saving)
+    session_save(session);
   if (news)
     session_tell(session,
                  IDENTITY_RENEWED,
@@ -314,7 +323,7 @@ on_loaded(Secret *secret, StorePlace place, const GError *error, void *data)
 
   session->loading = NULL;
   if (error && error->code == IDENTITY_ERROR_LOCKED) {
-    session_set_problem(
+    session_set_store_problem(
         session,
         g_strdup_printf("The keyring is locked: unlock it to go on with the "
                         "session at %s.",
@@ -326,7 +335,9 @@ on_loaded(Secret *secret, StorePlace place, const GError *error, void *data)
     retry_after(session, LOCKED_RETRY_S);
     return;
   }
-  session_set_problem(session, error ? g_strdup(error->message) : NULL);
+  /* A desktop without keyring is no problem yet. */
+  session_set_store_problem(
+      session, error && place == STORE_FILE ? g_strdup(error->message) : NULL);
   session_end(session,
               g_strdup_printf("Nobody is signed in at %s. %s",
                               session->issuer.issuer,
@@ -473,6 +484,7 @@ session_clear(Session *session)
   g_free(session->token_file);
   g_free(session->why);
   g_free(session->problem);
+  g_free(session->store_problem);
   pthread_mutex_destroy(&session->lock);
   g_free((char *)issuer->name);
   g_free((char *)issuer->type);

@@ -29,6 +29,7 @@ struct token_store_call {
   Secret *secret;
   StorePlace place;
   bool prompt;
+  bool runs;
   bool had_file; /* so that the keyring need not have anything */
   KeyringCall *keyring;
   LoopTimer *timer;
@@ -142,59 +143,78 @@ on_loaded(Secret *secret, const GError *error, void *data)
 /* ---- operations ---------------------------------------------------------- */
 
 static void
-load(TokenStoreCall *call)
+on_timer(void *data)
 {
-  const StoreKey key = {call->issuer, call->client_id};
+  TokenStoreCall *call = data;
+  g_autoptr(Secret) secret = g_steal_pointer(&call->secret);
+
+  finish(call,
+         call->operation == LOAD ? secret : NULL,
+         STORE_FILE,
+         g_steal_pointer(&call->fault));
+}
+
+/* Files are done with at once; that is told later. */
+static void
+tell_later(TokenStoreCall *call)
+{
+  call->timer = loop_timer_new(call->store->loop, on_timer, call);
+  loop_timer_set(call->timer, 0);
+}
+
+static void
+load(TokenStoreCall *call, const StoreKey *key)
+{
   g_autofree char *path = file_of(call);
-  g_autoptr(Secret) secret = NULL;
   g_autoptr(GError) error = NULL;
 
   if (g_file_test(path, G_FILE_TEST_EXISTS | G_FILE_TEST_IS_SYMLINK)) {
-    secret = file_read_secret(path, &error);
-    finish(call, secret, STORE_FILE, error ? store_error(error) : NULL);
+    call->secret = file_read_secret(path, &error);
+    call->fault = error ? store_error(error) : NULL;
+    tell_later(call);
   } else {
-    call->keyring = keyring_load(call->store->keyring, &key, on_loaded, call);
+    call->keyring = keyring_load(call->store->keyring, key, on_loaded, call);
   }
 }
 
 static void
-save(TokenStoreCall *call)
+save(TokenStoreCall *call, const StoreKey *key)
 {
-  const StoreKey key = {call->issuer, call->client_id};
   g_autofree char *path = NULL;
   g_autoptr(GError) error = NULL;
 
   if (call->place == STORE_KEYRING) {
-    call->keyring = keyring_save(
-        call->store->keyring, &key, call->secret, on_keyring, call);
+    call->keyring =
+        keyring_save(call->store->keyring, key, call->secret, on_keyring, call);
     return;
   }
   path = file_of(call);
   file_replace(
       path, secret_bytes(call->secret), secret_len(call->secret), 0600, &error);
-  finish(call, NULL, STORE_FILE, error ? store_error(error) : NULL);
+  call->fault = error ? store_error(error) : NULL;
+  tell_later(call);
 }
 
 static void
-on_timer(void *data)
+run(TokenStoreCall *call)
 {
-  TokenStoreCall *call = data;
   const StoreKey key = {call->issuer, call->client_id};
+  Keyring *keyring = call->store->keyring;
 
+  call->runs = true;
   switch (call->operation) {
   case OPEN:
-    call->keyring =
-        keyring_open(call->store->keyring, call->prompt, on_keyring, call);
+    call->keyring = keyring_open(keyring, call->prompt, on_keyring, call);
     break;
   case LOAD:
-    load(call);
+    load(call, &key);
     break;
   case SAVE:
-    save(call);
+    save(call, &key);
     break;
   case CLEAR:
-    remove_file(call, &call->fault);
-    call->keyring = keyring_clear(call->store->keyring, &key, on_keyring, call);
+    call->had_file = remove_file(call, &call->fault);
+    call->keyring = keyring_clear(keyring, &key, on_keyring, call);
     break;
   }
 }
@@ -204,10 +224,8 @@ run_first(TokenStore *store)
 {
   TokenStoreCall *call = g_queue_peek_head(&store->queue);
 
-  if (call && !call->timer) {
-    call->timer = loop_timer_new(store->loop, on_timer, call);
-    loop_timer_set(call->timer, 0);
-  }
+  if (call && !call->runs)
+    run(call);
 }
 
 static TokenStoreCall *
@@ -269,8 +287,7 @@ token_store_open(TokenStore *store, bool prompt, StoreDone done, void *data)
   call->done = done;
   call->data = data;
   store->opens = g_list_prepend(store->opens, call);
-  call->timer = loop_timer_new(store->loop, on_timer, call);
-  loop_timer_set(call->timer, 0);
+  run(call);
   return call;
 }
 
