@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "cli/doctor.h"
+#include "cli/sessions.h"
 #include "conn/conn.h"
 #include "daemon/daemon.h"
 #include "journal/journal.h"
@@ -34,6 +35,16 @@ credentials_fine(const Config *config, GError **error)
       continue;
     secret = file_read_secret(one->credential + strlen("file:"), error);
     if (!secret)
+      return false;
+  }
+  for (unsigned i = 0; i < config->identities->len; i++) {
+    const ConfigIdentity *one = config->identities->pdata[i];
+    g_autoptr(Secret) secret =
+        one->client_secret_file
+            ? file_read_secret(one->client_secret_file, error)
+            : NULL;
+
+    if (one->client_secret_file && !secret)
       return false;
   }
   return true;
@@ -389,4 +400,59 @@ check_journal(Doctor *doctor)
                NULL,
                "%s: made when the agent starts",
                config->journal_path);
+}
+
+/* ---- Sign-in ------------------------------------------------------------- */
+
+static void
+say_session(Doctor *doctor, GVariant *session)
+{
+  const char *name = session_text(session, "name") ?: "?";
+  const char *problem = session_text(session, "problem");
+  const char *storage = session_text(session, "storage");
+  g_autofree char *who = session_line(session);
+  g_autofree char *login =
+      g_strdup_printf("hoop-agent login --issuer %s", name);
+
+  if (!session_signed_in(session))
+    doctor_say(doctor,
+               "session",
+               HEALTH_FAIL,
+               login,
+               "%s: nobody is signed in%s%s",
+               name,
+               problem ? ": " : "",
+               problem ? problem : "");
+  else if (problem)
+    doctor_say(doctor, "session", HEALTH_WARN, login, "%s: %s", name, problem);
+  else if (g_strcmp0(storage, "file") == 0)
+    doctor_say(doctor,
+               "session",
+               HEALTH_WARN,
+               "set up a keyring, then sign in again",
+               "%s: %s; kept in an insecure file",
+               name,
+               who);
+  else
+    doctor_say(doctor, "session", HEALTH_OK, NULL, "%s: %s", name, who);
+}
+
+void
+check_sessions(Doctor *doctor)
+{
+  g_autoptr(GVariant) sessions =
+      doctor->status ? g_variant_lookup_value(
+                           doctor->status, "sessions", G_VARIANT_TYPE("aa{sv}"))
+                     : NULL;
+  GVariantIter iter;
+  GVariant *one;
+
+  if (!sessions)
+    return;
+  g_variant_iter_init(&iter, sessions);
+  while ((one = g_variant_iter_next_value(&iter))) {
+    if (!session_is_local(one))
+      say_session(doctor, one);
+    g_variant_unref(one);
+  }
 }

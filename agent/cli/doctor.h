@@ -31,6 +31,7 @@ void check_port(Doctor *doctor);
 void check_ca(Doctor *doctor);
 void check_policy(Doctor *doctor);
 void check_journal(Doctor *doctor);
+void check_sessions(Doctor *doctor);
 /* ---- doctor-clients.c: what leads to it */
 void check_trust(Doctor *doctor);
 void check_proxy(Doctor *doctor);

@@ -2,9 +2,9 @@
 /* policy explain: of each rule whether it matched or why not, for a prompt or a
  * body. */
 #include "cli/policy.h"
+#include "cli/sessions.h"
 #include "cli/trial.h"
 #include "daemon/daemon.h"
-#include "identity/identity.h"
 #include "kit/clock.h"
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ typedef struct {
   Trial trial;
   Subject subject;
   Direction direction;
-  char **groups; /* of --group, else the user's own */
+  SessionPerson person; /* with the groups of --group, where it was given */
   struct json_object *list;
 } Explain;
 
@@ -124,10 +124,9 @@ explain_body(Explain *explain, GBytes *bytes)
 }
 
 static bool
-explain_options(Explain *explain, const Person *person)
+explain_options(Explain *explain)
 {
   const Call *call = explain->call;
-  const char *groups = call_value(call, "group");
   const char *direction = call_value(call, "direction");
   const char *api = call_value(call, "api");
   const char *connection = call_value(call, "connection");
@@ -140,15 +139,29 @@ explain_options(Explain *explain, const Person *person)
         call, 0, "--direction is request or response, not %s", direction);
   if (api && !api_from_name(api, &known))
     return complain(call, 0, "--api %s: there is no such API", api);
-  explain->groups =
-      groups ? g_strsplit(groups, ",", -1) : g_strdupv(person->groups);
   explain->subject = (Subject){
-      .user = person->user,
-      .groups = (const char *const *)explain->groups,
       .connection = connection ? connection : "copilot",
       .method = "POST",
       .wall_us = clock_wall_us(),
   };
+  return true;
+}
+
+/* Groups that are given are a question about nobody in particular. */
+static bool
+who_asks(Explain *explain, const Config *config, int *code)
+{
+  const char *groups = call_value(explain->call, "group");
+
+  if (!(groups && config->identities->len) &&
+      !session_person(explain->call, config, &explain->person, code))
+    return false;
+  if (groups) {
+    g_strfreev(explain->person.groups);
+    explain->person.groups = g_strsplit(groups, ",", -1);
+  }
+  explain->subject.user = explain->person.user;
+  explain->subject.groups = (const char *const *)explain->person.groups;
   return true;
 }
 
@@ -171,30 +184,26 @@ int
 policy_explain(const Call *call)
 {
   Explain explain = {.call = call};
-  g_autoptr(GError) error = NULL;
   g_autoptr(Config) config = NULL;
   g_autoptr(GBytes) bytes = NULL;
-  g_autoptr(Identity) identity = identity_new_solo(&error);
-  g_autoptr(PersonRef) person =
-      identity ? identity_current(identity, NULL, &error) : NULL;
   Policy *policy;
   int code = CLI_DONE;
 
-  if (!person)
-    return complain(call, CLI_SIGNED_OUT, "%s", error->message);
   if (call->n_args != 2)
     return complain(call,
                     CLI_USAGE,
                     "usage: hoop-agent policy explain [--group G] [--json] "
                     "FILE (- reads standard input)");
-  if (!explain_options(&explain, person))
+  if (!explain_options(&explain))
     return CLI_USAGE;
   config = cli_config(call, &code);
-  bytes = config ? read_body(call, call->args[1], &code) : NULL;
+  bytes = config && who_asks(&explain, config, &code)
+              ? read_body(call, call->args[1], &code)
+              : NULL;
   policy = bytes ? explain_policy(call, config, &code) : NULL;
   if (policy && trial_init(&explain.trial, call, config, policy, &code))
     code = explain_body(&explain, bytes);
   trial_clear(&explain.trial);
-  g_strfreev(explain.groups);
+  session_person_clear(&explain.person);
   return code;
 }

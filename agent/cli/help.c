@@ -15,7 +15,8 @@ help_all(void)
     printf("  hoop-agent %-12s %s\n", verbs[i].name, verbs[i].help);
   puts("\nhoop-agent VERB --help tells more of one; so does hoop-agent(1).\n"
        "Exit codes: 0 done; 1 found, refused or not verified; 2 usage; 3 the "
-       "daemon is not\nrunning; 4 not signed in; 5 a service is out of reach.");
+       "daemon is not\nrunning; 4 not signed in; 5 a service is out of reach; "
+       "login has four more.");
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status: what the daemon says of itself. */
-#include "cli/verb.h"
+#include "cli/sessions.h"
 #include <stdio.h>
 
 static const char *
@@ -122,6 +122,48 @@ say_traffic(GVariant *status)
 }
 
 static void
+say_session(GVariant *session)
+{
+  g_autofree char *who = session_line(session);
+  const char *storage = session_storage(session);
+  const char *problem = session_text(session, "problem");
+  bool in = session_signed_in(session);
+
+  line("session",
+       in ? INK_PLAIN : INK_RED,
+       "%s: %s%s",
+       session_text(session, "name") ?: "?",
+       who,
+       in ? "" : "; run `hoop-agent login`");
+  if (in && storage)
+    line("",
+         g_strcmp0(session_text(session, "storage"), "file") == 0 ? INK_YELLOW
+                                                                  : INK_PLAIN,
+         "%s",
+         storage);
+  if (problem)
+    line("", INK_YELLOW, "%s", problem);
+}
+
+static void
+say_sessions(GVariant *status)
+{
+  g_autoptr(GVariant) sessions =
+      g_variant_lookup_value(status, "sessions", G_VARIANT_TYPE("aa{sv}"));
+  GVariantIter iter;
+  GVariant *one;
+
+  if (!sessions)
+    return;
+  g_variant_iter_init(&iter, sessions);
+  while ((one = g_variant_iter_next_value(&iter))) {
+    if (!session_is_local(one))
+      say_session(one);
+    g_variant_unref(one);
+  }
+}
+
+static void
 say(GVariant *status)
 {
   g_autofree char *up = span_text((int64_t)number(status, "uptime_us"));
@@ -146,6 +188,7 @@ say(GVariant *status)
        "%s (%s)",
        text(status, "user") ?: "nobody is signed in",
        text(status, "issuer") ?: "-");
+  say_sessions(status);
   say_policy(status);
   if (!detection)
     line("detection", INK_YELLOW, "switched off: nothing is inspected");

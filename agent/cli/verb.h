@@ -21,7 +21,12 @@ enum {
   CLI_USAGE = 2,
   CLI_NOT_RUNNING = 3,
   CLI_SIGNED_OUT = 4,
-  CLI_UNREACHABLE = 5
+  CLI_UNREACHABLE = 5,
+  /* login */
+  CLI_DENIED = 6,
+  CLI_EXPIRED = 7,
+  CLI_BAD_TOKEN = 8,
+  CLI_LOCKED = 9
 };
 
 /* Options of one verb; the longest list of the table has fewer. */
@@ -148,6 +153,8 @@ int verb_allow(const Call *call);
 int verb_pause(const Call *call);
 int verb_resume(const Call *call);
 int verb_logs(const Call *call);
+int verb_login(const Call *call);
+int verb_logout(const Call *call);
 int verb_whoami(const Call *call);
 int verb_connection(const Call *call);
 int verb_journal(const Call *call);

@@ -14,6 +14,11 @@
   {                                                                            \
     .name = "json", .help = "Print JSON."                                      \
   }
+#define ISSUER                                                                 \
+  {                                                                            \
+    .name = "issuer", .value = "ISSUER",                                       \
+    .help = "Its name or URL; default: the first that is configured."          \
+  }
 #define REASON                                                                 \
   {                                                                            \
     .name = "reason", .value = "TEXT", .help = "Why; goes on record."          \
@@ -285,6 +290,32 @@ static const Verb verbs[] = {
      .most = 1,
      .words = "list",
      .options = {JSON, CONFIG}},
+    {"login",
+     verb_login,
+     "",
+     "Sign in at the identity provider.",
+     .more = "Shows an address and a code, which are used on any machine; "
+             "Ctrl-C cancels. The\nagent keeps the session and renews it. "
+             "Exits with 6 when it was denied, 7 when\nthe code expired, 8 "
+             "when a token was no good, 9 when the keyring is locked.",
+     .options = {ISSUER,
+                 {.name = "device",
+                  .help = "By a code; this is the default where it works."},
+                 {.name = "browser", .help = "By a browser on this machine."},
+                 {.name = "no-qr", .help = "Show no QR code."},
+                 {.name = "client-credentials",
+                  .help = "As a machine, by the client's own secret."},
+                 {.name = "token-file",
+                  .value = "FILE",
+                  .help = "As a machine, by the ID token in this file."},
+                 {.name = "insecure-storage",
+                  .help = "Without a keyring keep the session in a file."},
+                 JSON}},
+    {"logout",
+     verb_logout,
+     "",
+     "Sign out, here and at the provider.",
+     .options = {ISSUER}},
     {"whoami",
      verb_whoami,
      "",

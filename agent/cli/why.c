@@ -199,6 +199,10 @@ say_row(const JournalEntry *entry)
          entry->seq);
   if (text(detail, "tool"))
     line("tool", "%s", text(detail, "tool"));
+  if (text(detail, "groups_unknown"))
+    line("groups",
+         "not known (%s): the strictest rules of all groups apply",
+         text(detail, "groups_unknown"));
   say_verdict(member(detail, "verdict"));
   say_findings(detail);
   say_masked(detail);

@@ -204,7 +204,7 @@ on_answer(HoopAgent1 *skeleton,
   Find find = {.id = id};
   Answer answer;
 
-  person = identity_current(agent->identity, NULL, &error);
+  person = agent_person(agent);
   if (!person || !answer_from(answer_text, &answer) ||
       !hex_decode(digest_hex, digest, sizeof digest)) {
     g_dbus_method_invocation_return_error(
@@ -212,7 +212,8 @@ on_answer(HoopAgent1 *skeleton,
         BUS_ERROR,
         BUS_ERROR_INVALID,
         "%s",
-        error ? error->message : "not an answer, or not a digest");
+        person ? "not an answer, or not a digest"
+               : "Nobody is signed in. Run `hoop-agent login`.");
     return TRUE;
   }
   if (!approve_answer(agent->approve,
@@ -345,7 +346,7 @@ status_ready(void *data)
 {
   StatusCall *status = data;
   struct agent *agent = status->agent;
-  g_autoptr(PersonRef) person = identity_current(agent->identity, NULL, NULL);
+  g_autoptr(PersonRef) person = agent_person(agent);
   unsigned pending = 0;
   GVariantDict dict;
 
@@ -357,6 +358,7 @@ status_ready(void *data)
   add_text(&dict, "address", agent->self_url + strlen("https://"));
   add_text(&dict, "user", person ? person->user : NULL);
   add_text(&dict, "issuer", person ? person->issuer : NULL);
+  g_variant_dict_insert_value(&dict, "sessions", signin_sessions(agent));
   add_policy(&dict, agent);
   add_text(&dict, "config", agent->config->given);
   add_text(&dict, "paused", agent->paused);
@@ -540,6 +542,7 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-pause", G_CALLBACK(on_pause), agent);
   g_signal_connect(skeleton, "handle-resume", G_CALLBACK(on_resume), agent);
   g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);
+  signin_start(agent);
   approve_listen(agent->approve, &listener, agent);
   agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);
   return agent->bus != NULL;
@@ -548,5 +551,6 @@ control_start(struct agent *agent, GError **error)
 void
 control_stop(struct agent *agent)
 {
+  signin_stop(agent);
   g_clear_pointer(&agent->bus, bus_server_free);
 }

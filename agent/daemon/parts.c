@@ -158,12 +158,14 @@ make_journal(struct agent *agent, GError **error)
   return agent->journal != NULL;
 }
 
+/* `userpwd` becomes the proxy's credentials, which the options refer to. */
 static bool
-make_upstream(struct agent *agent, GError **error)
+upstream_options(const Config *config,
+                 UpstreamOptions *options,
+                 Secret **userpwd,
+                 GError **error)
 {
-  const Config *config = agent->config;
-  g_autoptr(Secret) userpwd = NULL;
-  UpstreamOptions options = {
+  *options = (UpstreamOptions){
       .proxy = config->proxy,
       .no_proxy = config->no_proxy,
       .ca_file = config->ca_file,
@@ -171,15 +173,86 @@ make_upstream(struct agent *agent, GError **error)
       .idle_timeout = config->idle_timeout,
       .http2 = config->http2,
   };
+  if (!config->proxy_credentials_file)
+    return true;
+  *userpwd = file_read_secret(config->proxy_credentials_file, error);
+  options->proxy_userpwd = *userpwd;
+  return *userpwd != NULL;
+}
 
-  if (config->proxy_credentials_file) {
-    userpwd = file_read_secret(config->proxy_credentials_file, error);
-    if (!userpwd)
-      return false;
-    options.proxy_userpwd = userpwd;
-  }
+static bool
+make_upstream(struct agent *agent, GError **error)
+{
+  g_autoptr(Secret) userpwd = NULL;
+  UpstreamOptions options;
+
+  if (!upstream_options(agent->config, &options, &userpwd, error))
+    return false;
   agent->upstream = upstream_new(agent->data_loop, &options, error);
   return agent->upstream != NULL;
+}
+
+static IssuerOptions
+issuer_options(const ConfigIdentity *identity)
+{
+  return (IssuerOptions){
+      .name = identity->name,
+      .issuer = identity->issuer,
+      .client_id = identity->client_id,
+      .client_secret_file = identity->client_secret_file,
+      .scopes = identity->scopes,
+      .audience = identity->audience,
+      .redirect_port = identity->redirect_port,
+      .groups_claim = identity->groups_claim,
+      .groups_separator = identity->groups_separator,
+      .groups_prefix = identity->groups_prefix,
+      .ca_file = identity->ca_file,
+  };
+}
+
+/* Tells at the start what would fail at the first sign-in. */
+static bool
+secrets_are_private(const Config *config, GError **error)
+{
+  for (unsigned i = 0; i < config->identities->len; i++) {
+    const ConfigIdentity *identity = config->identities->pdata[i];
+    g_autoptr(Secret) secret = NULL;
+
+    if (!identity->client_secret_file)
+      continue;
+    secret = file_read_secret(identity->client_secret_file, error);
+    if (!secret) {
+      g_prefix_error(error,
+                     "%s: [identity \"%s\"] client-secret-file: ",
+                     identity->set,
+                     identity->name);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+make_identity(struct agent *agent, GError **error)
+{
+  const Config *config = agent->config;
+  unsigned n = config->identities->len;
+  g_autofree IssuerOptions *issuers = g_new0(IssuerOptions, n);
+  g_autoptr(Secret) userpwd = NULL;
+  IdentityOptions options = {
+      .issuers = issuers, .n_issuers = n, .state_dir = config->state_dir};
+
+  if (!n) {
+    agent->identity = identity_new_solo(error);
+    return agent->identity != NULL;
+  }
+  for (unsigned i = 0; i < n; i++)
+    issuers[i] = issuer_options(config->identities->pdata[i]);
+  if (!secrets_are_private(config, error) ||
+      !upstream_options(config, &options.upstream, &userpwd, error))
+    return false;
+  agent->identity = identity_new(agent->main_loop, &options, error);
+  return agent->identity != NULL;
 }
 
 static bool
@@ -272,28 +345,14 @@ make_loops(struct agent *agent, GError **error)
   return true;
 }
 
-static bool
-make_identity(struct agent *agent, GError **error)
-{
-  if (agent->config->identities->len) {
-    g_set_error_literal(error,
-                        DAEMON_ERROR,
-                        DAEMON_ERROR_START,
-                        "[identity …]: this build signs nobody in");
-    return false;
-  }
-  agent->identity = identity_new_solo(error);
-  return agent->identity != NULL;
-}
-
 bool
 agent_make(struct agent *agent, GError **error)
 {
   agent->lock_fd = -1;
   if (!make_folders(agent->config, error) || !lock_state(agent, error))
     return false;
-  if (!make_identity(agent, error) || !make_masker(agent, error) ||
-      !make_judgement(agent, error) || !make_loops(agent, error))
+  if (!make_loops(agent, error) || !make_identity(agent, error) ||
+      !make_masker(agent, error) || !make_judgement(agent, error))
     return false;
   agent->conns = conn_table_new(agent->config, error);
   /* The journal comes last of what can fail on a wrong configuration: it
@@ -334,6 +393,9 @@ agent_unmake(struct agent *agent)
   conn_table_free(agent->conns);
   exchange_env_free(agent->env);
   upstream_free(agent->upstream);
+  /* The last that asks who is signed in is gone. */
+  identity_free(agent->identity);
+  settle_loops(agent);
   ca_free(agent->ca);
   if (agent->main_source) {
     g_source_destroy(agent->main_source);
@@ -347,7 +409,6 @@ agent_unmake(struct agent *agent)
   detector_unref(agent->detector);
   g_strfreev(agent->named);
   g_clear_object(&agent->skeleton);
-  identity_free(agent->identity);
   if (agent->lock_fd >= 0)
     close(agent->lock_fd);
   g_free(agent->self_url);

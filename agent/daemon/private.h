@@ -49,6 +49,7 @@ struct agent {
   GSource *main_source;
   ApproveQueue *approve;
   BusServer *bus;
+  GPtrArray *signins; /* Signin: those under way */
   HoopAgent1 *skeleton;
   char *paused;
   guint pause_timer;
@@ -78,6 +79,22 @@ void record_agent(struct agent *agent,
                   RowKind kind,
                   const char *verdict,
                   const char *detail);
+/* A session at this issuer changed; person NULL: it ended. */
+void record_signin(struct agent *agent,
+                   const Person *person,
+                   const char *issuer,
+                   const char *verdict,
+                   const char *detail);
+/* Who uses this agent: of the first issuer where somebody is signed in. A
+ * reference; NULL: nobody is. */
+const Person *agent_person(struct agent *agent);
+
+/* ---- signin.c: sessions, logins, and what they tell */
+void signin_start(struct agent *agent);
+/* Cancels what is under way. */
+void signin_stop(struct agent *agent);
+/* As Sessions tells them. */
+GVariant *signin_sessions(struct agent *agent);
 
 /* ---- values.c: exact values, where any are configured */
 bool values_start(struct agent *agent, GError **error);

@@ -101,6 +101,25 @@ identify(Exchange *exchange)
   return true;
 }
 
+bool
+exchange_signed_in(Exchange *exchange)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *message = NULL;
+  g_autoptr(PersonRef) now = identity_current(
+      exchange->env->identity, connection_issuer(exchange->connection), &error);
+
+  if (now && g_str_equal(now->subject, exchange->person->subject) &&
+      g_str_equal(now->issuer, exchange->person->issuer))
+    return true;
+  message = g_strdup_printf(
+      "This request was held, and the session that it was made in ended "
+      "meanwhile. %s",
+      now ? "Send it again: somebody else is signed in." : error->message);
+  exchange_refuse(exchange, "not_signed_in", message);
+  return false;
+}
+
 const char *
 exchange_bearer(const Exchange *exchange)
 {

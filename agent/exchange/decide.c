@@ -268,6 +268,8 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
   g_autofree char *message = NULL;
 
   if (outcome == OUTCOME_APPROVED || outcome == OUTCOME_APPROVED_MASKED) {
+    if (!exchange_signed_in(exchange))
+      return;
     exchange->env->stats.approved++;
     if (outcome == OUTCOME_APPROVED ||
         prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
@@ -286,6 +288,19 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
                 loop_now_us(exchange->env->loop));
   }
   exchange_refuse(exchange, "policy_denied", message);
+}
+
+static bool
+nobody_to_ask(Exchange *exchange)
+{
+  g_autofree char *message =
+      hold_nobody(exchange, exchange->verdict, "This request");
+
+  if (!message)
+    return false;
+  exchange->env->stats.denied++;
+  exchange_refuse(exchange, "policy_denied", message);
+  return true;
 }
 
 static void
@@ -376,7 +391,8 @@ judge_request(Exchange *exchange)
     exchange_refuse(exchange, "policy_denied", sentence);
     return;
   case ACTION_APPROVE:
-    ask(exchange);
+    if (!nobody_to_ask(exchange))
+      ask(exchange);
     return;
   case ACTION_MASK:
     exchange->env->stats.masked++;

@@ -202,6 +202,18 @@ hold_refusal(const Verdict *verdict,
   return g_string_free(text, FALSE);
 }
 
+char *
+hold_nobody(Exchange *exchange, const Verdict *verdict, const char *what)
+{
+  if (!identity_is_machine(exchange->env->identity,
+                           connection_issuer(exchange->connection)))
+    return NULL;
+  return hold_refusal(verdict,
+                      what,
+                      OUTCOME_DENIED,
+                      "a machine is signed in here, so nobody can be asked");
+}
+
 static void
 decided(const Decision *decision, void *data)
 {

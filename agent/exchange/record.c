@@ -168,7 +168,8 @@ new_row(Exchange *exchange, RowKind kind)
     row->process = g_strjoinv(" < ", caller->processes);
   if (exchange->person) {
     row->user = g_strdup(exchange->person->user);
-    row->groups = g_strjoinv(",", exchange->person->groups);
+    if (exchange->person->groups)
+      row->groups = g_strjoinv(",", exchange->person->groups);
     row->issuer = g_strdup(exchange->person->issuer);
   }
   row->policy_revision = g_strdup(policy_revision(exchange->policy));
@@ -209,6 +210,12 @@ record_request(Exchange *exchange, RecordThen then)
   if (!exchange->answered) /* it goes out */
     masked = notice_take(exchange->env, exchange->masked_out);
   json_raw(detail, "masked", masked);
+  if (exchange->person && !exchange->person->groups)
+    json_member(detail,
+                "groups_unknown",
+                exchange->person->groups_unknown
+                    ? exchange->person->groups_unknown
+                    : "the provider names none");
   if (exchange->refusal)
     json_member(detail, "refused", exchange->refusal->code);
   row->detail = close_json(detail);

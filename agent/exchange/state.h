@@ -159,6 +159,9 @@ void exchange_too_much(Exchange *exchange);
 
 /* ---- admit.c: before the body */
 void exchange_admit(Exchange *exchange);
+/* True while the session that the exchange began in goes on; false after a
+ * refusal. For what waited. */
+bool exchange_signed_in(Exchange *exchange);
 /* The bearer token that the client sends, for the endpoints that came with
  * it; or NULL. */
 const char *exchange_bearer(const Exchange *exchange);
@@ -219,6 +222,9 @@ typedef struct {
   HoldThen then;
 } HoldAsk;
 void exchange_hold(Exchange *exchange, HoldAsk *ask);
+/* A machine is signed in: nobody can be asked, so what would ask is denied.
+ * The sentence for that (g_free), or NULL: people can be. */
+char *hold_nobody(Exchange *exchange, const Verdict *verdict, const char *what);
 void hold_cancel(Exchange *exchange);
 /* What the client's user reads when the answer was no, or none; `what`: "This
  * request". g_free. */

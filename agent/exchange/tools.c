@@ -126,6 +126,13 @@ ask(Exchange *exchange, const ToolCall *call)
                   .stream = exchange->mode == ANSWER_STREAM,
                   .then = answered};
 
+  exchange->tool_refusal =
+      hold_nobody(exchange, exchange->tool_verdict, "This tool call");
+  if (exchange->tool_refusal) {
+    exchange->env->stats.denied++;
+    record(exchange, "denied");
+    return;
+  }
   exchange_digest(exchange, "tool", bytes, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
   hold.text = shown_text(exchange, call);

@@ -325,6 +325,24 @@ recorded(const GError *error, void *data)
   unref(tunnel);
 }
 
+/* At the first issuer: tunnels belong to no connection. False after a refusal.
+ */
+static bool
+is_signed_in(Tunnel *tunnel)
+{
+  g_autoptr(GError) error = NULL;
+  const Person *person = identity_current(tunnel->env->identity, NULL, &error);
+
+  if (person) {
+    person_unref(person);
+    return true;
+  }
+  tunnel->env->stats.blocked++;
+  answer(tunnel, 403, "Forbidden", error->message);
+  end(tunnel, "not-signed-in");
+  return false;
+}
+
 void
 exchange_tunnel(ExchangeEnv *env,
                 int fd,
@@ -363,6 +381,8 @@ exchange_tunnel(ExchangeEnv *env,
     end(tunnel, "blocked");
     return;
   }
+  if (!is_signed_in(tunnel))
+    return;
   if (!env->journal) {
     open_up(tunnel);
     return;

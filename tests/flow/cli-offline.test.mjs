@@ -53,10 +53,11 @@ test('help: every verb has its own, and it names its options', async () => {
 
 test('usage errors are 2 and say what is near', async () => {
   await says(2, /no verb aprove; did you mean approve\? It has: serve, /, ['aprove']);
-  await says(2, /this version has no verb login; it has: serve, status/, ['login']);
+  await says(2, /this version has no verb enrol; it has: serve, status/, ['enrol']);
   await says(2, /stands between/, []);
   await says(2, /there is no option --jsno here; did you mean --json\?/, ['status', '--jsno']);
   await says(2, /something is missing/, ['approve']);
+  await says(2, /--device or --browser, not both/, ['login', '--browser', '--device']);
   await says(2, /too many arguments/, ['status', 'now']);
   await says(2, /--reason needs a value/, ['deny', 'x', '--reason']);
   await says(2, /--group goes with `policy explain` only/, ['policy', 'test', '--group', 'x', 'y']);
@@ -69,6 +70,8 @@ test('without the daemon: 3, and what to run', async () => {
   const calls = [
     ['status'],
     ['status', '--json'],
+    ['login'],
+    ['logout', '--issuer', 'corp'],
     ['pending'],
     ['pending', '--watch'],
     ['review', 'abc'],

@@ -255,6 +255,8 @@ test('whoami, connection list, ca show', async () => {
   assert.equal(who.issuer, 'local');
   assert.deepEqual(who.groups, ['local']);
   assert.match(await fine('whoami'), /the local account.*group local/);
+  await fails(2, /Nobody needs to sign in here/, 'login');
+  await fails(2, /Nobody needs to sign in here/, 'logout');
   const [copilot] = await agent.json('connection', 'list');
   assert.deepEqual([copilot.name, copilot.enabled], ['copilot', true]);
   assert.match(await fine('connection', 'list'), /^NAME +TYPE/);

@@ -26,10 +26,21 @@ _hoop_agent_rules() {
     done
 }
 
+# Names of the issuers that are configured.
+_hoop_agent_issuers() {
+  hoop-agent whoami --json 2>/dev/null |
+    sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p'
+}
+
 _hoop_agent_options() {
   case $1 in
   serve) echo --config ;;
   status | pending | whoami) echo --json ;;
+  login)
+    echo --issuer --device --browser --no-qr --client-credentials \
+      --token-file --insecure-storage --json
+    ;;
+  logout) echo --issuer ;;
   doctor | ca | connection | why) echo --json --config ;;
   logs) echo --follow --config ;;
   pause) echo --for ;;
@@ -88,7 +99,8 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny allow why scan policy journal connection whoami'
+    review approve deny allow why scan policy journal connection
+    login logout whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''
   COMPREPLY=()
@@ -97,7 +109,7 @@ _hoop_agent() {
     return
   fi
   case $before in
-  --config | --profile | --head | --baseline | --policy)
+  --config | --profile | --head | --baseline | --policy | --token-file)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     return
     ;;
@@ -114,6 +126,10 @@ _hoop_agent() {
     ;;
   --rules)
     mapfile -t COMPREPLY < <(_hoop_agent_rules "$word")
+    return
+    ;;
+  --issuer)
+    mapfile -t COMPREPLY < <(compgen -W "$(_hoop_agent_issuers)" -- "$word")
     return
     ;;
   --class) set -- secret card iban pii ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny allow why scan policy journal connection whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny allow why scan policy journal connection login logout whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
@@ -10,6 +10,10 @@ end
 
 function __hoop_agent_recorded
     hoop-agent journal list --json --limit 50 2>/dev/null | string match -rg '^ *"exchange": "([0-9a-v]+)"' | sort -u
+end
+
+function __hoop_agent_issuers
+    hoop-agent whoami --json 2>/dev/null | string match -rg '^ *"name": *"([^"]+)"'
 end
 
 function __hoop_agent_rules
@@ -46,8 +50,10 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, show or verify what was recorded'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a login -d 'Sign in at the identity provider'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a logout -d 'Sign out, here and at the provider'
 
-complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal connection whoami' -l json -d 'Print JSON'
+complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal connection login whoami' -l json -d 'Print JSON'
 complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal connection' -l config -rF -d 'Configuration to read'
 complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
 complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
@@ -100,3 +106,10 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
 complete -c hoop-agent -n '__fish_seen_subcommand_from connection; and not __hoop_agent_sub list' -a list
+complete -c hoop-agent -n '__fish_seen_subcommand_from login logout' -l issuer -x -a '(__hoop_agent_issuers)' -d 'At this one'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l device -d 'By a code'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l browser -d 'By a browser here'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l no-qr -d 'No QR code'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l client-credentials -d 'As a machine'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l token-file -rF -d 'As a machine, by this token'
+complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l insecure-storage -d 'Without a keyring, in a file'

@@ -23,9 +23,16 @@ _hoop_agent_rules() {
   _values -s , 'rule' $ids
 }
 
+_hoop_agent_issuers() {
+  local -a names
+  names=(${(f)"$(hoop-agent whoami --json 2>/dev/null |
+    sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p')"})
+  _describe 'issuer' names
+}
+
 _hoop_agent() {
   local context state line
-  local -a verbs clients json config reason via
+  local -a verbs clients json config reason issuer via
   verbs=(
     'serve:run the agent in the foreground'
     'status:show what the agent is doing'
@@ -46,6 +53,8 @@ _hoop_agent() {
     'policy:check, test, explain or show the policy'
     'journal:list, show or verify what was recorded'
     'connection:list the connections'
+    'login:sign in at the identity provider'
+    'logout:sign out, here and at the provider'
     'whoami:show whose exchanges these are'
   )
   clients=(vscode jetbrains neovim language-server copilot-cli claude codex
@@ -53,6 +62,7 @@ _hoop_agent() {
   json=('--json[print JSON]')
   config=('--config[configuration to read]:file:_files')
   reason=('--reason[why; goes on record]:text:')
+  issuer=('--issuer[at this one]:issuer:_hoop_agent_issuers')
   via=('--via[how it reaches the agent]:way:(proxy base-url)')
 
   _arguments -C '--help[help]' '--version[version]' '1:verb:->verb' \
@@ -64,6 +74,13 @@ _hoop_agent() {
   case $line[1] in
   serve) _arguments $config ;;
   status | whoami) _arguments $json ;;
+  login)
+    _arguments $issuer '--device[by a code]' '--browser[by a browser here]' \
+      '--no-qr[no QR code]' '--client-credentials[as a machine]' \
+      '--token-file[as a machine, by this token]:file:_files' \
+      '--insecure-storage[without a keyring, in a file]' $json
+    ;;
+  logout) _arguments $issuer ;;
   doctor) _arguments $json $config ;;
   logs) _arguments '(-f --follow)'{-f,--follow}'[go on]' $config ;;
   pause) _arguments '--for[how long]:time:(90s 10m 1h)' ;;
