@@ -181,6 +181,8 @@ bus_connect(const char *runtime_dir, GError **error)
   g_autoptr(GDBusConnection) connection = NULL;
   HoopAgent1 *agent;
 
+  /* Registered, so that the daemon's errors are known by their names. */
+  (void)BUS_ERROR;
   if (!folder_is_ours(runtime_dir, error))
     return NULL;
   connection = open_connection(path, error);
