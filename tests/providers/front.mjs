@@ -9,6 +9,15 @@ import { ensureCa, mintLeaf } from '../fake/ca.mjs';
 import { tempDir } from '../flow/lib/process.mjs';
 
 const MAX_BODY = 1 << 20;
+const SECRET_NAMES = [
+  'access_token',
+  'refresh_token',
+  'id_token',
+  'device_code',
+  'code',
+  'code_verifier',
+  'client_secret',
+];
 
 async function readAll(stream) {
   const parts = [];
@@ -57,12 +66,22 @@ function headersOf(raw) {
   return out;
 }
 
+function jsonOf(bytes) {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+}
+
 export class Front {
   constructor() {
     /** What was asked: {method, path, form, status, at}. */
     this.calls = [];
     /** (call) => {status, headers, body, delayMs, hang, drop} or nothing. */
     this.fault = undefined;
+    /** Every token, code and verifier that went through. */
+    this.secrets = new Set();
     /** (call, {status, headers, body}) => the same, changed. */
     this.rewrite = undefined;
     this.offline = false;
@@ -136,10 +155,18 @@ export class Front {
           body,
         );
     if (fault?.headers) answer.headers = fault.headers;
+    this.adapt?.(call, answer);
     if (this.rewrite) answer = this.rewrite(call, answer) ?? answer;
     call.status = answer.status;
+    this.notice(call.form);
+    this.notice(jsonOf(answer.body));
     response.writeHead(answer.status, headersOf(answer.headers));
     return response.end(answer.body);
+  }
+
+  notice(object) {
+    for (const name of SECRET_NAMES)
+      if (typeof object?.[name] === 'string') this.secrets.add(object[name]);
   }
 
   close() {

@@ -206,6 +206,7 @@ export class OidcProvider {
       refresh: true,
       device: true,
       claimsIn: 'id-token',
+      interval: 1,
       machineSecret: randomBytes(16).toString('hex'),
       ...options,
       ttl: { access: 600, id: 600, refresh: 86400, device: 600, ...options.ttl },
@@ -230,6 +231,7 @@ export class OidcProvider {
       console.info = info;
     }
     this.front = await new Front().listen(t);
+    this.front.adapt = (call, answer) => this.adapt(call, answer);
     this.issuer = this.front.origin;
     this.ca = this.front.ca;
     this.keys = [signingKey(this.options.alg)];
@@ -241,6 +243,14 @@ export class OidcProvider {
     this.front.backend = this.server.address().port;
     t?.after(() => this.stop());
     return this;
+  }
+
+  /** It names no interval, which means 5 s (RFC 8628 section 3.2). */
+  adapt(call, answer) {
+    if (call.path !== '/device/auth' || answer.status !== 200) return;
+    const { interval } = this.options;
+    const told = { ...JSON.parse(answer.body), interval };
+    answer.body = JSON.stringify(told);
   }
 
   make() {
@@ -328,7 +338,7 @@ export class OidcProvider {
 /**
  * Starts one for test t. options: alg (RS256, PS256, ES256), users, rotate and
  * refresh (of refresh tokens), device (false: no device flow), claimsIn
- * ('id-token' or 'userinfo'), ttl ({access, id, refresh, device} in s).
+ * ('id-token' or 'userinfo'), interval (s between polls), ttl ({access, id, refresh, device} in s).
  */
 export function startOidcProvider(t, options = {}) {
   return new OidcProvider(options).start(t);
