@@ -198,6 +198,66 @@ test_expectations(void)
   accepted(keys, token, "leeway", &expect);
 }
 
+/* Limits that a wrong sub would hide. */
+static void
+test_subjects(void)
+{
+  static const IdTokenExpect anybody = {
+      .issuer = TOKEN_ISSUER, .client_id = TOKEN_CLIENT, .now = TOKEN_NOW};
+  static const struct {
+    unsigned len;
+    const char *start;
+    bool taken;
+  } rows[] = {
+      {255, "", true},
+      {256, "", false},
+      {0, "a\\u007f", false},
+      {0, "a\\t", false},
+      {0, "\\u001b[2J", false},
+      {0, "\xc3\xa9", true},
+  };
+  g_autoptr(KeySet) keys = kit_keys();
+  g_autofree char *header = kit_header("ES256", "p256", NULL);
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *filler = g_strnfill(rows[i].len, 's');
+    g_autofree char *sub = g_strdup_printf("\"%s%s\"", rows[i].start, filler);
+    g_autofree char *claims =
+        kit_claims((const Edit[]){{"sub", sub}, {NULL, NULL}});
+    g_autofree char *token =
+        kit_token(kit_key("p256"), "ES256", header, claims);
+    g_autofree char *got = id_token_check(keys, token, &anybody, NULL);
+
+    g_assert_cmpint(got != NULL, ==, rows[i].taken);
+  }
+}
+
+/* The claims are the first of 32 levels. */
+static void
+test_depth(void)
+{
+  g_autoptr(KeySet) keys = kit_keys();
+  g_autofree char *header = kit_header("ES256", "p256", NULL);
+
+  for (unsigned i = 0; i < 4; i++) {
+    const unsigned depth = 31 + i % 2;
+    g_autoptr(GString) value = g_string_new(NULL);
+    g_autofree char *claims = NULL, *token = NULL;
+
+    for (unsigned n = 0; n < depth; n++)
+      g_string_append(value, i < 2 ? "[" : "{\"a\":");
+    g_string_append_c(value, '1');
+    for (unsigned n = 0; n < depth; n++)
+      g_string_append(value, i < 2 ? "]" : "}");
+    claims = kit_claims((const Edit[]){{"a", value->str}, {NULL, NULL}});
+    token = kit_token(kit_key("p256"), "ES256", header, claims);
+    if (depth < 32)
+      accepted(keys, token, "31 inside", &kit_expect);
+    else
+      kit_refused_by(keys, token, "32 inside", "claims");
+  }
+}
+
 /* A new key is missed until the set is fetched again; the old token stays good
  * as long as its key is published. */
 static void
@@ -287,22 +347,31 @@ change_all(const char *key, const char *alg, unsigned step)
   accepted(keys, token, alg, &kit_expect);
 }
 
+/* All values where there is time, few where each check takes milliseconds. */
+static unsigned
+step(unsigned usual)
+{
+  if (g_getenv("HOOP_VALGRIND"))
+    return 101;
+  return g_test_thorough() ? 1 : usual;
+}
+
 static void
 test_changed_rsa(void)
 {
-  change_all("rsa", "RS256", g_test_thorough() ? 1 : 5);
+  change_all("rsa", "RS256", step(5));
 }
 
 static void
 test_changed_pss(void)
 {
-  change_all("rsa", "PS256", g_test_thorough() ? 1 : 11);
+  change_all("rsa", "PS256", step(11));
 }
 
 static void
 test_changed_ec(void)
 {
-  change_all("p256", "ES256", g_test_thorough() ? 1 : 11);
+  change_all("p256", "ES256", step(11));
 }
 
 int
@@ -314,6 +383,8 @@ main(int argc, char **argv)
   g_test_add_func("/identity/token/variants", test_variants);
   g_test_add_func("/identity/token/at-hash", test_at_hash);
   g_test_add_func("/identity/token/expectations", test_expectations);
+  g_test_add_func("/identity/token/subjects", test_subjects);
+  g_test_add_func("/identity/token/depth", test_depth);
   g_test_add_func("/identity/token/rotation", test_rotation);
   g_test_add_func("/identity/token/has-key", test_has_key);
   g_test_add_func("/identity/token/changed-rsa", test_changed_rsa);
