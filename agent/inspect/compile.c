@@ -7,8 +7,6 @@
 
 /* libhs in multi-line mode finds a superset, whatever stands beside a field. */
 #define HS_FLAGS (HS_FLAG_MULTILINE)
-/* Characters in a row that do not stand there by chance. */
-#define LITERAL_MIN 3
 
 static bool
 fail_rule(const DetectorRule *rule, GError **error, const char *what)
@@ -23,112 +21,6 @@ fail_rule(const DetectorRule *rule, GError **error, const char *what)
   return false;
 }
 
-/* Where the class that opens at `p` closes: one past its bracket. */
-static const char *
-skip_class(const char *p)
-{
-  p++;
-  if (*p == '^')
-    p++;
-  if (*p == ']')
-    p++;
-  while (*p != '\0' && *p != ']') {
-    if (*p == '\\' && p[1] != '\0')
-      p++;
-    else if (*p == '[' && p[1] == ':' && strstr(p, ":]") != NULL)
-      p = strstr(p, ":]") + 1;
-    p++;
-  }
-  return *p == ']' ? p + 1 : p;
-}
-
-typedef struct {
-  const char *value; /* "(?<value>" or "(?<secret>" outside every group, or
-                        NULL */
-  bool alternation;  /* a "|" outside every group */
-  bool anchored;     /* \A, \z, \Z or \G: no stream has them */
-} Shape;
-
-static Shape
-shape_of(const char *regex)
-{
-  Shape shape = {0};
-  unsigned depth = 0;
-
-  for (const char *p = regex; *p != '\0';) {
-    if (*p == '\\' && p[1] != '\0') {
-      shape.anchored = shape.anchored || strchr("AzZG", p[1]) != NULL;
-      p += 2;
-      continue;
-    }
-    if (*p == '[') {
-      p = skip_class(p);
-      continue;
-    }
-    if (*p == '(') {
-      if (depth == 0 && shape.value == NULL &&
-          (g_str_has_prefix(p, "(?<secret>") ||
-           g_str_has_prefix(p, "(?P<secret>") ||
-           g_str_has_prefix(p, "(?<value>")))
-        shape.value = p;
-      depth++;
-    } else if (*p == ')' && depth > 0) {
-      depth--;
-    } else if (*p == '|' && depth == 0) {
-      shape.alternation = true;
-    }
-    p++;
-  }
-  return shape;
-}
-
-/* The length of leading option settings such as "(?i)". */
-static size_t
-leading_options(const char *regex)
-{
-  size_t len = 0;
-
-  while (regex[len] == '(' && regex[len + 1] == '?') {
-    const size_t letters = strspn(regex + len + 2, "imsx-");
-
-    if (letters == 0 || regex[len + 2 + letters] != ')')
-      break;
-    len += letters + 3;
-  }
-  return len;
-}
-
-/* A few characters in a row that every match has, or nearly: a prefix such as
- * "AIza", or a name. */
-static bool
-has_literal(const char *regex)
-{
-  unsigned run = 0;
-
-  for (const char *p = regex; *p != '\0';) {
-    if (*p == '[') {
-      p = skip_class(p);
-      run = 0;
-      continue;
-    }
-    if (*p == '\\' && p[1] != '\0') {
-      run = g_ascii_ispunct(p[1]) ? run + 1 : 0;
-      p += 2;
-      continue;
-    }
-    if (*p == '(' && p[1] == '?')
-      p += strcspn(p, ">:=!)");
-    else if (strchr("?*{", *p) != NULL && run > 0)
-      run--; /* of the last one there may be none */
-    if (run >= LITERAL_MIN)
-      return true;
-    run = g_ascii_isalnum(*p) || *p == '_' || *p == '-' ? run + 1 : 0;
-    if (*p != '\0')
-      p++;
-  }
-  return run >= LITERAL_MIN;
-}
-
 /* Whether nothing but how mixed its characters are tells a secret. */
 static bool
 is_loose(const DetectorRule *rule)
@@ -139,72 +31,15 @@ is_loose(const DetectorRule *rule)
 
   return rule->kind == DETECT_TOKEN && !exact &&
          (rule->keywords == NULL || rule->keywords[0] == NULL) &&
-         !has_literal(rule->regex);
-}
-
-/* Behind the group that opens at `p`; NULL when it holds another group, or is
- * one that captures or looks around. */
-static const char *
-skip_group(const char *p)
-{
-  if (!g_str_has_prefix(p, "(?:"))
-    return NULL;
-  for (p += 3; *p != '\0' && *p != ')';) {
-    if (*p == '(')
-      return NULL;
-    if (*p == '[')
-      p = skip_class(p);
-    else
-      p += *p == '\\' && p[1] != '\0' ? 2 : 1;
-  }
-  return *p == ')' ? p + 1 : NULL;
-}
-
-/* What libhs looks for of a token rule. A rule that begins with many characters
- * of a class, as "^[a-z_][a-z0-9_]{0,31}:…", keeps its matcher busy at every
- * byte of a text. The ends of what follows are a superset of its ends, so that
- * is looked for, where it begins with a character of its own. */
-static char *
-search_expression(const char *regex, const Shape *shape)
-{
-  const size_t options = leading_options(regex);
-  const char *p = regex + options;
-  g_autofree char *prefix = g_strndup(regex, options);
-  bool many = false;
-
-  if (shape->alternation)
-    return g_strdup(regex);
-  if (*p == '^')
-    p++;
-  else if (g_str_has_prefix(p, "(?<![")) {
-    p = skip_class(p + 4);
-    if (*p++ != ')')
-      return g_strdup(regex);
-  }
-  while (*p == '[' || *p == '(') {
-    const char *next = *p == '[' ? skip_class(p) : skip_group(p);
-
-    if (next == NULL)
-      return g_strdup(regex);
-    many = many || *p == '(' || *next == '{';
-    p = next;
-    if (*p == '{')
-      p += strcspn(p, "}") + (strchr(p, '}') != NULL);
-    if (*p == '?' || *p == '*' || *p == '+')
-      return g_strdup(regex);
-  }
-  if (!many || !(*p == ':' || *p == '=' || *p == '@') || p[1] == '?' ||
-      p[1] == '*' || p[1] == '{')
-    return g_strdup(regex);
-  return g_strconcat(prefix, p, NULL);
+         !regex_has_literal(rule->regex);
 }
 
 static bool
 split_rule(CompiledRule *compiled, GError **error)
 {
   const DetectorRule *rule = compiled->rule;
-  const Shape shape = shape_of(rule->regex);
-  const size_t options = leading_options(rule->regex);
+  const RegexShape shape = regex_shape(rule->regex);
+  const size_t options = regex_options(rule->regex);
   g_autofree char *prefix = NULL;
 
   if (shape.anchored)
@@ -212,7 +47,7 @@ split_rule(CompiledRule *compiled, GError **error)
   compiled->loose = is_loose(rule);
   compiled->opened = rule->kind != DETECT_TOKEN;
   if (!compiled->opened) {
-    compiled->expression = search_expression(rule->regex, &shape);
+    compiled->expression = regex_search(rule->regex, &compiled->cut);
     compiled->confirm = g_strdup(rule->regex);
     return true;
   }

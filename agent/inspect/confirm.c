@@ -422,6 +422,10 @@ confirm_token(DetectorScratch *scratch,
   Window window;
   size_t floor = candidate_floor(compiled, view, candidate);
   size_t covered = 0;
+  /* Where a match may end. */
+  const size_t ends = compiled->cut ? candidate->last + compiled->max_width -
+                                          compiled->min_width
+                                    : candidate->last;
 
   if (last->generation == generation) {
     covered = last->end;
@@ -430,7 +434,7 @@ confirm_token(DetectorScratch *scratch,
   }
   window_open(view, floor, candidate->limit, &window);
   window.retries = 0;
-  while (covered < candidate->last && window.pos < window.limit) {
+  while (covered < ends && window.pos < window.limit) {
     const int result = window_search(scratch, confirm, view, &window, 0);
     Match match;
     double confidence;

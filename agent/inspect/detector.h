@@ -34,6 +34,7 @@ typedef struct {
   const DetectorRule *rule;
   bool opened;
   bool valued;      /* opened, and "secret" is somewhere inside "value" */
+  bool cut;         /* a match may end behind what libhs looks for … */
   bool loose;       /* nothing but entropy tells its secrets */
   char *expression; /* for libhs */
   char *confirm;    /* for PCRE2 */
@@ -46,6 +47,24 @@ typedef struct {
   CompiledRule *rules; /* the enabled ones; libhs ids index them */
   unsigned n;
 } CompiledRules;
+
+/* search.c: a regex as text. */
+typedef struct {
+  const char *value; /* "(?<value>" or "(?<secret>" outside every group, or
+                        NULL */
+  bool alternation;  /* a "|" outside every group */
+  bool anchored;     /* \A, \z, \Z or \G: no stream has them */
+} RegexShape;
+
+RegexShape regex_shape(const char *regex);
+/* The length of leading option settings such as "(?i)". */
+size_t regex_options(const char *regex);
+/* A few characters in a row that every match has, or nearly: a prefix such as
+ * "AIza", or a name. */
+bool regex_has_literal(const char *regex);
+/* What libhs looks for of a token rule's regex: each match of that ends where a
+ * match of this does, or, when *cut, not before. The caller frees it. */
+char *regex_search(const char *regex, bool *cut);
 
 /* compile.c: splits the rules; widths and flags are not known yet. */
 bool compiled_rules_init(CompiledRules *rules,
