@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scans a text as the daemon would: whole, or through the masker of streamed
  * answers. */
-#include "cli/hits.h"
 #include "cli/scan.h"
 #include "daemon/daemon.h"
 #include "kit/file.h"
@@ -113,10 +112,11 @@ scanned_clear(Scanned *scanned)
 }
 
 static void
-add_found(Scanned *scanned, const Finding *finding, size_t start, size_t end)
+add_found(Scanned *scanned, const Finding *finding)
 {
-  Found found = {
-      .rule = g_strdup(finding->rule->id), .start = start, .end = end};
+  Found found = {.rule = g_strdup(finding->rule->id),
+                 .start = finding->start,
+                 .end = finding->end};
 
   g_array_append_val(scanned->found, found);
 }
@@ -125,17 +125,6 @@ static bool
 is_wanted(const bool *wanted, const Finding *finding)
 {
   return !wanted || wanted[finding->rule->index];
-}
-
-/* Findings of texts in texts stand among those of the text around them. */
-static int
-compare_found(const void *a, const void *b)
-{
-  const Found *x = a, *y = b;
-
-  if (x->start != y->start)
-    return x->start < y->start ? -1 : 1;
-  return x->end > y->end ? -1 : x->end < y->end;
 }
 
 static void
@@ -163,12 +152,12 @@ scanner_scan(Scanner *scanner,
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
   g_autoptr(Inspection) inspection = NULL;
   g_autoptr(GBytes) masked = NULL;
-  g_autofree BodySpan *places = NULL;
-  g_autofree bool *told = NULL;
   const Finding *findings;
   unsigned n;
 
   scanned_init(out);
+  /* As it stands: a stream that is cut anywhere prints the same. */
+  limits.max_depth = 0;
   inspection = inspection_new(scanner->scratch,
                               API_OTHER,
                               DIRECTION_REQUEST,
@@ -179,9 +168,6 @@ scanner_scan(Scanner *scanner,
   if (!inspection)
     return false;
   findings = inspection_findings(inspection, &n);
-  places = g_new(BodySpan, MAX(n, 1));
-  inspection_body_spans(inspection, places);
-  told = hits_told(inspection, places);
   for (unsigned i = 0; i < n; i++) {
     MaskSpan span = {.field = findings[i].field,
                      .start = findings[i].start,
@@ -191,11 +177,8 @@ scanner_scan(Scanner *scanner,
     if (!is_wanted(wanted, &findings[i]))
       continue;
     g_array_append_val(spans, span);
-    if (told[i])
-      add_found(out, &findings[i], places[i].start, places[i].end);
+    add_found(out, &findings[i]);
   }
-  /* Stable, so that rules stay in the findings' order. */
-  g_array_sort(out->found, compare_found);
   masked = inspection_rewrite(inspection, scanner->masker, NULL, spans, error);
   if (!masked)
     return false;
@@ -265,7 +248,7 @@ scanner_stream(Scanner *scanner,
   findings = response_filter_findings(filter, &fingerprints, &n);
   for (unsigned i = 0; i < n; i++)
     if (is_wanted(wanted, &findings[i]))
-      add_found(out, &findings[i], findings[i].start, findings[i].end);
+      add_found(out, &findings[i]);
   take_masked(out, buf_bytes(&bytes), bytes.len);
   return true;
 }

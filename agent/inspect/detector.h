@@ -299,7 +299,7 @@ bool scan_text(DetectorScratch *scratch,
                size_t max_findings,
                GArray *findings,
                GError **error);
-/* Orders by field, start, longer first; drops exact doubles. */
+/* Orders by field, start, longer first; drops what says the same. */
 void findings_sort(GArray *findings);
 
 #endif

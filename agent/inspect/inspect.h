@@ -220,7 +220,8 @@ typedef struct {
 typedef struct {
   size_t max_fields; /* string leaves of one body */
   size_t max_findings;
-  unsigned max_depth; /* decodings inside decodings (JSON in JSON …) */
+  unsigned max_depth; /* decodings inside decodings (JSON in JSON …); 0: texts
+                         are read as they stand, as those of streams are */
 } InspectLimits;
 extern const InspectLimits inspect_default_limits;
 

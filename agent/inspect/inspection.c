@@ -280,6 +280,8 @@ try_json_lines(Inspection *inspection,
 static bool
 read_nested(Inspection *inspection, GError **error)
 {
+  if (inspection->limits.max_depth == 0)
+    return true; /* texts are read as they stand, as those of streams are */
   for (guint i = 0; i < inspection->fields->len; i++) {
     const InspectField field =
         g_array_index(inspection->fields, InspectField, i);

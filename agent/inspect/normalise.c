@@ -8,8 +8,16 @@
 #include <emmintrin.h>
 #endif
 
-/* Backslashes before an escape: one for each text in a text. */
-#define BACKSLASHES_MAX 4
+/* Backslashes before an escape: a quote in a string in a string … has 1, 3, 7,
+ * 15. */
+#define BACKSLASHES_MAX 16
+/* Behind the end of a line and so much of others and blanks, what may be a
+ * token … */
+#define INDENT_MAX 24
+#define WORD_MIN 10
+/* … or a name and its colon. */
+#define LABEL_MIN 2
+#define LABEL_MAX 24
 /* "&lowbar;", "&#x0000041;" */
 #define ENTITY_MAX 12
 /* FoldStep counts in 16 bits. */
@@ -295,6 +303,72 @@ fold_entity(const char *text, size_t len, bool final, Folded *folded)
   return final || len >= ENTITY_MAX ? 0 : -1;
 }
 
+/* ---- Short escapes ----------------------------------------------------- */
+
+/* What stands behind an escaped end of a line: more of them and blanks, then a
+ * long word, a name with a colon, or a tag. 1: yes, 0: no, -1: what follows
+ * decides.
+ */
+static int
+begins_something(const char *text, size_t len)
+{
+  size_t at = 0, word, label;
+
+  while (at < len && at < INDENT_MAX) {
+    const size_t n = text[at] == '\\' ? backslashes(text + at, len - at) : 0;
+
+    if (at + n == len)
+      return -1;
+    if (n == 0 ? text[at] != ' '
+               : text[at + n] == '\0' || strchr("nrt", text[at + n]) == NULL)
+      break;
+    at += n + 1;
+  }
+  text += at;
+  len -= at;
+  if (len > 0 && text[0] == '<')
+    return 1;
+  for (word = 0; word < len && word < WORD_MIN; word++)
+    if (!g_ascii_isalnum(text[word]) && strchr("_-+/=.", text[word]) == NULL)
+      break;
+  if (word == WORD_MIN)
+    return 1;
+  for (label = 0; label < len && label < LABEL_MAX; label++)
+    if (!g_ascii_isalnum(text[label]) && text[label] != '_' &&
+        text[label] != '-')
+      break;
+  if (label < len && label >= LABEL_MIN && text[label] == ':')
+    return 1;
+  return word == len || label == len ? -1 : 0;
+}
+
+/* `near`: it folds, likely or not. */
+static int
+fold_short(const char *text, size_t len, bool final, bool near, Folded *folded)
+{
+  static const char from[] = "nbfrt\"'/", to[] = "\n\n\n\r\t\"'/";
+  const size_t n = backslashes(text, len);
+  const char *letter;
+  int likely = 1;
+
+  if (n > BACKSLASHES_MAX)
+    return 0;
+  if (n == len)
+    return final ? 0 : -1;
+  letter = text[n] != '\0' ? strchr(from, text[n]) : NULL;
+  if (letter == NULL)
+    return 0;
+  folded->len = 1;
+  folded->out[0] = to[letter - from];
+  if (!near && g_ascii_isalpha(*letter))
+    likely = begins_something(text + n + 1, len - n - 1);
+  else if (!near)
+    likely = *letter != '\'';
+  if (likely < 0)
+    return final ? 0 : -1;
+  return likely ? (int)n + 1 : 0;
+}
+
 /* ---- Texts ------------------------------------------------------------- */
 
 int
@@ -312,6 +386,16 @@ fold_at(const char *text, size_t len, bool final, Folded *folded)
                ? 0
                : fold_char((const uint8_t *)text, len, final, folded);
   }
+}
+
+static int
+fold_any(const char *text, size_t len, bool final, bool near, Folded *folded)
+{
+  const int size = fold_at(text, len, final, folded);
+
+  return size == 0 && text[0] == '\\'
+             ? fold_short(text, len, final, near, folded)
+             : size;
 }
 
 static inline bool
@@ -358,14 +442,21 @@ skip_char(const char *text, size_t at, size_t len)
 }
 
 size_t
-fold_find(const char *text, size_t len, bool final)
+fold_find(const char *text, size_t len, bool final, bool *folds)
 {
   Folded folded;
 
+  if (folds != NULL)
+    *folds = false;
   for (size_t at = 0; (at = skip_plain(text, at, len)) < len;
-       at = skip_char(text, at, len))
-    if (fold_at(text + at, len - at, final, &folded) != 0)
+       at = skip_char(text, at, len)) {
+    const int size = fold_any(text + at, len - at, final, false, &folded);
+
+    if (size != 0 && folds != NULL)
+      *folds = size > 0;
+    if (size != 0)
       return at;
+  }
   return len;
 }
 
@@ -395,6 +486,7 @@ fold_append(const char *text,
             bool final,
             size_t orig,
             size_t folded,
+            size_t *near,
             GString *out,
             GArray *steps)
 {
@@ -403,7 +495,8 @@ fold_append(const char *text,
 
   while ((at = skip_plain(text, at, len)) < len) {
     Folded now;
-    const int size = fold_at(text + at, len - at, final, &now);
+    const int size =
+        fold_any(text + at, len - at, final, orig + at < *near, &now);
 
     if (size == 0) {
       at = skip_char(text, at, len);
@@ -421,6 +514,7 @@ fold_append(const char *text,
     g_string_append_len(out, now.out, now.len);
     at += (unsigned)size;
     done = at;
+    *near = orig + at + FOLD_REACH;
   }
   g_string_append_len(out, text + done, (gssize)(len - done));
   return len;

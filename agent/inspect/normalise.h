@@ -13,8 +13,16 @@
  *    circled letters and digits, ligatures. Not the ellipsis, which no token
  *    holds and every prose does;
  *  - to the byte that they name: %XX (RFC 3986, 2.1), \xXX and \uXXXX behind up
- *    to four backslashes, and character references of HTML (numbers, and names
- *    of ASCII characters). */
+ *    to sixteen backslashes, and character references of HTML (numbers, and
+ *    names of ASCII characters).
+ *
+ * The short escapes of strings in JSON (RFC 8259, 7) and of languages like it,
+ * behind as many backslashes: \n \r \t \b \f, \" \' \/. Every program has them,
+ * and what is behind them is mostly seen without undoing them; so they fold
+ * where one of them is likely to hide something, and from there on, as behind
+ * anything else that folds, as long as they follow one another closely. Likely
+ * are quotes and slashes, which no text escapes but in a string in a string,
+ * and ends of lines before a long word or a name with a colon. */
 #ifndef HOOP_INSPECT_NORMALISE_H
 #define HOOP_INSPECT_NORMALISE_H
 
@@ -23,9 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest sequence that folds at once: a pair of \uXXXX, each behind four
- * backslashes. */
-#define FOLD_MAX 24
+/* Short escapes fold so far behind the last thing that folded. */
+#define FOLD_REACH 512
 /* Bytes that one folds to at most. */
 #define FOLD_OUT_MAX 8
 
@@ -34,14 +41,17 @@ typedef struct {
   char out[FOLD_OUT_MAX];
 } Folded;
 
-/* What begins at text[0]: the bytes that fold (more than 0; *folded is what
- * they fold to), 0 when nothing does, -1 when what follows decides (never when
- * `final`). Halves of surrogate pairs in WTF-8 count as their character. */
+/* What begins at text[0], but for short escapes: the bytes that fold (more than
+ * 0; *folded is what they fold to), 0 when nothing does, -1 when what follows
+ * decides (never when `final`). Halves of surrogate pairs in WTF-8 count as
+ * their character. */
 int fold_at(const char *text, size_t len, bool final, Folded *folded);
 
 /* The first place where something folds, or may once more text is there; len
- * when there is none. ASCII without escapes passes at 16 bytes a step. */
-size_t fold_find(const char *text, size_t len, bool final);
+ * when there is none. Nothing folded less than FOLD_REACH before the text.
+ * *folds (may be NULL): it does. ASCII without escapes passes at 16 bytes a
+ * step. */
+size_t fold_find(const char *text, size_t len, bool final, bool *folds);
 
 /* `count` sequences of the same lengths, one behind the other. */
 typedef struct {
@@ -50,13 +60,15 @@ typedef struct {
 } FoldStep;
 
 /* Appends the folded form of a text to `out`, and FoldStep for what changed.
- * The text begins at `orig`, its folded form at `folded`. Returns how much of
- * the text was read: less than all when its end is not decided yet. */
+ * The text begins at `orig`, its folded form at `folded`; short escapes before
+ * *near fold, which the first call gets as 0. Returns how much of the text was
+ * read: less than all when its end is not decided yet. */
 size_t fold_append(const char *text,
                    size_t len,
                    bool final,
                    size_t orig,
                    size_t folded,
+                   size_t *near,
                    GString *out,
                    GArray *steps);
 

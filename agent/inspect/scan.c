@@ -8,6 +8,8 @@
 
 /* Suspicions of one body; honest ones have a few hundred. */
 #define MAX_CANDIDATES 1000000
+/* Findings before one that may say the same. */
+#define DOUBLES_BACK 64
 /* libhs counts in 32 bits. */
 #define MAX_SCAN ((size_t)1 << 31)
 
@@ -114,12 +116,16 @@ compare_findings(const void *a, const void *b)
   return 0;
 }
 
-/* The same span in the same class: the more certain rule speaks for both. */
+/* The same span in the same class: the more certain rule speaks for both. What
+ * a rule found in two forms of a text may differ by what stands at its ends. */
 static bool
 is_double(const Finding *kept, const Finding *other)
 {
-  return kept->field == other->field && kept->start == other->start &&
-         kept->end == other->end &&
+  if (kept->field != other->field)
+    return false;
+  if (kept->rule == other->rule && *kept->rule->regex != '\0')
+    return kept->end >= other->end && kept->end != SIZE_MAX;
+  return kept->start == other->start && kept->end == other->end &&
          strcmp(kept->rule->class_name, other->rule->class_name) == 0;
 }
 
@@ -133,9 +139,10 @@ findings_sort(GArray *findings)
     return;
   qsort(all, findings->len, sizeof(Finding), compare_findings);
   for (unsigned i = 0; i < findings->len; i++) {
+    const unsigned back = n > DOUBLES_BACK ? n - DOUBLES_BACK : 0;
     bool drop = false;
 
-    for (unsigned k = n; k-- > 0 && !drop && all[k].start == all[i].start;)
+    for (unsigned k = n; k-- > back && !drop;)
       drop = is_double(&all[k], &all[i]);
     if (!drop)
       all[n++] = all[i];

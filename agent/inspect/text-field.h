@@ -94,7 +94,8 @@ struct text_field {
   TextField *owner;  /* of a shadow: whose folded form it is; or NULL */
   unsigned level;    /* shadows around it */
   GArray *steps;     /* of a shadow: FoldStep … */
-  size_t consumed;   /* … and how much of the owner it has */
+  size_t consumed;   /* … how much of the owner it has */
+  size_t near;       /* … and where short escapes of it stop to fold */
 };
 
 TextField *text_field_new(MaskContext *context,

@@ -23,16 +23,20 @@ text_shadow_find(const TextField *field, bool final, bool *due)
   const char *text = field->text->str + (field->scanned - field->base);
   const size_t len = text_field_end(field) - field->scanned;
   size_t at;
-  Folded folded;
 
   *due = false;
   if (!may_fork(field))
     return len;
-  at = fold_find(text, len, final);
-  *due = at < len && fold_at(text + at, len - at, final, &folded) > 0;
-  /* An escape that is cut off there may go on behind what folds. */
-  if (at < len)
-    at = fold_find(text, at, false);
+  at = fold_find(text, len, final, due);
+  /* An escape that is cut off there may go on behind what folds, and one that
+   * is cut off before that one behind what both become. */
+  for (unsigned i = 0; at < len && i < VIEW_LEVELS; i++) {
+    const size_t before = fold_find(text, at, false, NULL);
+
+    if (before == at)
+      break;
+    at = before;
+  }
   return at;
 }
 
@@ -117,6 +121,7 @@ feed(TextField *field, bool final, GError **error)
                   final,
                   shadow->consumed,
                   text_field_end(shadow),
+                  &shadow->near,
                   folded,
                   shadow->steps);
   good = text_field_feed(shadow, folded->str, folded->len, error);
@@ -132,25 +137,37 @@ feed(TextField *field, bool final, GError **error)
   return good;
 }
 
-/* Nothing that folded is in reach of any match any more: both matchers would
- * find the same, and a new shadow would begin as this one is. */
+/* Nothing that folded is in reach of any match any more: the run that goes on
+ * begins far enough behind it, or it is longer than any token. */
+static bool
+is_out_of_reach(const TextField *field)
+{
+  const TextView view = {.bytes = field->text->str,
+                         .start = field->base,
+                         .end = text_field_end(field)};
+  const FoldStep *last = &g_array_index(
+      field->shadow->steps, FoldStep, field->shadow->steps->len - 1);
+  const size_t near = last->orig + (size_t)last->count * last->n_orig +
+                      MAX(CONTEXT_MAX + WINDOW_MARGIN, FOLD_REACH);
+  const size_t floor = MAX(near, view.start);
+
+  return near + field->context->scratch->detector->token_width <= view.end ||
+         (floor < view.end && run_start(&view, view.end, floor) > floor);
+}
+
+/* Both matchers would find the same, and a new shadow would begin as this one
+ * is. */
 static bool
 is_idle(const TextField *field)
 {
   const TextField *shadow = field->shadow;
-  const FoldStep *last =
-      &g_array_index(shadow->steps, FoldStep, shadow->steps->len - 1);
-  const size_t reach = field->context->scratch->detector->token_width +
-                       CONTEXT_MAX + WINDOW_MARGIN;
 
-  return shadow->consumed == text_field_end(field) &&
-         last->orig + (size_t)last->count * last->n_orig + reach <=
-             shadow->consumed &&
-         shadow->shadow == NULL && shadow->pending->len == 0 &&
-         shadow->findings->len == 0 && field->pending->len == 0 &&
-         value_tail_is_quiet(shadow->values) &&
+  return shadow->consumed == text_field_end(field) && shadow->shadow == NULL &&
+         shadow->pending->len == 0 && shadow->findings->len == 0 &&
+         field->pending->len == 0 && value_tail_is_quiet(shadow->values) &&
          value_tail_is_quiet(field->values) &&
-         decode_floor(&shadow->decode) == SIZE_MAX;
+         decode_floor(&shadow->decode) == SIZE_MAX &&
+         decode_floor(&field->decode) == SIZE_MAX && is_out_of_reach(field);
 }
 
 bool

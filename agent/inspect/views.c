@@ -45,13 +45,14 @@ scan_folded(DetectorScratch *scratch,
   const size_t len = view->end - view->start;
   g_autoptr(GArray) steps = NULL;
   GString *text;
+  size_t near = 0;
   bool good;
 
-  if (fold_find(view->bytes, len, true) == len)
+  if (fold_find(view->bytes, len, true, NULL) == len)
     return true;
   steps = g_array_new(FALSE, FALSE, sizeof(FoldStep));
   text = g_string_sized_new(len);
-  fold_append(view->bytes, len, true, view->start, 0, text, steps);
+  fold_append(view->bytes, len, true, view->start, 0, &near, text, steps);
   good = scan_form(
       scratch, text, level + 1, decoded, max_findings, findings, error);
   for (guint i = first; i < findings->len; i++) {

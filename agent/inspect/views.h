@@ -12,9 +12,10 @@
 #include "inspect/decode.h"
 #include "inspect/normalise.h"
 
-/* Forms inside forms: base64 in base64 in percent-encoding. What is inside more
- * of them is text that nobody decodes by accident; it stays as it is. */
-#define VIEW_LEVELS 3
+/* Forms inside forms: escaped lines of base64 of base64 in percent-encoding.
+ * What is inside more of them is text that nobody decodes by accident; it stays
+ * as it is. */
+#define VIEW_LEVELS 4
 
 /* Appends what the other forms of a text hold, as spans of the view and with
  * field 0, in no order and perhaps twice. `level` of them are around it,

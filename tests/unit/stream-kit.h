@@ -37,6 +37,7 @@ typedef struct {
   GString *seen;   /* name(arguments); of each */
   GString *masked; /* their arguments as they are recorded */
   unsigned findings;
+  GString *found; /* rule, start and end of each */
   FilterState last;
   GError *error;
   size_t at_final; /* bytes of out before the release */
@@ -51,6 +52,7 @@ run_free(Run *run)
   g_string_free(run->record, TRUE);
   g_string_free(run->seen, TRUE);
   g_string_free(run->masked, TRUE);
+  g_string_free(run->found, TRUE);
   g_clear_error(&run->error);
   g_free(run);
 }
@@ -140,6 +142,21 @@ kit_piece(ResponseFilter *filter,
   return state == FILTER_MORE;
 }
 
+static inline void
+kit_findings(const ResponseFilter *filter, Run *run)
+{
+  const char(*fingerprints)[FINGERPRINT_SIZE];
+  const Finding *findings =
+      response_filter_findings(filter, &fingerprints, &run->findings);
+
+  for (unsigned i = 0; i < run->findings; i++)
+    g_string_append_printf(run->found,
+                           "%s %zu-%zu\n",
+                           findings[i].rule->id,
+                           findings[i].start,
+                           findings[i].end);
+}
+
 /* Runs a stream, cut at each offset of `cuts` (ascending). */
 static inline Run *
 kit_run(StreamKit *kit,
@@ -165,6 +182,7 @@ kit_run(StreamKit *kit,
   buf_init(&record, KIT_OUT_MAX);
   run->seen = g_string_new(NULL);
   run->masked = g_string_new(NULL);
+  run->found = g_string_new(NULL);
   for (size_t i = 0; more && i <= n_cuts; i++) {
     const size_t end = cuts && i < n_cuts ? cuts[i] : len;
 
@@ -175,7 +193,7 @@ kit_run(StreamKit *kit,
   }
   if (more)
     kit_piece(filter, plan, run, NULL, 0, true, &out, &record);
-  response_filter_findings(filter, NULL, &run->findings);
+  kit_findings(filter, run);
   run->out = g_string_new_len((const char *)buf_bytes(&out), (gssize)out.len);
   run->record =
       g_string_new_len((const char *)buf_bytes(&record), (gssize)record.len);
