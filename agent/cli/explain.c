@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy explain: of each rule whether it matched or why not, for a prompt or a
- * body. */
+/* policy explain: of each rule whether it matched or why not, for a prompt, a
+ * body, or a recorded exchange. */
 #include "cli/policy.h"
+#include "cli/recorded.h"
+#include "cli/rows.h"
 #include "cli/sessions.h"
-#include "cli/trial.h"
 #include "daemon/daemon.h"
 #include "kit/clock.h"
 #include <stdio.h>
+#include <string.h>
 
 /* As much as the daemon takes for one body by default. */
 #define MAX_BODY ((size_t)32 * 1024 * 1024)
+/* Shorter words are files' names. */
+#define MIN_ID 6
 
 typedef struct {
   const Call *call;
@@ -165,6 +169,82 @@ who_asks(Explain *explain, const Config *config, int *code)
   return true;
 }
 
+/* ---- Recorded ------------------------------------------------------------
+ */
+
+/* The beginning of an exchange's id, which no file has as its name. */
+static bool
+is_id(const char *word)
+{
+  return strlen(word) >= MIN_ID &&
+         strspn(word, "0123456789abcdefghijklmnopqrstuv") == strlen(word) &&
+         !g_file_test(word, G_FILE_TEST_EXISTS);
+}
+
+static void
+say_row(Explain *explain, const KeptRow *kept)
+{
+  const JournalRow *row = kept->entry.row;
+  g_autofree char *when = time_text(row->wall_us);
+  g_autofree char *was = visible(row->verdict ? row->verdict : "", -1, false);
+
+  if (!explain->list)
+    printf("%s%s%s  %s, recorded as: %s\n\n",
+           ink(INK_BOLD),
+           row_kind_name(row->kind),
+           ink(INK_PLAIN),
+           when,
+           was);
+}
+
+static void
+explain_row(Explain *explain, JournalReader *bodies, const KeptRow *kept)
+{
+  g_autoptr(GPtrArray) tools = g_ptr_array_new_with_free_func(g_free);
+  g_auto(Recorded) recorded = {0};
+  g_autoptr(GPtrArray) verdicts = NULL;
+
+  say_row(explain, kept);
+  recorded_read(&explain->trial, bodies, &kept->entry, &recorded);
+  verdicts =
+      recorded_judge(&explain->trial, &recorded, true, no_history, NULL, tools);
+  if (!verdicts && !explain->list)
+    printf("cannot be judged again: %s\n", recorded.unjudged);
+  for (guint i = 0; verdicts && i < verdicts->len; i++)
+    tell(explain, verdicts->pdata[i], i ? tools->pdata[i - 1] : NULL);
+  if (!explain->list)
+    puts("");
+}
+
+/* Its request, answer and tool calls, from the masked bodies. */
+static int
+explain_exchange(Explain *explain, const Config *config)
+{
+  const Call *call = explain->call;
+  int code = CLI_DONE;
+  g_autoptr(JournalReader) reader = rows_open(call, config, &code);
+  g_autoptr(GPtrArray) rows =
+      reader ? rows_of_exchange(call, reader, call->args[1], &code) : NULL;
+
+  if (!rows)
+    return code;
+  if (call_has(call, "json"))
+    explain->list = json_object_new_array();
+  for (guint i = 0; i < rows->len; i++) {
+    const KeptRow *kept = rows->pdata[i];
+
+    if (kept->entry.row->kind == ROW_REQUEST ||
+        kept->entry.row->kind == ROW_RESPONSE)
+      explain_row(explain, reader, kept);
+  }
+  if (explain->list)
+    print_json(explain->list);
+  return CLI_DONE;
+}
+
+/* ---- The verb ------------------------------------------------------------
+ */
+
 /* The policy that --policy names, or the one in effect. */
 static Policy *
 explain_policy(const Call *call, const Config *config, int *code)
@@ -186,6 +266,7 @@ policy_explain(const Call *call)
   Explain explain = {.call = call};
   g_autoptr(Config) config = NULL;
   g_autoptr(GBytes) bytes = NULL;
+  bool recorded = call->n_args == 2 && is_id(call->args[1]);
   Policy *policy;
   int code = CLI_DONE;
 
@@ -193,16 +274,18 @@ policy_explain(const Call *call)
     return complain(call,
                     CLI_USAGE,
                     "usage: hoop-agent policy explain [--group G] [--json] "
-                    "FILE (- reads standard input)");
+                    "FILE|ID (- reads standard input)");
   if (!explain_options(&explain))
     return CLI_USAGE;
   config = cli_config(call, &code);
-  bytes = config && who_asks(&explain, config, &code)
+  bytes = config && !recorded && who_asks(&explain, config, &code)
               ? read_body(call, call->args[1], &code)
               : NULL;
-  policy = bytes ? explain_policy(call, config, &code) : NULL;
+  policy = config && (bytes || recorded) ? explain_policy(call, config, &code)
+                                         : NULL;
   if (policy && trial_init(&explain.trial, call, config, policy, &code))
-    code = explain_body(&explain, bytes);
+    code = recorded ? explain_exchange(&explain, config)
+                    : explain_body(&explain, bytes);
   trial_clear(&explain.trial);
   session_person_clear(&explain.person);
   return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal list, show and verify: what was recorded, and whether it still is
  * what was written. */
+#include "cli/replay.h"
 #include "cli/rows.h"
 #include "kit/clock.h"
 #include "kit/digest.h"
@@ -12,7 +13,6 @@
 /* What is listed unless --limit says otherwise. */
 #define LIST_TEXT 50
 #define LIST_JSON 1000
-#define MAX_LIST 1000000
 /* The first 13 characters of an id are its time to the nanosecond. */
 #define SHORT_ID 13
 /* "SEQ:" and 64 digits, perhaps with a line end. */
@@ -20,55 +20,6 @@
 
 /* ---- list ----------------------------------------------------------------
  */
-
-static bool
-read_limit(const Call *call, unsigned *limit)
-{
-  const char *text = call_value(call, "limit");
-  guint64 value;
-
-  *limit = call_has(call, "json") ? LIST_JSON : LIST_TEXT;
-  if (!text)
-    return true;
-  if (!g_ascii_string_to_unsigned(text, 10, 0, MAX_LIST, &value, NULL)) {
-    complain(call, CLI_USAGE, "--limit takes a number of rows, 0 for all");
-    return false;
-  }
-  *limit = (unsigned)value;
-  return true;
-}
-
-static bool
-read_since(const Call *call, int64_t *since_us)
-{
-  const char *text = call_value(call, "since");
-  g_autoptr(GDateTime) when = NULL;
-  g_autoptr(GTimeZone) zone = g_time_zone_new_local();
-  unsigned seconds;
-
-  if (!text)
-    return true;
-  if (duration_parse(text, &seconds)) {
-    *since_us = clock_wall_us() - (int64_t)seconds * G_USEC_PER_SEC;
-    return true;
-  }
-  when = g_date_time_new_from_iso8601(text, zone);
-  if (!when) {
-    g_autofree char *midnight = g_strconcat(text, "T00:00:00", NULL);
-
-    when = g_date_time_new_from_iso8601(midnight, zone);
-  }
-  if (!when) {
-    complain(call,
-             CLI_USAGE,
-             "--since takes a time such as 10m, 2h or 7d, or a date such as "
-             "2026-03-01, not %s",
-             text);
-    return false;
-  }
-  *since_us = g_date_time_to_unix(when) * G_USEC_PER_SEC;
-  return true;
-}
 
 static bool
 read_kind(const Call *call, int *kind)
@@ -160,17 +111,14 @@ static int
 list(const Call *call, JournalReader *reader)
 {
   JournalQuery query = {
-      .user = call_value(call, "user"),
-      .client = call_value(call, "client"),
-      .model = call_value(call, "model"),
       .rule = call_value(call, "rule"),
       .verdict = call_value(call, "verdict"),
-      .connection = call_value(call, "connection"),
+      .limit = call_has(call, "json") ? LIST_JSON : LIST_TEXT,
   };
   g_autoptr(GPtrArray) rows = NULL;
   int code = CLI_DONE;
 
-  if (!read_limit(call, &query.limit) || !read_since(call, &query.since_us) ||
+  if (!rows_limit(call, &query.limit) || !rows_filter(call, &query) ||
       !read_kind(call, &query.kind))
     return CLI_USAGE;
   rows = rows_query(call, reader, &query, &code);
@@ -368,6 +316,10 @@ verb_journal(const Call *call)
   g_autoptr(JournalReader) reader = NULL;
   int code = CLI_DONE;
 
+  if (call->n_args == 1 && g_str_equal(word, "replay"))
+    return journal_replay(call);
+  if (call->n_args == 1 && g_str_equal(word, "stats"))
+    return journal_stats(call);
   if (call->n_args != (shows ? 2 : 1))
     return complain(call,
                     CLI_USAGE,

@@ -5,6 +5,9 @@
 #include "kit/digest.h"
 #include <string.h>
 
+/* Of --limit. */
+#define MAX_LIST 1000000
+
 JournalReader *
 rows_open(const Call *call, const Config *config, int *code)
 {
@@ -28,6 +31,67 @@ rows_open(const Call *call, const Config *config, int *code)
   if (!reader)
     *code = complain_error(call, error);
   return reader;
+}
+
+/* ---- Which rows ----------------------------------------------------------
+ */
+
+bool
+rows_limit(const Call *call, unsigned *limit)
+{
+  const char *text = call_value(call, "limit");
+  guint64 value;
+
+  if (!text)
+    return true;
+  if (!g_ascii_string_to_unsigned(text, 10, 0, MAX_LIST, &value, NULL)) {
+    complain(call, CLI_USAGE, "--limit takes a number of rows, 0 for all");
+    return false;
+  }
+  *limit = (unsigned)value;
+  return true;
+}
+
+static bool
+read_since(const Call *call, int64_t *since_us)
+{
+  const char *text = call_value(call, "since");
+  g_autoptr(GDateTime) when = NULL;
+  g_autoptr(GTimeZone) zone = g_time_zone_new_local();
+  unsigned seconds;
+
+  if (!text)
+    return true;
+  if (duration_parse(text, &seconds)) {
+    *since_us = clock_wall_us() - (int64_t)seconds * G_USEC_PER_SEC;
+    return true;
+  }
+  when = g_date_time_new_from_iso8601(text, zone);
+  if (!when) {
+    g_autofree char *midnight = g_strconcat(text, "T00:00:00", NULL);
+
+    when = g_date_time_new_from_iso8601(midnight, zone);
+  }
+  if (!when) {
+    complain(call,
+             CLI_USAGE,
+             "--since takes a time such as 10m, 2h or 7d, or a date such as "
+             "2026-03-01, not %s",
+             text);
+    return false;
+  }
+  *since_us = g_date_time_to_unix(when) * G_USEC_PER_SEC;
+  return true;
+}
+
+bool
+rows_filter(const Call *call, JournalQuery *query)
+{
+  query->user = call_value(call, "user");
+  query->client = call_value(call, "client");
+  query->model = call_value(call, "model");
+  query->connection = call_value(call, "connection");
+  return read_since(call, &query->since_us);
 }
 
 /* ---- One row as JSON -----------------------------------------------------

@@ -10,6 +10,11 @@
  * into *code. */
 JournalReader *rows_open(const Call *call, const Config *config, int *code);
 
+/* --limit, if given; false after a complaint. */
+bool rows_limit(const Call *call, unsigned *limit);
+/* --since, --user, --client, --model and --connection; false likewise. */
+bool rows_filter(const Call *call, JournalQuery *query);
+
 /* One row; `reader` given: with its masked body, as far as it is stored. */
 struct json_object *row_json(JournalReader *reader, const JournalEntry *entry);
 

@@ -187,6 +187,24 @@ close_json(GString *out)
   return g_strdup(out->str);
 }
 
+/* What rules may ask beside the row's own columns, for those who judge it
+ * again. */
+static void
+add_asked(GString *out, const Exchange *exchange)
+{
+  const HttpHeaders *headers = exchange->request->headers;
+  const char *initiator = http_headers_get(headers, "x-initiator");
+  g_autofree char *repo = head_shown(
+      exchange->env, http_headers_get(headers, "x-github-repository-nwo"));
+
+  if (initiator &&
+      (strcmp(initiator, "user") == 0 || strcmp(initiator, "agent") == 0))
+    json_member(out, "initiator", initiator);
+  json_member(out, "repo", repo);
+  if (exchange->first_in_session)
+    json_raw(out, "first", "true");
+}
+
 void
 record_request(Exchange *exchange, RecordThen then)
 {
@@ -216,6 +234,7 @@ record_request(Exchange *exchange, RecordThen then)
                 exchange->person->groups_unknown
                     ? exchange->person->groups_unknown
                     : "the provider names none");
+  add_asked(detail, exchange);
   if (exchange->refusal)
     json_member(detail, "refused", exchange->refusal->code);
   row->detail = close_json(detail);

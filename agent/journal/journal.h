@@ -149,8 +149,9 @@ typedef struct {
   const char *exchange; /* an id or its beginning */
   const char *user, *client, *model, *rule, *verdict, *connection;
   int64_t since_us, until_us;
-  int kind;       /* RowKind or -1 */
-  unsigned limit; /* newest first; 0: all */
+  int kind;          /* RowKind or -1 */
+  unsigned limit;    /* 0: all */
+  bool oldest_first; /* else the newest */
 } JournalQuery;
 
 /* A stored row: what was given, and its place in the chain. */

@@ -75,7 +75,8 @@ prepare_query(JournalReader *reader, const JournalQuery *query, GError **error)
   for (int i = 0; i < n; i++)
     g_string_append_printf(
         sql, "%s%s", i ? " AND " : " WHERE ", conditions[i].sql);
-  g_string_append(sql, " ORDER BY seq DESC");
+  g_string_append(sql,
+                  query->oldest_first ? " ORDER BY seq" : " ORDER BY seq DESC");
   if (query->limit)
     g_string_append_printf(sql, " LIMIT %u", query->limit);
   stmt = schema_prepare(reader->db, reader->path, sql->str, error);
@@ -135,6 +136,12 @@ read_entry(sqlite3_stmt *stmt, JournalEntry *entry)
   return true;
 }
 
+static bool
+follows(const JournalQuery *query, int64_t seq, int64_t last)
+{
+  return query->oldest_first ? seq > last : seq < last;
+}
+
 bool
 journal_query(JournalReader *reader,
               const JournalQuery *query,
@@ -143,7 +150,7 @@ journal_query(JournalReader *reader,
               GError **error)
 {
   g_autoptr(sqlite3_stmt) stmt = NULL;
-  int64_t last = INT64_MAX;
+  int64_t last = query->oldest_first ? 0 : INT64_MAX;
   bool more = true;
   int result = SQLITE_DONE;
 
@@ -155,9 +162,10 @@ journal_query(JournalReader *reader,
   while (more && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
     JournalEntry entry;
 
-    /* Each row is older than the one before: else the pages of a tampered
-     * file lead in a circle. */
-    if (sqlite3_column_int64(stmt, 0) >= last || !read_entry(stmt, &entry)) {
+    /* Each row is older (or newer) than the one before: else the pages of a
+     * tampered file lead in a circle. */
+    if (!follows(query, sqlite3_column_int64(stmt, 0), last) ||
+        !read_entry(stmt, &entry)) {
       g_set_error(error,
                   JOURNAL_ERROR,
                   JOURNAL_ERROR_CORRUPT,

@@ -178,7 +178,9 @@ facts_set_findings(Facts *facts, const Finding *findings, unsigned n)
 /* ---- Bodies ------------------------------------------------------------ */
 
 void
-facts_set_body(Facts *facts, const Inspection *inspection)
+facts_set_body(Facts *facts,
+               const Inspection *inspection,
+               const GArray *recorded)
 {
   const Finding *findings;
   unsigned n;
@@ -187,6 +189,10 @@ facts_set_body(Facts *facts, const Inspection *inspection)
   facts->fields = inspection_fields(inspection, &facts->n_fields);
   facts->prompts_other = inspection_api(inspection) == API_OTHER;
   findings = inspection_findings(inspection, &n);
+  if (recorded != NULL) {
+    findings = (const Finding *)(const void *)recorded->data;
+    n = recorded->len;
+  }
   facts_set_findings(facts, findings, n);
 }
 

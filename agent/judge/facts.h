@@ -74,7 +74,10 @@ void facts_init(Facts *facts,
                 const Policy *policy,
                 const Subject *subject,
                 unsigned phase);
-void facts_set_body(Facts *facts, const Inspection *inspection);
+/* `recorded` (Finding) in place of the inspection's findings, or NULL. */
+void facts_set_body(Facts *facts,
+                    const Inspection *inspection,
+                    const GArray *recorded);
 void facts_set_findings(Facts *facts,
                         const Finding *findings,
                         unsigned n_findings);

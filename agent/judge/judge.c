@@ -197,13 +197,15 @@ judge_facts(Verdict *verdict, Facts *facts)
   decide_default(verdict, allowed);
 }
 
-Verdict *
-judge_body(Policy *policy,
-           const Subject *subject,
-           const Inspection *inspection,
-           bool explain,
-           JudgeRate rate,
-           void *rate_data)
+/* findings NULL: the inspection's own. */
+static Verdict *
+judge_whole(Policy *policy,
+            const Subject *subject,
+            const Inspection *inspection,
+            const GArray *findings,
+            bool explain,
+            JudgeRate rate,
+            void *rate_data)
 {
   bool answer = inspection != NULL &&
                 inspection_direction(inspection) == DIRECTION_RESPONSE;
@@ -215,11 +217,36 @@ judge_body(Policy *policy,
   facts.rate = rate;
   facts.rate_data = rate_data;
   if (inspection != NULL)
-    facts_set_body(&facts, inspection);
+    facts_set_body(&facts, inspection, findings);
   judge_facts(verdict, &facts);
   collect_spans(verdict, &facts);
   facts_clear(&facts);
   return verdict;
+}
+
+Verdict *
+judge_body(Policy *policy,
+           const Subject *subject,
+           const Inspection *inspection,
+           bool explain,
+           JudgeRate rate,
+           void *rate_data)
+{
+  return judge_whole(
+      policy, subject, inspection, NULL, explain, rate, rate_data);
+}
+
+Verdict *
+judge_recorded(Policy *policy,
+               const Subject *subject,
+               const Inspection *inspection,
+               const GArray *findings,
+               bool explain,
+               JudgeRate rate,
+               void *rate_data)
+{
+  return judge_whole(
+      policy, subject, inspection, findings, explain, rate, rate_data);
 }
 
 Verdict *

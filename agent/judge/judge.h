@@ -67,6 +67,16 @@ Verdict *judge_body(Policy *policy,
                     bool explain,
                     JudgeRate rate,
                     void *rate_data);
+/* The same for a body as the journal has it, where masks stand for what was
+ * found: `findings` (Finding; their spans may be empty) count in place of the
+ * inspection's own. */
+Verdict *judge_recorded(Policy *policy,
+                        const Subject *subject,
+                        const Inspection *inspection,
+                        const GArray *findings,
+                        bool explain,
+                        JudgeRate rate,
+                        void *rate_data);
 /* Judges one tool call of an answer, streamed or whole. `scratch` finds what
  * the arguments hold, for rules with tool and finding (NULL: detection is
  * off). MASK does not occur. */

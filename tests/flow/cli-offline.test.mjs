@@ -63,7 +63,7 @@ test('usage errors are 2 and say what is near', async () => {
   await says(2, /--group goes with `policy explain` only/, ['policy', 'test', '--group', 'x', 'y']);
   await says(2, /this version has no `policy diff`/, ['policy', 'diff', 'a', 'b']);
   await says(2, /this version has no `connection test`/, ['connection', 'test']);
-  await says(2, /--limit goes with `journal list` only/, ['journal', 'verify', '--limit', '1']);
+  await says(2, /--limit goes with `journal list|replay` only/, ['journal', 'verify', '--limit', '1']);
 });
 
 test('without the daemon: 3, and what to run', async () => {
@@ -259,7 +259,7 @@ test('completion for bash: the verbs, their words and all their options', async 
   assert.deepEqual(bashCompletes('env', '--shell', ''), ['sh', 'fish', 'json']);
   assert.ok(bashCompletes('setup', 'c').includes('claude'));
   for (const verb of verbs) {
-    const subs = { policy: ['check', 'explain', 'show', 'test'], journal: ['list', 'show', 'verify'] }[verb];
+    const subs = { policy: ['check', 'explain', 'show', 'test'], journal: ['list', 'show', 'verify', 'replay', 'stats'] }[verb];
     const seen = new Set((subs ?? ['']).flatMap((sub) => (sub ? bashCompletes(verb, sub, '--') : bashCompletes(verb, '--'))));
     for (const option of await options(verb)) assert.ok(seen.has(option), `${verb} ${option}`);
     for (const option of seen)

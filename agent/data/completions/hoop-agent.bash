@@ -69,6 +69,13 @@ _hoop_agent_options() {
       echo --json --limit --since --kind --user --client --connection \
         --model --rule --verdict --config
       ;;
+    replay)
+      echo --json --policy --limit --since --user --client --connection \
+        --model --config
+      ;;
+    stats)
+      echo --json --since --user --client --connection --model --config
+      ;;
     verify) echo --json --head --config ;;
     *) echo --json --config ;;
     esac
@@ -91,7 +98,7 @@ _hoop_agent_arguments() {
     if [ "$2" = show ]; then
       _hoop_agent_ids journal
     elif [ -z "$2" ]; then
-      echo list show verify
+      echo list show verify replay stats
     fi
     ;;
   esac

@@ -93,15 +93,16 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l direction -x -a 'request response' -d 'Which way'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list show verify' -a 'list show verify'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list show verify replay stats' -a 'list show verify replay stats'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -a '(__hoop_agent_recorded)'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l limit -x -d 'The last rows'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l since -x -d 'From then on'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay' -l limit -x -d 'The last rows'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l policy -rF -d 'The candidate'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l since -x -d 'From then on'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune' -d Kind
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l user -x -d User
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l client -x -d Client
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l connection -x -d Connection
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l model -x -d Model
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l user -x -d User
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l client -x -d Client
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l connection -x -d Connection
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l model -x -d Model
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l rule -x -d Rule
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'

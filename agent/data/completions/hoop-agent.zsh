@@ -129,7 +129,8 @@ _hoop_agent() {
       '--connection[connection]:name:' '--model[model]:model:' \
       '--rule[rule]:rule:' '--verdict[verdict]:verdict:' \
       '--head[held elsewhere]:head:_files' \
-      '1:what:(list show verify)' '2:id:_hoop_agent_recorded'
+      '--policy[candidate]:policy:_files' \
+      '1:what:(list show verify replay stats)' '2:id:_hoop_agent_recorded'
     ;;
   connection) _arguments $json $config '1:what:(list)' ;;
   esac
