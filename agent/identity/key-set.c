@@ -132,11 +132,26 @@ is_on_curve(EVP_PKEY *pkey)
   return good;
 }
 
+/* A field element into its whole size (RFC 7518 section 6.2.1.2); some
+ * providers leave its leading zeros out, which changes no number. */
+static bool
+coordinate(const Document *jwk, const char *name, uint8_t *out, size_t size)
+{
+  uint8_t bytes[MAX_NUMBER];
+  const size_t n = number(jwk, name, bytes);
+
+  if (n == 0 || n > size)
+    return false;
+  memset(out, 0, size - n);
+  memcpy(out + size - n, bytes, n);
+  return true;
+}
+
 static EVP_PKEY *
 ec_key(const Document *jwk)
 {
   const Algorithm *algorithm = of_curve(document_text(jwk, "crv"));
-  uint8_t x[MAX_NUMBER], y[MAX_NUMBER], point[MAX_POINT] = {4};
+  uint8_t point[MAX_POINT] = {4};
   OSSL_PARAM_BLD *builder;
   EVP_PKEY *pkey = NULL;
   size_t half;
@@ -144,11 +159,9 @@ ec_key(const Document *jwk)
   if (!algorithm)
     return NULL;
   half = algorithm->half;
-  /* Whole field elements: RFC 7518 section 6.2.1.2. */
-  if (number(jwk, "x", x) != half || number(jwk, "y", y) != half)
+  if (!coordinate(jwk, "x", point + 1, half) ||
+      !coordinate(jwk, "y", point + 1 + half, half))
     return NULL;
-  memcpy(point + 1, x, half);
-  memcpy(point + 1 + half, y, half);
   builder = OSSL_PARAM_BLD_new();
   if (builder &&
       OSSL_PARAM_BLD_push_utf8_string(

@@ -218,7 +218,8 @@ export class Glewlwyd {
       username: 'admin',
       password: ADMIN_PASSWORD,
     });
-    this.key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    this.key =
+      this.options.key ?? generateKeyPairSync('ec', { namedCurve: 'P-256' });
     await this.call(this.admin, 'POST', 'mod/plugin/', {
       module: 'oidc',
       name: 'oidc',

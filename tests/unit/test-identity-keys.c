@@ -201,6 +201,34 @@ test_ec_points(void)
   g_assert_false(has(origin, "p256", "ES256"));
 }
 
+/* A point whose y begins with a zero byte, as the specification has it and as
+ * glewlwyd tells it. */
+static void
+test_leading_zero(void)
+{
+  static const char *const ys[] = {
+      "AGF0sbJZNWEddQnJaSpBWF0UXRv_VTnM8DMfViNT4ow",
+      "YXSxslk1YR11CclpKkFYXRRdG_9VOczwMx9WI1PijA"};
+  static const char head[] = "{\"alg\":\"ES256\",\"kid\":\"k\"}";
+  g_autofree char *part =
+      g_base64_encode((const guchar *)head, sizeof head - 1);
+  g_autofree char *token =
+      g_strdup_printf("%.*s.e30.AA", (int)strcspn(part, "="), part);
+
+  for (size_t i = 0; i < G_N_ELEMENTS(ys); i++) {
+    g_autofree char *text = g_strdup_printf(
+        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"k\","
+        "\"x\":\"6DWXQa8RtBw9hDnYFqjnqzMhKcykdKxY1vAclX9vYD8\","
+        "\"y\":\"%s\"}]}",
+        ys[i]);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(KeySet) keys = key_set_parse(text, strlen(text), &error);
+
+    g_assert_no_error(error);
+    g_assert_true(id_token_has_key(keys, token));
+  }
+}
+
 static void
 test_refused(void)
 {
@@ -321,6 +349,7 @@ main(int argc, char **argv)
   g_test_add_func("/identity/keys/members", test_members);
   g_test_add_func("/identity/keys/rsa-sizes", test_rsa_sizes);
   g_test_add_func("/identity/keys/ec-points", test_ec_points);
+  g_test_add_func("/identity/keys/leading-zero", test_leading_zero);
   g_test_add_func("/identity/keys/refused", test_refused);
   g_test_add_func("/identity/keys/same-kid", test_same_kid);
   g_test_add_func("/identity/keys/limits", test_limits);
