@@ -115,10 +115,13 @@ fake_metadata(const Fake *fake, const char *edit)
   if (!edit || !strstr(edit, "\"issuer\""))
     g_string_append_printf(
         text, "%s\"issuer\":\"%s\"", edit ? "," : "", fake->issuer);
-  for (unsigned i = 0; i < G_N_ELEMENTS(endpoints); i++)
-    if (!edit || !strstr(edit, endpoints[i]))
+  for (unsigned i = 0; i < G_N_ELEMENTS(endpoints); i++) {
+    g_autofree char *name = g_strdup_printf("\"%s\"", endpoints[i]);
+
+    if (!edit || !strstr(edit, name))
       g_string_append_printf(
-          text, ",\"%s\":\"%s/%s\"", endpoints[i], fake->issuer, paths[i]);
+          text, ",%s:\"%s/%s\"", name, fake->issuer, paths[i]);
+  }
   g_string_append(text, "}");
   return g_string_free(text, FALSE);
 }
