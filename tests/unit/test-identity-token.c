@@ -5,6 +5,7 @@
 #include "kit/digest.h"
 #include "tests/unit/token-kit.h"
 #include <openssl/err.h>
+#include <pthread.h>
 #include <string.h>
 
 #define MAX_EDITS 4
@@ -306,6 +307,51 @@ test_has_key(void)
   g_assert_true(id_token_has_key(keys, "no token"));
 }
 
+/* ---- One set in many threads -----------------------------------------------
+ */
+
+typedef struct {
+  const KeySet *keys;
+  char *tokens[3];
+  unsigned accepted;
+} Share;
+
+static void *
+check_many(void *data)
+{
+  Share *share = data;
+
+  for (unsigned i = 0; i < 60; i++) {
+    g_autofree char *claims =
+        id_token_check(share->keys, share->tokens[i % 3], &kit_expect, NULL);
+
+    share->accepted += claims != NULL;
+    g_assert_true(id_token_has_key(share->keys, share->tokens[i % 3]));
+  }
+  return NULL;
+}
+
+static void
+test_threads(void)
+{
+  g_autoptr(KeySet) keys = kit_keys();
+  g_autofree char *rs = kit_good("rsa", "RS256", "rsa");
+  g_autofree char *es = kit_good("p256", "ES256", "p256");
+  g_autofree char *bad = kit_good("rsa2", "PS256", "rsa");
+  Share shares[4];
+  pthread_t threads[4];
+
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+    shares[i] = (Share){.keys = keys, .tokens = {rs, es, bad}};
+    g_assert_cmpint(
+        pthread_create(&threads[i], NULL, check_many, &shares[i]), ==, 0);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+    pthread_join(threads[i], NULL);
+    g_assert_cmpuint(shares[i].accepted, ==, 40);
+  }
+}
+
 /* ---- No byte can be changed ---------------------------------------------- */
 
 static void
@@ -387,6 +433,7 @@ main(int argc, char **argv)
   g_test_add_func("/identity/token/depth", test_depth);
   g_test_add_func("/identity/token/rotation", test_rotation);
   g_test_add_func("/identity/token/has-key", test_has_key);
+  g_test_add_func("/identity/token/threads", test_threads);
   g_test_add_func("/identity/token/changed-rsa", test_changed_rsa);
   g_test_add_func("/identity/token/changed-pss", test_changed_pss);
   g_test_add_func("/identity/token/changed-ec", test_changed_ec);
