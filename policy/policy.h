@@ -224,6 +224,31 @@ char **policy_warnings(const Policy *policy, const RulePack *pack);
  * g_strfreev. */
 char **policy_named_findings(const Policy *policy);
 
+/* ---- Differences ------------------------------------------------------- */
+
+/* What a change means for what gets through. */
+enum {
+  POLICY_TIGHTENS = 1, /* less */
+  POLICY_LOOSENS = 2,  /* more */
+  POLICY_UNCLEAR = 4   /* depends on the traffic: replay tells */
+};
+/* "tightens", "loosens", "tightens and loosens", "changes" or "lets through as
+ * much". */
+const char *policy_means(unsigned means);
+
+typedef struct {
+  char kind; /* '+' a new rule, '-' one that is gone, '~' one that says
+                something else, '=' a setting or a group */
+  char *id;
+  const PolicyRule *before, *after; /* or NULL; the policies' */
+  unsigned means;
+  GPtrArray *why; /* texts; of '~' and '=' at least one */
+} PolicyChange;
+/* What b says otherwise than a, not how it is written: settings and groups,
+ * then rules in a's order, then new ones. PolicyChange, perhaps none;
+ * g_ptr_array_unref before the policies go. */
+GPtrArray *policy_diff(const Policy *a, const Policy *b);
+
 /* ---- Tests of a policy ------------------------------------------------- */
 
 typedef enum {

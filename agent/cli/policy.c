@@ -107,6 +107,31 @@ check_files(const Call *call)
 /* ---- show ----------------------------------------------------------------
  */
 
+/* Each rule and where it is from. */
+static struct json_object *
+rules_json(const Policy *policy)
+{
+  struct json_object *list = json_object_new_array();
+  unsigned n;
+  const PolicyRule *const *rules = policy_rules(policy, &n);
+
+  for (unsigned i = 0; i < n; i++) {
+    struct json_object *json = json_object_new_object();
+
+    json_object_object_add(json, "id", json_object_new_string(rules[i]->id));
+    json_object_object_add(
+        json, "action", json_object_new_string(action_name(rules[i]->action)));
+    json_object_object_add(
+        json, "shadow", json_object_new_boolean(rules[i]->shadow));
+    json_object_object_add(
+        json, "layer", json_object_new_string(layer_name(rules[i]->layer)));
+    json_object_object_add(
+        json, "origin", json_object_new_string(rules[i]->origin));
+    json_object_array_add(list, json);
+  }
+  return list;
+}
+
 static int
 show(const Call *call)
 {
@@ -134,6 +159,7 @@ show(const Call *call)
   json_object_object_add(
       json, "revision", json_object_new_string(policy_revision(policy)));
   json_object_object_add(json, "yaml", json_object_new_string(text));
+  json_object_object_add(json, "rules", rules_json(policy));
   print_json(json);
   return CLI_DONE;
 }
@@ -147,7 +173,8 @@ verb_policy(const Call *call)
   } parts[] = {{"check", check_files},
                {"show", show},
                {"explain", policy_explain},
-               {"test", policy_test}};
+               {"test", policy_test},
+               {"diff", policy_diff_files}};
   unsigned i = 0;
 
   while (!g_str_equal(parts[i].word, call->args[0]))

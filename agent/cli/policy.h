@@ -7,6 +7,6 @@
 
 int policy_explain(const Call *call);
 int policy_test(const Call *call);
-int policy_diff(const Call *call);
+int policy_diff_files(const Call *call);
 
 #endif

@@ -200,16 +200,17 @@ static const Verb verbs[] = {
                  CONFIG}},
     {"policy",
      verb_policy,
-     "check|test FILE...|explain FILE|ID|show",
+     "check|test FILE...|diff A B|explain FILE|ID|show",
      "Check, test, explain or show the policy.",
      .least = 1,
      .most = UINT_MAX,
-     .words = "check|explain|show|test",
+     .words = "check|diff|explain|show|test",
      .more =
          "explain judges a request body (JSON of a known API, or a plain "
          "prompt; - is\nstandard input) and says of each rule whether it "
          "matched or why not. test runs\nthe cases of *.test.yaml files and "
-         "exits with 1 when one came out otherwise.",
+         "exits with 1 when one came out otherwise. diff tells what the "
+         "second says otherwise\nand whether that tightens or loosens.",
      .options = {JSON,
                  {.name = "policy",
                   .value = "FILE",

@@ -61,7 +61,7 @@ test('usage errors are 2 and say what is near', async () => {
   await says(2, /too many arguments/, ['status', 'now']);
   await says(2, /--reason needs a value/, ['deny', 'x', '--reason']);
   await says(2, /--group goes with `policy explain` only/, ['policy', 'test', '--group', 'x', 'y']);
-  await says(2, /this version has no `policy diff`/, ['policy', 'diff', 'a', 'b']);
+  await says(2, /this version has no `policy lint`/, ['policy', 'lint', 'a', 'b']);
   await says(2, /this version has no `connection test`/, ['connection', 'test']);
   await says(2, /--limit goes with `journal list|replay` only/, ['journal', 'verify', '--limit', '1']);
 });
@@ -147,6 +147,7 @@ test('policy show: the policy in effect', async () => {
   await says(0, /fine, 3 rules/, ['policy', 'check', file('again.yaml', stdout)]);
   const json = JSON.parse((await cli(['policy', 'show', '--json', '--config', config])).stdout);
   assert.equal(json.yaml, stdout);
+  assert.deepEqual(json.rules[1], { id: 'guests-wait', action: 'block', shadow: false, layer: 'system', origin: `${home}/good.yaml:9` });
   await says(0, /secrets-in-requests/, ['policy', 'show']);
 });
 
@@ -182,6 +183,22 @@ test('policy explain: a prompt, a body, an answer with tool calls', async () => 
   await says(2, /there is no such API/, ['policy', 'explain', '--api', 'chats', '-'], 'x');
   await says(2, /--direction is/, ['policy', 'explain', '--direction', 'up', '-'], 'x');
   await says(1, /cannot be read, so it would be refused/, ['policy', 'explain', '-'], '{"messages": [}');
+});
+
+test('policy diff: what the second says otherwise', async () => {
+  const a = file('good.yaml', POLICY);
+  const b = file('other.yaml', POLICY.replace('api: chat', 'api: [mcp, chat]').replace('default: allow', 'default: block').replace(/ {2}- id: no-shell[^]*/, ''));
+  await says(0, /^Both say the same\.$/m, ['policy', 'diff', a, file('same.yaml', `# x\n${POLICY}`)]);
+  const { stdout } = await says(1, /The second policy tightens and loosens\./, ['policy', 'diff', a, b]);
+  assert.match(stdout, /^= default: tightens\n {4}allow -> block\n~ block guests-wait: tightens\n {4}api matches more\n- block no-shell: loosens\n/);
+  const json = JSON.parse((await says(1, /"means": "tightens and loosens"/, ['policy', 'diff', '--json', a, b])).stdout);
+  assert.deepEqual(json.changes.map((one) => [one.kind, one.id, one.means]), [
+    ['set', 'default', 'tightens'],
+    ['changed', 'guests-wait', 'tightens'],
+    ['removed', 'no-shell', 'loosens'],
+  ]);
+  await says(2, /usage/, ['policy', 'diff', a]);
+  await says(2, /Cannot open/, ['policy', 'diff', a, 'gone.yaml']);
 });
 
 const CASES = `version: 1
@@ -259,7 +276,7 @@ test('completion for bash: the verbs, their words and all their options', async 
   assert.deepEqual(bashCompletes('env', '--shell', ''), ['sh', 'fish', 'json']);
   assert.ok(bashCompletes('setup', 'c').includes('claude'));
   for (const verb of verbs) {
-    const subs = { policy: ['check', 'explain', 'show', 'test'], journal: ['list', 'show', 'verify', 'replay', 'stats'] }[verb];
+    const subs = { policy: ['check', 'diff', 'explain', 'show', 'test'], journal: ['list', 'show', 'verify', 'replay', 'stats'] }[verb];
     const seen = new Set((subs ?? ['']).flatMap((sub) => (sub ? bashCompletes(verb, sub, '--') : bashCompletes(verb, '--'))));
     for (const option of await options(verb)) assert.ok(seen.has(option), `${verb} ${option}`);
     for (const option of seen)

@@ -93,7 +93,7 @@ _hoop_agent_arguments() {
   why) _hoop_agent_ids journal ;;
   connection) [ -n "$2" ] || echo list ;;
   ca) [ -n "$2" ] || echo show export rotate ;;
-  policy) [ -n "$2" ] || echo check explain show test ;;
+  policy) [ -n "$2" ] || echo check diff explain show test ;;
   journal)
     if [ "$2" = show ]; then
       _hoop_agent_ids journal
@@ -159,7 +159,7 @@ _hoop_agent() {
     return
   fi
   case $verb.$sub in
-  scan.* | policy.check | policy.explain | policy.test | ca.export)
+  scan.* | policy.check | policy.diff | policy.explain | policy.test | ca.export)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     ;;
   *)

@@ -86,8 +86,8 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-ignore -d 'Wh
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l no-allow -d 'Lines of hoop:allow, too'
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l binary -d 'Binary files, too'
 complete -c hoop-agent -n '__fish_seen_subcommand_from scan' -l max-size -x -a '1M 32M 128M 512M' -d 'Most of one file'
-complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check explain show test' -a 'check explain show test'
-complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check explain test' -F
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and not __hoop_agent_sub check diff explain show test' -a 'check diff explain show test'
+complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub check diff explain test' -F
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain test' -l policy -rF -d 'With this policy'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l group -x -d 'As a member of it'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape

@@ -120,7 +120,7 @@ _hoop_agent() {
       '--api[shape]:api:(other completions chat responses messages embeddings models mcp telemetry)' \
       '--connection[connection]:name:' \
       '--direction[which way]:direction:(request response)' \
-      '1:what:(check explain show test)' '*:file:_files'
+      '1:what:(check diff explain show test)' '*:file:_files'
     ;;
   journal)
     _arguments $json $config '--limit[rows]:number:' '--since[from]:time:' \
