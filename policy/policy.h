@@ -317,8 +317,9 @@ typedef enum {
                        such a name would be given */
   CHECK_PASSWORD,   /* what a person may have chosen */
   CHECK_RANDOM,     /* letters without words, as a machine makes them */
-  CHECK_CHOSEN      /* CHECK_PASSWORD where much else may stand: digits or signs
+  CHECK_CHOSEN,     /* CHECK_PASSWORD where much else may stand: digits or signs
                        among letters, neither prose nor a technique */
+  CHECK_SETTING     /* CHECK_CHOSEN, and the line begins with the name */
 } DetectCheck;
 
 typedef struct {

@@ -36,6 +36,7 @@ static const char *const check_names[] = {"none",
                                           "password",
                                           "random",
                                           "chosen",
+                                          "setting",
                                           NULL};
 
 /* By ValueKind. */

@@ -264,9 +264,9 @@ static bool
 starts_line(const char *floor, const char *name)
 {
   static const char *const lead[] = {
-      "export", "set", "setenv", "env", "arg", "declare",  "-x",
-      "local",  "-",   "#",      "//",  ";",   "readonly", "*",
-      "$",      "ENV", "ARG",    "+",   "--",  ">",        NULL};
+      "export", "set", "setenv", "env", "arg",      "declare", "-x", "local",
+      "-",      "#",   "//",     ";",   "readonly", "*",       "$",  "ENV",
+      "ARG",    "+",   "--",     ">",   "enable",   NULL};
   const char *start = name;
   bool found = true;
 
@@ -286,6 +286,17 @@ starts_line(const char *floor, const char *name)
     }
   }
   return start == name;
+}
+
+bool
+setting_is_secret(const Value *value, size_t len)
+{
+  const char *name = value->opener;
+
+  while (name > value->floor && is_name_byte(name[-1]))
+    name--;
+  return starts_line(value->floor, name) &&
+         chosen_is_secret(value->secret, len);
 }
 
 /* Nothing, or a comment, follows in the line. */

@@ -209,6 +209,9 @@ validate_secret(const DetectorRule *rule,
   case CHECK_CHOSEN:
     *confidence = 0.7;
     return chosen_is_secret(secret, *len);
+  case CHECK_SETTING:
+    *confidence = 0.7;
+    return setting_is_secret(value, *len);
   }
   return false;
 }

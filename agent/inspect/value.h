@@ -83,6 +83,9 @@ bool password_is_secret(const char *text, size_t len);
 /* A value that a person chose as a password rather than wrote as a text, a
  * name or a setting. */
 bool chosen_is_secret(const char *text, size_t len);
+/* The same, where nothing but the name that the match begins in, and a command
+ * such as "export", stands before it in its line. */
+bool setting_is_secret(const Value *value, size_t len);
 /* A value that a machine made, or may have. */
 bool token_is_secret(const char *text, size_t len);
 

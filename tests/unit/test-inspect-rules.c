@@ -105,7 +105,8 @@ pack_of(const DetectorRule *rule)
                                        "assignment",
                                        "password",
                                        "random",
-                                       "chosen"};
+                                       "chosen",
+                                       "setting"};
   g_auto(GStrv) parts = g_strsplit(rule->regex, "'", -1);
   g_autofree char *regex = g_strjoinv("''", parts);
   g_autoptr(GString) yaml = g_string_new("version: 1\nrules:\n");
