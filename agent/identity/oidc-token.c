@@ -93,9 +93,9 @@ renewal_of(const ProviderCall *call, int64_t now_us, int64_t end_us)
   return now_us + after;
 }
 
-/* Everything was checked: who is it? */
+/* Everything was checked: who is it? `fresh`: this was said just now. */
 static void
-conclude(ProviderCall *call, const char *userinfo)
+conclude(ProviderCall *call, const char *userinfo, bool fresh)
 {
   Provider *provider = call->provider;
   const int64_t now = clock_wall_us();
@@ -117,11 +117,13 @@ conclude(ProviderCall *call, const char *userinfo)
   }
   if (call->refresh && sub)
     renewal = pack(call->refresh, sub);
-  g_free(provider->claims);
-  provider->claims =
-      g_strdup(call->id_token || !userinfo ? call->claims : userinfo);
-  if (call->id_token || userinfo)
+  if (fresh) {
+    g_free(provider->claims);
+    provider->claims = g_strdup(call->claims);
+    g_free(provider->userinfo);
+    provider->userinfo = g_strdup(userinfo);
     provider->claims_us = clock_boot_us();
+  }
   oidc_succeed(call,
                &(ProviderGrant){.person = person,
                                 .renewal = renewal,
@@ -147,7 +149,7 @@ on_userinfo(ProviderCall *call, const WebAnswer *answer, const GError *error)
     return;
   }
   g_clear_error(&fault);
-  conclude(call, text);
+  conclude(call, text, true);
 }
 
 static bool
@@ -194,7 +196,7 @@ go_on_without(ProviderCall *call)
   if (provider->claims && call->was &&
       clock_boot_us() - provider->claims_us < CLAIMS_US) {
     call->claims = g_strdup(provider->claims);
-    conclude(call, NULL);
+    conclude(call, provider->userinfo, false);
     return;
   }
   claims = g_string_new("{\"sub\":\"");
@@ -259,7 +261,7 @@ check(ProviderCall *call)
   }
   if (!claims_want_userinfo(provider->issuer, call->claims) ||
       !ask_userinfo(call))
-    conclude(call, NULL);
+    conclude(call, NULL, true);
 }
 
 void

@@ -277,6 +277,7 @@ unmake(Provider *provider)
   metadata_free(provider->metadata);
   key_set_free(provider->keys);
   g_free(provider->claims);
+  g_free(provider->userinfo);
   g_free(provider);
 }
 
@@ -501,6 +502,7 @@ revoke(Provider *provider,
   ProviderCall *call = call_new(provider, events, data);
 
   g_clear_pointer(&provider->claims, g_free);
+  g_clear_pointer(&provider->userinfo, g_free);
   oidc_later(call, 0, unpack(call, renewal) ? begin_revocation : refuse_stored);
   return call;
 }

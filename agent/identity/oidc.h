@@ -21,6 +21,7 @@ struct provider {
   int64_t keys_us;
   int64_t refetch_us; /* when a kid was last not known */
   char *claims;       /* last seen, for renewals that bring none */
+  char *userinfo;     /* beside them, or NULL */
   int64_t claims_us;
   Callback *callback; /* of the last sign-in by browser */
 };

@@ -245,6 +245,37 @@ test_no_id_token(void)
   assert_who(desk, "could not be renewed");
 }
 
+/* Nor userinfo, which had what the ID token had not: both are remembered. */
+static void
+test_no_id_token_nor_groups(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+  const Person *person;
+
+  fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
+  fake_answer(
+      fake,
+      "/token",
+      200,
+      fake_tokens(fake, "r1", &(TokenSpec){.life = SHORT, .groups = "null"}));
+  fake_answer(fake,
+              "/userinfo",
+              200,
+              g_strdup("{\"sub\":\"u1\",\"groups\":[\"ops\"]}"));
+  desk_sign_in(desk, LOGIN_DEVICE, true);
+  g_assert_no_error(desk->error);
+  g_assert_cmpstr(desk->person->groups[0], ==, "ops");
+  fake_forget(fake, "/token");
+  fake_answer(fake, "/token", 200, fake_tokens(fake, "r2", NULL));
+  desk_until_event(desk, 'N');
+  person = identity_session(desk->identity, 0).person;
+  g_assert_cmpstr(person->user, ==, "dev");
+  g_assert_nonnull(person->groups);
+  g_assert_cmpstr(person->groups[0], ==, "ops");
+  g_assert_cmpuint(fake_asked(fake, "/userinfo"), ==, 1);
+}
+
 static void
 test_logout(void)
 {
@@ -451,6 +482,8 @@ main(int argc, char **argv)
   g_test_add_func("/identity/session/another-person", test_another_person);
   g_test_add_func("/identity/session/restart", test_restart);
   g_test_add_func("/identity/session/no-id-token", test_no_id_token);
+  g_test_add_func("/identity/session/no-id-token-nor-groups",
+                  test_no_id_token_nor_groups);
   g_test_add_func("/identity/session/logout", test_logout);
   g_test_add_func("/identity/session/keys", test_keys);
   g_test_add_func("/identity/session/open-file-is-refused",
