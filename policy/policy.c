@@ -287,6 +287,7 @@ read_rule(Policy *policy,
         source->doc, node, error, "more than %d regexes", MAX_REGEXES);
   text = g_string_new(NULL);
   emit_item(text, node);
+  sha256(text->str, text->len, rule->digest);
   g_ptr_array_add(policy->texts, g_strdup(text->str));
   g_hash_table_insert(policy->by_id, rule->id, rule);
   g_ptr_array_add(policy->rules, g_steal_pointer(&rule));

@@ -149,6 +149,9 @@ typedef struct {
   bool shadow;             /* only record what it would do */
   bool allow_fingerprints; /* not for findings that the user allowed by their
                               fingerprints */
+  bool no_grants;          /* ACTION_APPROVE: each request is asked about */
+  uint8_t digest[32];      /* SHA-256 of the rule's own text, without layer and
+                              origin: another one says something else */
   PolicyLayer layer;
   char *origin; /* "file:line" */
 } PolicyRule;

@@ -18,6 +18,7 @@ static const char *const rule_keys[] = {"id",
                                         "action",
                                         "by",
                                         "timeout",
+                                        "grants",
                                         "message",
                                         "completions",
                                         "restore",
@@ -312,7 +313,8 @@ check_keys(const YamlDoc *doc,
            const PolicyRule *rule,
            GError **error)
 {
-  static const char *const of_approve[] = {"by", "timeout", "completions"};
+  static const char *const of_approve[] = {
+      "by", "timeout", "completions", "grants"};
   static const char *const not_user[] = {"restore", "shadow"};
   const YamlNode *at;
 
@@ -405,6 +407,20 @@ read_timeout(const YamlDoc *doc,
 }
 
 static bool
+read_grants(const YamlDoc *doc,
+            const YamlNode *node,
+            PolicyRule *rule,
+            GError **error)
+{
+  bool grants;
+
+  if (!yaml_bool(doc, node, "grants", &grants, error))
+    return false;
+  rule->no_grants = !grants;
+  return true;
+}
+
+static bool
 read_completions(const YamlDoc *doc,
                  const YamlNode *node,
                  PolicyRule *rule,
@@ -451,6 +467,8 @@ read_key(const YamlDoc *doc,
     return read_timeout(doc, node, rule, error);
   if (strcmp(key, "message") == 0)
     return read_message(doc, node, rule, error);
+  if (strcmp(key, "grants") == 0)
+    return read_grants(doc, node, rule, error);
   if (strcmp(key, "completions") == 0)
     return read_completions(doc, node, rule, error);
   if (strcmp(key, "restore") == 0)

@@ -8,7 +8,8 @@
 
 int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
-/* Monotonic, and goes on while the machine sleeps. */
+/* Monotonic too, and goes on while the machine sleeps: for how long something
+ * may last, whatever is done to the wall clock. Begins anew at each boot. */
 int64_t clock_boot_us(void);
 /* RFC 3339 in UTC with milliseconds, e.g. 2026-03-01T09:30:00.123Z. */
 char *clock_rfc3339(int64_t wall_us);

@@ -108,6 +108,7 @@ test_keys(void)
                                      "action",
                                      "by",
                                      "timeout",
+                                     "grants",
                                      "message",
                                      "completions",
                                      "restore",
