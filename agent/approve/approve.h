@@ -13,10 +13,12 @@
 GQuark approve_error_quark(void);
 typedef enum {
   APPROVE_ERROR_NOT_FOUND,
-  APPROVE_ERROR_DECIDED,   /* somebody answered before */
-  APPROVE_ERROR_DIGEST,    /* the answer names another request or policy */
-  APPROVE_ERROR_NOT_ASKED, /* this approver was not named by the verdict */
-  APPROVE_ERROR_UNMASKABLE /* "approve masked" has nothing to mask */
+  APPROVE_ERROR_DECIDED,    /* somebody answered before */
+  APPROVE_ERROR_DIGEST,     /* the answer names another request or policy */
+  APPROVE_ERROR_NOT_ASKED,  /* this approver was not named by the verdict */
+  APPROVE_ERROR_UNMASKABLE, /* "approve masked" has nothing to mask */
+  APPROVE_ERROR_GRANT,      /* an answer that cannot be remembered so */
+  APPROVE_ERROR_STORE       /* the grants' file could not be read or written */
 } ApproveErrorCode;
 
 typedef enum { ANSWER_APPROVE, ANSWER_APPROVE_MASKED, ANSWER_DENY } Answer;
@@ -40,6 +42,8 @@ typedef struct {
   unsigned n_approvers;
   unsigned needed; /* distinct people, where `by` counts */
   ApproveBy by;
+  bool no_grants;             /* nobody's answer to it is remembered */
+  uint8_t digest[SHA256_LEN]; /* of the rule's text */
 } ApproveNeed;
 
 /* What this rule asks; frees as part of its HeldRequest. */
@@ -51,6 +55,9 @@ ApproveNeed *approve_need_new(const PolicyRule *rule);
 typedef struct {
   char *exchange; /* journal id; also the id that the CLI takes */
   char *user, *client, *process, *connection, *host, *api, *model;
+  char *issuer;            /* of the user's sign-in */
+  char *session;           /* its key, or NULL: none */
+  uint64_t session_serial; /* another one once the session ended */
   char *policy_revision;
   uint8_t digest[SHA256_LEN];        /* user, connection, method, host, path,
                                         body that would be forwarded */
@@ -72,6 +79,8 @@ typedef struct {
   char *who; /* user name of the approver */
   ApproverKind kind;
   char *how; /* "cli", "tray", "grant", "hub" … */
+  char
+      *grant; /* the one that it came from ("grant") or that it gave; or NULL */
   Answer answer;
   char *reason; /* or NULL */
   int64_t wall_us;
@@ -132,7 +141,110 @@ bool approve_answer(ApproveQueue *queue,
                     const char *reason,
                     GError **error);
 
-/* What waits, in the order in which it came. */
+/* ---- Grants: answers that are remembered --------------------------------- */
+
+/* What a grant was given for: one rule, as its text was then. */
+typedef struct {
+  char *id;
+  uint8_t digest[SHA256_LEN];
+} GrantRule;
+
+/* An answer that counts for later requests too: of this user, client and
+ * connection, held by no other rules than these. It counts as a yes of its
+ * kind of approver, and a masked one approves masked alone. */
+typedef struct {
+  char *id; /* "g-" and 12 hex digits */
+  ApproverKind kind;
+  bool masked;
+  char *who, *reason; /* of the answer; reason may be NULL */
+  char *exchange;     /* whose prompt was answered */
+  char *user, *issuer, *client, *connection;
+  char *session; /* its key; NULL: for the time alone */
+  uint64_t session_serial;
+  GPtrArray *rules; /* GrantRule */
+  /* Until both clocks say so: setting the wall clock back lengthens nothing. */
+  int64_t since_us, until_us; /* wall */
+  int64_t until_boot_us;      /* clock_boot_us() */
+  uint64_t uses;
+  int64_t last_us; /* wall; 0: never used */
+} Grant;
+
+typedef enum {
+  GRANT_GIVEN,
+  GRANT_REVOKED,
+  GRANT_EXPIRED,
+  GRANT_ENDED /* by a policy that says something else, or with its session */
+} GrantEvent;
+
+typedef struct {
+  const char *path;      /* of the timed ones; NULL: none outlives the object */
+  const uint8_t *key;    /* SHA256_LEN bytes, for the file's integrity */
+  unsigned most_seconds; /* that one may last */
+  unsigned most;         /* at one time; GRANTS_MAX at most */
+  /* NULL: the machine's. */
+  int64_t (*wall_us)(void);
+  int64_t (*boot_us)(void);
+  /* Whatever becomes of one: `why` is a sentence's end or NULL. May be NULL. */
+  void (*changed)(const Grant *grant,
+                  GrantEvent event,
+                  const char *why,
+                  void *data);
+  void *data;
+} GrantOptions;
+#define GRANTS_MAX 1000
+
+/* All calls on the queue's thread. */
+typedef struct grants Grants;
+Grants *grants_new(const GrantOptions *options);
+/* Stores the uses. Accepts NULL. */
+void grants_free(Grants *grants);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Grants, grants_free)
+
+/* The stored ones that are still good: of this boot of the machine, not
+ * expired, no longer than they may be, for rules that the policy still has.
+ * APPROVE_ERROR_STORE, and none, when the file is not as it was written. No
+ * file is none. */
+bool grants_load(Grants *grants, const Policy *policy, GError **error);
+/* Ends those for rules that the policy has no more or not as they were. */
+void grants_follow(Grants *grants, const Policy *policy);
+/* Ends those of sessions that ended: lives(serial, data) says. */
+void grants_keep_sessions(Grants *grants,
+                          bool (*lives)(uint64_t serial, void *data),
+                          void *data);
+/* Drops the expired; stores again what could not be stored before. */
+void grants_tidy(Grants *grants);
+/* By its id or the id's unique beginning. It is ended even when the file could
+ * not be written (APPROVE_ERROR_STORE); APPROVE_ERROR_NOT_FOUND. */
+bool grants_revoke(Grants *grants, const char *id, GError **error);
+/* Of Grant, oldest first, without expired ones; until the next call. */
+const GPtrArray *grants_list(Grants *grants);
+
+/* The queue lets pass what they suffice for, without a prompt. Borrowed. */
+void approve_use_grants(ApproveQueue *queue, Grants *grants);
+
+typedef struct {
+  unsigned seconds; /* 0: as long as one may last */
+  bool session;     /* and while the session lives */
+} GrantTerm;
+/* Answers, and gives a grant for the rules of the request that ask this kind of
+ * approver; what waits and is let pass by it goes at once. *id (g_free) is the
+ * grant's. When it cannot be given (APPROVE_ERROR_GRANT says why) nothing is
+ * answered. */
+bool approve_grant(ApproveQueue *queue,
+                   const char *exchange,
+                   ApproverKind kind,
+                   const char *who,
+                   const char *how,
+                   Answer answer,
+                   const uint8_t digest[SHA256_LEN],
+                   const char *nonce,
+                   const char *reason,
+                   const GrantTerm *term,
+                   char **id,
+                   GError **error);
+
+/* ---- What waits ------------------------------------------------------------
+ * In the order in which it came. */
 typedef struct {
   const HeldRequest *request;
   const char *nonce;

@@ -15,4 +15,64 @@ bool need_is_met(const ApproveNeed *need, const GPtrArray *answers);
  * NULL: they could. g_free. */
 char *need_is_hopeless(const ApproveNeed *need, unsigned kinds);
 
+/* ---- suffice.c */
+/* True when these answers meet all that is asked, or do so with what grants say
+ * (NULL: there are none): that goes into `used` (GivenAnswer). */
+bool request_is_met(const HeldRequest *request,
+                    const GPtrArray *answers,
+                    Grants *grants,
+                    GPtrArray *used);
+/* Somebody agreed to the masked text only: nothing else may go. */
+bool any_masked(const GPtrArray *answers);
+
+/* ---- grants.c */
+/* NULL: may be given. g_free. */
+char *grants_refusal(Grants *grants,
+                     const HeldRequest *request,
+                     ApproverKind kind,
+                     const GrantTerm *term);
+/* After grants_refusal(). The grants'; NULL when it could not be stored. */
+const Grant *grants_give(Grants *grants,
+                         const HeldRequest *request,
+                         ApproverKind kind,
+                         const char *who,
+                         Answer answer,
+                         const char *reason,
+                         const GrantTerm *term,
+                         GError **error);
+/* Appends to `answers` (GivenAnswer) what the grants say to this need of the
+ * request; masked ones only if asked for. */
+void grants_answer(Grants *grants,
+                   const HeldRequest *request,
+                   const ApproveNeed *need,
+                   bool masked,
+                   GPtrArray *answers);
+/* It let a request pass. */
+void grants_used(Grants *grants, const char *id);
+
+/* ---- grants-file.c: the timed ones as text */
+Grant *grant_new(void);
+void grant_free(void *data);
+void grant_add_rule(Grant *grant,
+                    const char *id,
+                    const uint8_t digest[SHA256_LEN]);
+/* Of Grant; with the boot that until_boot_us counts from and a MAC. Secretless,
+ * but for the names. */
+char *grants_format(const GPtrArray *grants,
+                    const char *boot,
+                    const uint8_t key[SHA256_LEN]);
+/* The same without MAC line. */
+char *grants_format_body(const GPtrArray *grants, const char *boot);
+/* The Grants and *boot (g_free) of a text; APPROVE_ERROR_STORE when a byte of
+ * it is not as it was written. g_ptr_array_unref. */
+GPtrArray *grants_parse(const char *text,
+                        size_t len,
+                        const uint8_t key[SHA256_LEN],
+                        char **boot,
+                        GError **error);
+GPtrArray *grants_parse_body(const char *text,
+                             size_t len,
+                             char **boot,
+                             GError **error);
+
 #endif

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue: prompts in the order in which they came, each with a deadline,
- * the clients that wait for it and the answers so far. Tickets belong to the
- * thread that holds, prompts to the queue's; they meet by posted calls. */
-#include "approve/approve.h"
-#include "approve/private.h"
+/* The queue: prompts in the order in which they came and the clients that wait
+ * for them. Tickets belong to the thread that holds, prompts to the queue's;
+ * they meet by posted calls. */
+#include "approve/queue.h"
 #include "kit/clock.h"
-#include <openssl/crypto.h>
 #include <string.h>
-
-/* Guards against an answer to an earlier prompt of the same id. */
-#define NONCE_BYTES 12
-
-typedef struct prompt Prompt;
 
 struct approve_ticket {
   ApproveQueue *queue;
@@ -23,27 +16,10 @@ struct approve_ticket {
   gint refs;      /* one of each thread, one of each call on its way */
 };
 
-struct prompt {
-  ApproveQueue *queue;
-  HeldRequest *request;
-  GPtrArray *tickets; /* ApproveTicket, a reference each */
-  GPtrArray *answers; /* GivenAnswer */
-  LoopTimer *deadline;
-  int64_t since_us, deadline_us;
-  char nonce[2 * NONCE_BYTES + 1];
-};
-
 typedef struct {
   ApproveListener listener;
   void *data;
 } Listening;
-
-struct approve_queue {
-  Loop *loop;
-  ApproveLimits limits;
-  GPtrArray *prompts;
-  GArray *listening;
-};
 
 static void
 ticket_unref(void *data)
@@ -136,8 +112,7 @@ prompt_free(Prompt *prompt)
   g_free(prompt);
 }
 
-/* Answers everybody who waits for it, tells the listeners, forgets it. */
-static void
+void
 prompt_end(Prompt *prompt, Outcome outcome, const char *who, const char *reason)
 {
   ApproveQueue *queue = prompt->queue;
@@ -258,8 +233,8 @@ typedef struct {
   HeldRequest *request;
 } Enter;
 
-static void
-tell_pending(ApproveQueue *queue, const Prompt *prompt)
+void
+prompt_tell(ApproveQueue *queue, const Prompt *prompt)
 {
   PendingView pending;
 
@@ -271,6 +246,32 @@ tell_pending(ApproveQueue *queue, const Prompt *prompt)
   }
 }
 
+void
+prompt_use_grants(ApproveQueue *queue, GPtrArray *answers, GPtrArray *used)
+{
+  for (unsigned i = 0; i < used->len; i++)
+    grants_used(queue->grants, ((const GivenAnswer *)used->pdata[i])->grant);
+  g_ptr_array_extend_and_steal(answers, g_ptr_array_ref(used));
+}
+
+/* What was granted before is asked of nobody. */
+static bool
+granted(ApproveQueue *queue, ApproveTicket *ticket, const HeldRequest *request)
+{
+  g_autoptr(GPtrArray) none = g_ptr_array_new_with_free_func(given_answer_free);
+  g_autoptr(GPtrArray) used = g_ptr_array_new_with_free_func(given_answer_free);
+
+  if (!queue->grants || !request_is_met(request, none, queue->grants, used))
+    return false;
+  prompt_use_grants(queue, none, used);
+  reply_to(ticket,
+           any_masked(none) ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED,
+           NULL,
+           request->exchange,
+           none);
+  return true;
+}
+
 static void
 enter(void *data)
 {
@@ -278,9 +279,16 @@ enter(void *data)
   ApproveQueue *queue = call->ticket->queue;
   HeldRequest *request = call->request;
   Prompt *prompt = find_equal(queue, request);
-  g_autofree char *never = prompt ? NULL : hopeless(queue, request);
-  const char *why = prompt || never ? never : no_room(queue, request->client);
+  g_autofree char *never = NULL;
+  const char *why;
 
+  if (!prompt && granted(queue, call->ticket, request)) {
+    held_request_free(request);
+    g_free(call);
+    return;
+  }
+  never = prompt ? NULL : hopeless(queue, request);
+  why = prompt || never ? never : no_room(queue, request->client);
   if (why) {
     reply_to(call->ticket, OUTCOME_REFUSED, why, request->exchange, NULL);
     held_request_free(request);
@@ -293,7 +301,7 @@ enter(void *data)
     prompt = prompt_new(queue, request);
   call->ticket->prompt = prompt;
   g_ptr_array_add(prompt->tickets, call->ticket);
-  tell_pending(queue, prompt);
+  prompt_tell(queue, prompt);
   g_free(call);
 }
 
@@ -309,171 +317,9 @@ leave(void *data)
     if (!prompt->tickets->len)
       prompt_end(prompt, OUTCOME_WITHDRAWN, NULL, NULL);
     else
-      tell_pending(prompt->queue, prompt);
+      prompt_tell(prompt->queue, prompt);
   }
   ticket_unref(ticket);
-}
-
-/* ---- Answers
- * ----------------------------------------------------------------- */
-
-static Prompt *
-find_prompt(ApproveQueue *queue, const char *exchange)
-{
-  for (unsigned i = 0; i < queue->prompts->len; i++) {
-    Prompt *prompt = queue->prompts->pdata[i];
-
-    if (g_str_equal(prompt->request->exchange, exchange))
-      return prompt;
-  }
-  return NULL;
-}
-
-static bool
-check_answer(const Prompt *prompt,
-             Answer answer,
-             const uint8_t digest[SHA256_LEN],
-             const char *nonce,
-             GError **error)
-{
-  const HeldRequest *request = prompt->request;
-  bool original = memcmp(digest, request->digest, SHA256_LEN) == 0;
-  bool masked = memcmp(digest, request->masked_digest, SHA256_LEN) == 0;
-
-  if (strlen(nonce) != strlen(prompt->nonce) ||
-      CRYPTO_memcmp(nonce, prompt->nonce, strlen(nonce)) != 0 ||
-      (!original && !masked)) {
-    g_set_error_literal(error,
-                        APPROVE_ERROR,
-                        APPROVE_ERROR_DIGEST,
-                        "this answer belongs to another request; look at it "
-                        "again with `hoop-agent pending`");
-    return false;
-  }
-  if (answer == ANSWER_APPROVE && !original) {
-    g_set_error_literal(error,
-                        APPROVE_ERROR,
-                        APPROVE_ERROR_DIGEST,
-                        "who was shown the masked text can approve only that");
-    return false;
-  }
-  if (answer == ANSWER_APPROVE_MASKED && !request->can_mask) {
-    g_set_error_literal(error,
-                        APPROVE_ERROR,
-                        APPROVE_ERROR_UNMASKABLE,
-                        "there is nothing to mask in this request: approve or "
-                        "deny it");
-    return false;
-  }
-  return true;
-}
-
-static bool
-is_asked(const Prompt *prompt, ApproverKind kind, const char *who)
-{
-  const HeldRequest *request = prompt->request;
-
-  /* A second pair of eyes is somebody else's. */
-  if (kind == APPROVER_REVIEWER && g_strcmp0(who, request->user) == 0)
-    return false;
-  for (unsigned i = 0; i < request->needs->len; i++) {
-    const ApproveNeed *need = request->needs->pdata[i];
-
-    for (unsigned j = 0; j < need->n_approvers; j++)
-      if (need->approvers[j].kind == kind)
-        return true;
-  }
-  return false;
-}
-
-static bool
-already_answered(const Prompt *prompt, ApproverKind kind, const char *who)
-{
-  for (unsigned i = 0; i < prompt->answers->len; i++) {
-    const GivenAnswer *given = prompt->answers->pdata[i];
-
-    if (given->kind == kind && g_str_equal(given->who, who))
-      return true;
-  }
-  return false;
-}
-
-static void
-conclude(Prompt *prompt, const char *who, const char *reason)
-{
-  bool masked = false;
-
-  for (unsigned i = 0; i < prompt->answers->len; i++) {
-    const GivenAnswer *given = prompt->answers->pdata[i];
-
-    if (given->answer == ANSWER_DENY) {
-      prompt_end(prompt, OUTCOME_DENIED, who, reason);
-      return;
-    }
-    /* Somebody agreed to the masked text only: nothing else may go. */
-    masked = masked || given->answer == ANSWER_APPROVE_MASKED;
-  }
-  for (unsigned i = 0; i < prompt->request->needs->len; i++)
-    if (!need_is_met(prompt->request->needs->pdata[i], prompt->answers)) {
-      tell_pending(prompt->queue, prompt);
-      return;
-    }
-  prompt_end(
-      prompt, masked ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED, who, reason);
-}
-
-bool
-approve_answer(ApproveQueue *queue,
-               const char *exchange,
-               ApproverKind kind,
-               const char *who,
-               const char *how,
-               Answer answer,
-               const uint8_t digest[SHA256_LEN],
-               const char *nonce,
-               const char *reason,
-               GError **error)
-{
-  Prompt *prompt = find_prompt(queue, exchange);
-  GivenAnswer *given;
-
-  if (!prompt) {
-    g_set_error(error,
-                APPROVE_ERROR,
-                APPROVE_ERROR_NOT_FOUND,
-                "%s does not wait (any more): it was decided, or its client "
-                "left; `hoop-agent why %s` tells",
-                exchange,
-                exchange);
-    return false;
-  }
-  if (!check_answer(prompt, answer, digest, nonce, error))
-    return false;
-  if (!is_asked(prompt, kind, who)) {
-    g_set_error(error,
-                APPROVE_ERROR,
-                APPROVE_ERROR_NOT_ASKED,
-                "the rule does not ask a %s (or not you)",
-                approver_kind_name(kind));
-    return false;
-  }
-  if (already_answered(prompt, kind, who)) {
-    g_set_error_literal(error,
-                        APPROVE_ERROR,
-                        APPROVE_ERROR_DECIDED,
-                        "you answered already; others are still asked");
-    return false;
-  }
-  given = g_new0(GivenAnswer, 1);
-  *given = (GivenAnswer){.who = g_strdup(who),
-                         .kind = kind,
-                         .how = g_strdup(how),
-                         .answer = answer,
-                         .reason = g_strdup(reason),
-                         .wall_us = clock_wall_us()};
-  g_ptr_array_add(prompt->answers, given);
-  conclude(prompt, who, reason);
-  return true;
 }
 
 void
@@ -515,6 +361,12 @@ approve_queue_free(ApproveQueue *queue)
   g_ptr_array_unref(queue->prompts);
   g_array_unref(queue->listening);
   g_free(queue);
+}
+
+void
+approve_use_grants(ApproveQueue *queue, Grants *grants)
+{
+  queue->grants = grants;
 }
 
 void

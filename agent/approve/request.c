@@ -36,6 +36,8 @@ approve_need_new(const PolicyRule *rule)
   need->n_approvers = rule->n_approvers;
   need->needed = rule->approvals_needed;
   need->by = rule->by;
+  need->no_grants = rule->no_grants;
+  memcpy(need->digest, rule->digest, SHA256_LEN);
   need->approvers = g_new0(Approver, rule->n_approvers);
   for (unsigned i = 0; i < rule->n_approvers; i++) {
     need->approvers[i].kind = rule->approvers[i].kind;
@@ -88,6 +90,8 @@ held_request_free(HeldRequest *request)
   g_free(request->host);
   g_free(request->api);
   g_free(request->model);
+  g_free(request->issuer);
+  g_free(request->session);
   g_free(request->policy_revision);
   g_ptr_array_unref(request->needs);
   wipe_free(request->text);
@@ -103,6 +107,7 @@ given_answer_copy(const GivenAnswer *answer)
   *copy = *answer;
   copy->who = g_strdup(answer->who);
   copy->how = g_strdup(answer->how);
+  copy->grant = g_strdup(answer->grant);
   copy->reason = g_strdup(answer->reason);
   return copy;
 }
@@ -114,6 +119,7 @@ given_answer_free(void *data)
 
   g_free(answer->who);
   g_free(answer->how);
+  g_free(answer->grant);
   g_free(answer->reason);
   g_free(answer);
 }

@@ -65,6 +65,8 @@ typedef struct {
   char **env_files; /* patterns, perhaps none; NULL terminated */
   /* [approval] */
   unsigned approval_timeout, max_pending;
+  unsigned grant_time; /* s */
+  unsigned max_grants;
   unsigned stream_silence;     /* s that a held stream stays silent: 20 */
   unsigned keepalive_interval; /* s between SSE comments then: 15 */
   /* [journal] */

@@ -82,6 +82,8 @@ static const char whole[] = "[listen]\n"
                             "[approval]\n"
                             "timeout=1009\n"
                             "max-pending=1010\n"
+                            "grant-time=1020\n"
+                            "max-grants=1021\n"
                             "stream-silence=1011\n"
                             "keepalive-interval=1012\n"
                             "[journal]\n"
@@ -143,6 +145,8 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpint(c->env_files[1][0], ==, '/');
   g_assert_cmpuint(c->approval_timeout, ==, 1009);
   g_assert_cmpuint(c->max_pending, ==, 1010);
+  g_assert_cmpuint(c->grant_time, ==, 1020);
+  g_assert_cmpuint(c->max_grants, ==, 1021);
   g_assert_cmpuint(c->stream_silence, ==, 1011);
   g_assert_cmpuint(c->keepalive_interval, ==, 1012);
   g_assert_cmpstr(c->journal_path, ==, "/var/five");
