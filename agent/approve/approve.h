@@ -211,13 +211,16 @@ void grants_follow(Grants *grants, const Policy *policy);
 void grants_keep_sessions(Grants *grants,
                           bool (*lives)(uint64_t serial, void *data),
                           void *data);
-/* Drops the expired; stores again what could not be stored before. */
-void grants_tidy(Grants *grants);
+/* Drops the expired; stores again what could not be stored before. False when
+ * there is nothing to tidy as long as none is given. */
+bool grants_tidy(Grants *grants);
 /* By its id or the id's unique beginning. It is ended even when the file could
  * not be written (APPROVE_ERROR_STORE); APPROVE_ERROR_NOT_FOUND. */
 bool grants_revoke(Grants *grants, const char *id, GError **error);
 /* Of Grant, oldest first, without expired ones; until the next call. */
 const GPtrArray *grants_list(Grants *grants);
+/* What is left to it, by the clock that says less. */
+int64_t grants_left_us(const Grants *grants, const Grant *grant);
 
 /* The queue lets pass what they suffice for, without a prompt. Borrowed. */
 void approve_use_grants(ApproveQueue *queue, Grants *grants);

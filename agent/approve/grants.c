@@ -144,12 +144,20 @@ drop_expired(Grants *grants)
       grants->dirty = end(grants, i, GRANT_EXPIRED, NULL) || grants->dirty;
 }
 
-void
+bool
 grants_tidy(Grants *grants)
 {
   drop_expired(grants);
   if (grants->dirty)
     store(grants, NULL);
+  return grants->list->len > 0 || grants->dirty;
+}
+
+int64_t
+grants_left_us(const Grants *grants, const Grant *grant)
+{
+  return MIN(grant->until_us - grants->options.wall_us(),
+             grant->until_boot_us - grants->options.boot_us());
 }
 
 const GPtrArray *

@@ -4,16 +4,90 @@
 #include "cli/verb.h"
 #include <stdio.h>
 
+/* Whose requests pass from now on, in words. */
+static void
+say_grant(GVariant *review, const char *grant, const Term *term, bool masked)
+{
+  g_autofree char *span = span_text((int64_t)term->seconds * G_USEC_PER_SEC);
+  g_autofree char *rules = NULL;
+  g_autofree char *line = NULL;
+  g_autofree char *shown = NULL;
+  g_autofree const char **list = NULL;
+  const char *client = "?", *connection = "?";
+
+  g_variant_lookup(review, "client", "&s", &client);
+  g_variant_lookup(review, "connection", "&s", &connection);
+  if (g_variant_lookup(review, "rules", "^a&s", &list))
+    rules = g_strjoinv(", ", (char **)list);
+  line = g_strdup_printf(
+      "%s: %s%s what %s holds of %s on %s passes%s. `hoop-agent grants revoke "
+      "%s` ends that.",
+      grant,
+      term->session ? "in this conversation" : "for ",
+      term->session ? "" : span,
+      rules ? rules : "?",
+      client,
+      connection,
+      masked ? " masked" : "",
+      grant);
+  shown = visible(line, -1, false);
+  puts(shown);
+}
+
+typedef struct {
+  const char *id, *answer, *digest, *nonce, *reason;
+} Given;
+
+static bool
+send(HoopAgent1 *agent,
+     const Given *given,
+     const Term *term,
+     char **outcome,
+     char **grant,
+     GError **error)
+{
+  if (!term)
+    return hoop_agent1_call_answer_sync(agent,
+                                        given->id,
+                                        "cli",
+                                        given->answer,
+                                        given->digest,
+                                        given->nonce,
+                                        given->reason,
+                                        outcome,
+                                        NULL,
+                                        error);
+  return hoop_agent1_call_answer_for_sync(agent,
+                                          given->id,
+                                          "cli",
+                                          given->answer,
+                                          given->digest,
+                                          given->nonce,
+                                          given->reason,
+                                          term->seconds,
+                                          term->session,
+                                          outcome,
+                                          grant,
+                                          NULL,
+                                          error);
+}
+
 int
-answer_held(const Call *call, const char *answer, const char *done)
+answer_held(const Call *call,
+            const char *answer,
+            const char *done,
+            const Term *term)
 {
   int code = CLI_DONE;
   g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
   g_autofree char *id = NULL;
   g_autofree char *outcome = NULL;
+  g_autofree char *grant = NULL;
   g_autoptr(GVariant) review = NULL;
   g_autoptr(GError) error = NULL;
-  const char *digest = "", *nonce = "", *reason = call_value(call, "reason");
+  const char *reason = call_value(call, "reason");
+  Given given = {
+      .answer = answer, .digest = "", .nonce = "", .reason = reason ?: ""};
 
   if (!agent)
     return code;
@@ -22,22 +96,16 @@ answer_held(const Call *call, const char *answer, const char *done)
     return code;
   if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
     return complain_error(call, error);
-  g_variant_lookup(review, "digest", "&s", &digest);
-  g_variant_lookup(review, "nonce", "&s", &nonce);
-  if (!hoop_agent1_call_answer_sync(agent,
-                                    id,
-                                    "cli",
-                                    answer,
-                                    digest,
-                                    nonce,
-                                    reason ? reason : "",
-                                    &outcome,
-                                    NULL,
-                                    &error))
+  given.id = id;
+  g_variant_lookup(review, "digest", "&s", &given.digest);
+  g_variant_lookup(review, "nonce", "&s", &given.nonce);
+  if (!send(agent, &given, term, &outcome, &grant, &error))
     return complain_error(call, error);
   if (g_str_equal(outcome, "pending"))
     printf("%s: your answer is recorded; others are still asked.\n", id);
   else
     printf("%s: %s.\n", id, done);
+  if (grant)
+    say_grant(review, grant, term, g_str_equal(answer, "approve-masked"));
   return CLI_DONE;
 }

@@ -117,7 +117,9 @@ check_agent(Doctor *doctor)
     doctor_say(doctor,
                "agent",
                HEALTH_WARN,
-               "hoop-agent resume",
+               strstr(paused, "administrator")
+                   ? "ask who administers this machine"
+                   : "hoop-agent resume",
                "paused %s: everything governed is refused",
                paused);
   else if (!g_str_equal(version, PACKAGE_VERSION))

@@ -132,6 +132,23 @@ rules_json(const Policy *policy)
   return list;
 }
 
+/* Remembered approvals, behind the rules that they lift. */
+static void
+show_grants(GVariant *grants)
+{
+  const gsize n = g_variant_n_children(grants);
+
+  if (n)
+    puts("# Grants in force (hoop-agent grants):");
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr(GVariant) grant = g_variant_get_child_value(grants, i);
+    g_autofree char *line = grant_line(grant);
+    g_autofree char *shown = visible(line, -1, false);
+
+    printf("#   %s\n", shown);
+  }
+}
+
 static int
 show(const Call *call)
 {
@@ -139,6 +156,7 @@ show(const Call *call)
   g_autoptr(Config) config = NULL;
   g_autoptr(Policy) policy = NULL;
   g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) grants = NULL;
   g_autofree char *text = NULL;
   struct json_object *json;
 
@@ -151,8 +169,11 @@ show(const Call *call)
   if (!policy)
     return complain_error(call, error);
   text = policy_to_text(policy);
+  grants = grants_in_force();
   if (!call_has(call, "json")) {
     fputs(text, stdout);
+    if (grants)
+      show_grants(grants);
     return CLI_DONE;
   }
   json = json_object_new_object();
@@ -160,6 +181,8 @@ show(const Call *call)
       json, "revision", json_object_new_string(policy_revision(policy)));
   json_object_object_add(json, "yaml", json_object_new_string(text));
   json_object_object_add(json, "rules", rules_json(policy));
+  if (grants)
+    json_object_object_add(json, "grants", variant_to_json(grants));
   print_json(json);
   return CLI_DONE;
 }

@@ -202,6 +202,11 @@ say(GVariant *status)
          pending == 1 ? "s" : "");
   else
     line("pending", INK_PLAIN, "nothing waits for a person");
+  if (number(status, "grants"))
+    line("grants",
+         INK_PLAIN,
+         "%" G_GUINT64_FORMAT " remembered: hoop-agent grants",
+         number(status, "grants"));
   say_traffic(status);
 }
 

@@ -141,7 +141,21 @@ char *pending_id(const Call *call,
 struct json_object *variant_to_json(GVariant *value);
 
 /* ---- answer.c: what approve and deny share */
-int answer_held(const Call *call, const char *answer, const char *done);
+typedef struct {
+  unsigned seconds;
+  bool session; /* then seconds is 0 */
+} Term;
+/* term NULL: for this one request. */
+int answer_held(const Call *call,
+                const char *answer,
+                const char *done,
+                const Term *term);
+
+/* ---- grants.c */
+/* Those in force; NULL without complaint when no daemon runs. */
+GVariant *grants_in_force(void);
+/* A line of what it lets pass. g_free. */
+char *grant_line(GVariant *grant);
 
 /* ---- the verbs, each in the file of its name */
 int verb_serve(const Call *call);
@@ -149,6 +163,7 @@ int verb_status(const Call *call);
 int verb_pending(const Call *call);
 int verb_approve(const Call *call);
 int verb_deny(const Call *call);
+int verb_grants(const Call *call);
 int verb_allow(const Call *call);
 int verb_pause(const Call *call);
 int verb_resume(const Call *call);

@@ -139,6 +139,20 @@ say_masked(struct json_object *detail)
   line("masked", "%s", out->str);
 }
 
+/* Where an answer came from, and what it gave. g_free. */
+static char *
+way_of(struct json_object *answer)
+{
+  const char *how = text(answer, "how") ?: "?";
+  const char *grant = text(answer, "grant");
+
+  if (!grant)
+    return g_strdup(how);
+  if (g_str_equal(how, "grant"))
+    return g_strdup_printf("grant %s", grant);
+  return g_strdup_printf("%s, gave grant %s", how, grant);
+}
+
 static void
 say_answers(struct json_object *detail)
 {
@@ -147,12 +161,13 @@ say_answers(struct json_object *detail)
   for (size_t i = 0; i < length(list); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
     const char *reason = text(one, "reason");
+    g_autofree char *way = way_of(one);
 
     line(text(one, "answer") ?: "?",
          "by %s (%s, %s) at %s%s%s",
          text(one, "who") ?: "?",
          text(one, "approver") ?: "?",
-         text(one, "how") ?: "?",
+         way,
          text(one, "when") ?: "?",
          reason ? ": " : "",
          reason ? reason : "");

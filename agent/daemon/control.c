@@ -10,8 +10,8 @@
 /* ---- Pending
  * ------------------------------------------------------------------ */
 
-static void
-add_text(GVariantDict *dict, const char *key, const char *text)
+void
+control_add_text(GVariantDict *dict, const char *key, const char *text)
 {
   if (!text)
     return;
@@ -62,23 +62,33 @@ add_needs(GVariantDict *dict, const GPtrArray *needs)
   g_variant_dict_insert(dict, "approvers", "^as", approver_list);
 }
 
+static bool
+can_grant(const GPtrArray *needs)
+{
+  for (unsigned i = 0; i < needs->len; i++)
+    if (((const ApproveNeed *)needs->pdata[i])->no_grants)
+      return false;
+  return true;
+}
+
 static void
 describe(const PendingView *pending, GVariantDict *dict)
 {
   const HeldRequest *request = pending->request;
 
-  add_text(dict, "id", request->exchange);
-  add_text(dict, "user", request->user);
-  add_text(dict, "client", request->client);
-  add_text(dict, "process", request->process);
-  add_text(dict, "connection", request->connection);
-  add_text(dict, "host", request->host);
-  add_text(dict, "api", request->api);
-  add_text(dict, "model", request->model);
-  add_text(dict, "policy_revision", request->policy_revision);
+  control_add_text(dict, "id", request->exchange);
+  control_add_text(dict, "user", request->user);
+  control_add_text(dict, "client", request->client);
+  control_add_text(dict, "process", request->process);
+  control_add_text(dict, "connection", request->connection);
+  control_add_text(dict, "host", request->host);
+  control_add_text(dict, "api", request->api);
+  control_add_text(dict, "model", request->model);
+  control_add_text(dict, "policy_revision", request->policy_revision);
   add_needs(dict, request->needs);
   g_variant_dict_insert(dict, "findings", "u", request->n_findings);
   g_variant_dict_insert(dict, "can_mask", "b", request->can_mask);
+  g_variant_dict_insert(dict, "can_grant", "b", can_grant(request->needs));
   g_variant_dict_insert(dict, "since_us", "x", pending->since_us);
   g_variant_dict_insert(dict, "deadline_us", "x", pending->deadline_us);
   g_variant_dict_insert(dict, "waiting", "u", pending->waiting);
@@ -110,7 +120,6 @@ on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 typedef struct {
   const char *id;
   GVariant *found;
-  bool waits;
 } Find;
 
 static void
@@ -123,16 +132,15 @@ find_one(const PendingView *pending, void *data)
 
   if (!g_str_equal(request->exchange, find->id))
     return;
-  find->waits = true;
   g_variant_dict_init(&dict, NULL);
   describe(pending, &dict);
-  add_text(&dict, "text", request->text);
-  add_text(&dict, "masked_text", request->masked_text);
+  control_add_text(&dict, "text", request->text);
+  control_add_text(&dict, "masked_text", request->masked_text);
   hex_encode(request->digest, SHA256_LEN, digest);
-  add_text(&dict, "digest", digest);
+  control_add_text(&dict, "digest", digest);
   hex_encode(request->masked_digest, SHA256_LEN, digest);
-  add_text(&dict, "masked_digest", digest);
-  add_text(&dict, "nonce", pending->nonce);
+  control_add_text(&dict, "masked_digest", digest);
+  control_add_text(&dict, "nonce", pending->nonce);
   find->found = g_variant_ref_sink(g_variant_dict_end(&dict));
 }
 
@@ -157,87 +165,6 @@ on_review(HoopAgent1 *skeleton,
   }
   hoop_agent1_complete_review(skeleton, call, find.found);
   g_variant_unref(find.found);
-  return TRUE;
-}
-
-/* ---- Answers
- * ------------------------------------------------------------------- */
-
-static bool
-answer_from(const char *name, Answer *out)
-{
-  if (g_str_equal(name, "approve"))
-    *out = ANSWER_APPROVE;
-  else if (g_str_equal(name, "approve-masked"))
-    *out = ANSWER_APPROVE_MASKED;
-  else if (g_str_equal(name, "deny"))
-    *out = ANSWER_DENY;
-  else
-    return false;
-  return true;
-}
-
-static void
-note_waits(const PendingView *pending, void *data)
-{
-  Find *find = data;
-
-  find->waits =
-      find->waits || g_str_equal(pending->request->exchange, find->id);
-}
-
-static gboolean
-on_answer(HoopAgent1 *skeleton,
-          GDBusMethodInvocation *call,
-          const char *id,
-          const char *how,
-          const char *answer_text,
-          const char *digest_hex,
-          const char *nonce,
-          const char *reason,
-          gpointer data)
-{
-  struct agent *agent = data;
-  g_autoptr(PersonRef) person = NULL;
-  g_autoptr(GError) error = NULL;
-  uint8_t digest[SHA256_LEN];
-  Find find = {.id = id};
-  Answer answer;
-
-  person = agent_person(agent);
-  if (!person || !answer_from(answer_text, &answer) ||
-      !hex_decode(digest_hex, digest, sizeof digest)) {
-    g_dbus_method_invocation_return_error(
-        call,
-        BUS_ERROR,
-        BUS_ERROR_INVALID,
-        "%s",
-        person ? "not an answer, or not a digest"
-               : "Nobody is signed in. Run `hoop-agent login`.");
-    return TRUE;
-  }
-  if (!approve_answer(agent->approve,
-                      id,
-                      APPROVER_DEVELOPER,
-                      person->user,
-                      how,
-                      answer,
-                      digest,
-                      nonce,
-                      *reason ? reason : NULL,
-                      &error)) {
-    g_dbus_method_invocation_return_error(call,
-                                          BUS_ERROR,
-                                          error->code == APPROVE_ERROR_NOT_FOUND
-                                              ? BUS_ERROR_NOT_FOUND
-                                              : BUS_ERROR_REFUSED,
-                                          "%s",
-                                          error->message);
-    return TRUE;
-  }
-  approve_pending(agent->approve, note_waits, &find);
-  hoop_agent1_complete_answer(
-      skeleton, call, find.waits ? "pending" : answer_text);
   return TRUE;
 }
 
@@ -304,22 +231,19 @@ add_record(GVariantDict *dict, struct agent *agent)
   g_autofree char *sick =
       agent->journal ? journal_health(agent->journal) : g_strdup("off");
 
-  add_text(dict, "journal", sick ? sick : "ok");
-  add_text(
+  control_add_text(dict, "journal", sick ? sick : "ok");
+  control_add_text(
       dict, "durability", agent->config->durability_full ? "full" : "grouped");
 }
 
 static void
 add_policy(GVariantDict *dict, struct agent *agent)
 {
-  g_autofree char *shipped =
-      g_build_filename(agent->config->share_dir, "default.yaml", NULL);
-  const char *files[] = {
-      agent->config->policy_file ? agent->config->policy_file : shipped, NULL};
+  g_auto(GStrv) files = daemon_policy_files(agent->config);
 
-  add_text(dict, "policy_revision", policy_revision(agent->policy));
+  control_add_text(dict, "policy_revision", policy_revision(agent->policy));
   g_variant_dict_insert(dict, "policy_files", "^as", files);
-  add_text(dict, "policy_error", agent->policy_error);
+  control_add_text(dict, "policy_error", agent->policy_error);
 }
 
 static void
@@ -337,7 +261,7 @@ add_values(GVariantDict *dict, struct agent *agent)
         "u",
         (guint32)value_set_count(agent->values, VALUE_ENV_FILE));
   }
-  add_text(dict, "values_error", agent->values_error);
+  control_add_text(dict, "values_error", agent->values_error);
 }
 
 /* Back on the main thread, with the data thread's counters. */
@@ -351,23 +275,25 @@ status_ready(void *data)
   GVariantDict dict;
 
   g_variant_dict_init(&dict, NULL);
-  add_text(&dict, "version", PACKAGE_VERSION);
+  control_add_text(&dict, "version", PACKAGE_VERSION);
   g_variant_dict_insert(&dict, "pid", "i", (gint32)getpid());
   g_variant_dict_insert(
       &dict, "uptime_us", "x", (gint64)(clock_mono_us() - agent->began_us));
-  add_text(&dict, "address", agent->self_url + strlen("https://"));
-  add_text(&dict, "user", person ? person->user : NULL);
-  add_text(&dict, "issuer", person ? person->issuer : NULL);
+  control_add_text(&dict, "address", agent->self_url + strlen("https://"));
+  control_add_text(&dict, "user", person ? person->user : NULL);
+  control_add_text(&dict, "issuer", person ? person->issuer : NULL);
   g_variant_dict_insert_value(&dict, "sessions", signin_sessions(agent));
   add_policy(&dict, agent);
-  add_text(&dict, "config", agent->config->given);
-  add_text(&dict, "paused", agent->paused);
+  control_add_text(&dict, "config", agent->config->given);
+  control_add_text(&dict, "paused", agent_paused(agent));
   add_record(&dict, agent);
   g_variant_dict_insert(&dict, "detection", "b", agent->detector != NULL);
   add_values(&dict, agent);
   g_variant_dict_insert(&dict, "managed", "b", agent->config->managed);
   approve_pending(agent->approve, count_one, &pending);
   g_variant_dict_insert(&dict, "pending", "u", pending);
+  g_variant_dict_insert(
+      &dict, "grants", "u", (guint32)grants_list(agent->grants)->len);
   add_counters(&dict, &status->stats);
   add_masked(&dict, status->masked);
   hoop_agent1_complete_status(
@@ -402,14 +328,24 @@ on_status(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 /* ---- Allowed findings -------------------------------------------------------
  */
 
-static void
-fail_call(GDBusMethodInvocation *call, const GError *error)
+/* Of another room's error, what it means to the caller. */
+static BusErrorCode
+code_of(const GError *error)
+{
+  if (error->domain != APPROVE_ERROR)
+    return BUS_ERROR_INVALID;
+  return error->code == APPROVE_ERROR_NOT_FOUND ? BUS_ERROR_NOT_FOUND
+                                                : BUS_ERROR_REFUSED;
+}
+
+void
+control_fail(GDBusMethodInvocation *call, const GError *error)
 {
   if (error->domain == BUS_ERROR)
     g_dbus_method_invocation_return_gerror(call, error);
   else
     g_dbus_method_invocation_return_error(
-        call, BUS_ERROR, BUS_ERROR_INVALID, "%s", error->message);
+        call, BUS_ERROR, code_of(error), "%s", error->message);
 }
 
 static gboolean
@@ -422,7 +358,7 @@ on_allow(HoopAgent1 *skeleton,
   g_autoptr(GError) error = NULL;
 
   if (!allowed_add(data, fingerprint, seconds, &error))
-    fail_call(call, error);
+    control_fail(call, error);
   else
     hoop_agent1_complete_allow(skeleton, call);
   return TRUE;
@@ -437,7 +373,7 @@ on_disallow(HoopAgent1 *skeleton,
   g_autoptr(GError) error = NULL;
 
   if (!allowed_remove(data, fingerprint, &error))
-    fail_call(call, error);
+    control_fail(call, error);
   else
     hoop_agent1_complete_disallow(skeleton, call);
   return TRUE;
@@ -455,7 +391,7 @@ on_allowed(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
     GVariantDict dict;
 
     g_variant_dict_init(&dict, NULL);
-    add_text(&dict, "fingerprint", entry->finding.fingerprint);
+    control_add_text(&dict, "fingerprint", entry->finding.fingerprint);
     g_variant_dict_insert(&dict, "since_us", "x", (gint64)entry->since_us);
     g_variant_dict_insert(
         &dict, "until_us", "x", (gint64)entry->finding.until_us);
@@ -482,8 +418,12 @@ on_pause(HoopAgent1 *skeleton,
 static gboolean
 on_resume(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 {
-  agent_resume(data);
-  hoop_agent1_complete_resume(skeleton, call);
+  g_autoptr(GError) error = NULL;
+
+  if (!agent_resume(data, &error))
+    control_fail(call, error);
+  else
+    hoop_agent1_complete_resume(skeleton, call);
   return TRUE;
 }
 
@@ -535,7 +475,6 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-status", G_CALLBACK(on_status), agent);
   g_signal_connect(skeleton, "handle-pending", G_CALLBACK(on_pending), agent);
   g_signal_connect(skeleton, "handle-review", G_CALLBACK(on_review), agent);
-  g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), agent);
   g_signal_connect(skeleton, "handle-allow", G_CALLBACK(on_allow), agent);
   g_signal_connect(skeleton, "handle-disallow", G_CALLBACK(on_disallow), agent);
   g_signal_connect(skeleton, "handle-allowed", G_CALLBACK(on_allowed), agent);
@@ -543,6 +482,8 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-resume", G_CALLBACK(on_resume), agent);
   g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);
   signin_start(agent);
+  control_answer_connect(agent);
+  control_grants_connect(agent);
   approve_listen(agent->approve, &listener, agent);
   agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);
   return agent->bus != NULL;

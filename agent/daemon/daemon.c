@@ -4,7 +4,6 @@
 
 #include "daemon/private.h"
 #include "kit/clock.h"
-#include "kit/json.h"
 #include "kit/log.h"
 #include <errno.h>
 #include <glib-unix.h>
@@ -66,29 +65,14 @@ start_data_thread(struct agent *agent, GError **error)
   return !failed;
 }
 
-typedef struct {
-  ExchangeEnv *env;
-  char *paused;
-} Change;
-
-static void
-apply_pause(void *data)
-{
-  Change *change = data;
-
-  exchange_env_set_paused(change->env, change->paused);
-  g_free(change->paused);
-  g_free(change);
-}
-
 /* One line for `systemctl --user status`. */
 static void
 tell_state(struct agent *agent)
 {
   g_autofree char *state = NULL;
 
-  if (agent->paused)
-    state = g_strdup_printf("STATUS=Paused %s", agent->paused);
+  if (agent_paused(agent))
+    state = g_strdup_printf("STATUS=Paused %s", agent_paused(agent));
   else if (agent->policy_error)
     state = g_strdup_printf("STATUS=On %s; the policy file is wrong, the "
                             "former policy stays in force",
@@ -103,56 +87,6 @@ agent_state_changed(struct agent *agent)
 {
   hoop_agent1_emit_state_changed(agent->skeleton);
   tell_state(agent);
-}
-
-static void
-post_pause(struct agent *agent)
-{
-  Change *change = g_new0(Change, 1);
-
-  change->env = agent->env;
-  change->paused = g_strdup(agent->paused);
-  loop_post(agent->data_loop, apply_pause, change);
-  agent_state_changed(agent);
-}
-
-static gboolean
-pause_over(gpointer data)
-{
-  struct agent *agent = data;
-
-  agent->pause_timer = 0;
-  agent_resume(agent);
-  return G_SOURCE_REMOVE;
-}
-
-void
-agent_pause(struct agent *agent, unsigned seconds)
-{
-  g_autofree char *until = NULL;
-
-  g_clear_handle_id(&agent->pause_timer, g_source_remove);
-  g_free(agent->paused);
-  if (seconds) {
-    until = clock_rfc3339(clock_wall_us() + (int64_t)seconds * G_USEC_PER_SEC);
-    agent->paused = g_strdup_printf("until %s", until);
-    agent->pause_timer = g_timeout_add_seconds(seconds, pause_over, agent);
-  } else {
-    agent->paused = g_strdup("until `hoop-agent resume`");
-  }
-  record_agent(agent, ROW_PAUSE, "paused", NULL);
-  post_pause(agent);
-}
-
-void
-agent_resume(struct agent *agent)
-{
-  g_clear_handle_id(&agent->pause_timer, g_source_remove);
-  if (!agent->paused)
-    return;
-  g_clear_pointer(&agent->paused, g_free);
-  record_agent(agent, ROW_PAUSE, "resumed", NULL);
-  post_pause(agent);
 }
 
 /* ---- Signals and the drain
@@ -243,14 +177,17 @@ announce(struct agent *agent)
   agent_trim();
 }
 
-/* The story: make the parts; start the control interface, so that `status`
- * answers as soon as the port does; start the data thread; serve until a
- * signal; drain; record the stop; unmake in reverse. */
+/* The story: make the parts; take up grants and an administrator's pause; start
+ * the control interface, so that `status` answers as soon as the port does;
+ * start the data thread; serve until a signal; drain; record the stop; unmake
+ * in reverse. */
 static bool
 run(struct agent *agent, GError **error)
 {
-  if (!agent_make(agent, error) || !control_start(agent, error) ||
-      !start_data_thread(agent, error))
+  if (!agent_make(agent, error) || !grants_start(agent, error))
+    return false;
+  pause_start(agent);
+  if (!control_start(agent, error) || !start_data_thread(agent, error))
     return false;
   g_unix_signal_add(SIGTERM, terminate, agent);
   g_unix_signal_add(SIGINT, terminate, agent);

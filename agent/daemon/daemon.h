@@ -21,6 +21,10 @@ bool daemon_run(const Config *config, GError **error);
  * default; for the daemon and for `policy` and `scan`. g_free the array. */
 typedef struct policy Policy;
 Policy *daemon_load_policy(const Config *config, GError **error);
+/* Those files, in that order; g_strfreev. */
+char **daemon_policy_files(const Config *config);
+/* The folder of the detector's rules; g_free. */
+char *daemon_rules_dir(const Config *config);
 typedef struct rule_pack RulePack;
 RulePack *daemon_load_rules(const Config *config, GError **error);
 /* The same rules as a detector; named and cache_dir as in detector_load(). */

@@ -52,9 +52,8 @@ make_folders(const Config *config, GError **error)
          file_private_dir(config->runtime_dir, error);
 }
 
-/* A key of this user: made at the first start, never shipped. */
-static Secret *
-own_key(const Config *config, const char *name, GError **error)
+Secret *
+agent_own_key(const Config *config, const char *name, GError **error)
 {
   g_autofree char *path = g_build_filename(config->state_dir, name, NULL);
   g_autoptr(Secret) fresh = NULL;
@@ -79,11 +78,11 @@ own_key(const Config *config, const char *name, GError **error)
 static bool
 make_masker(struct agent *agent, GError **error)
 {
-  g_autoptr(Secret) mask = own_key(agent->config, "mask.key", error);
+  g_autoptr(Secret) mask = agent_own_key(agent->config, "mask.key", error);
   g_autoptr(Secret) fingerprint = NULL;
 
   if (mask)
-    fingerprint = own_key(agent->config, "fingerprint.key", error);
+    fingerprint = agent_own_key(agent->config, "fingerprint.key", error);
   if (!fingerprint)
     return false;
   agent->masker = masker_new(mask, fingerprint);
@@ -94,9 +93,27 @@ make_masker(struct agent *agent, GError **error)
 RulePack *
 daemon_load_rules(const Config *config, GError **error)
 {
-  g_autofree char *dir = g_build_filename(config->share_dir, "rules.d", NULL);
+  g_autofree char *dir = daemon_rules_dir(config);
 
   return rule_pack_load_dir(dir, error);
+}
+
+char *
+daemon_rules_dir(const Config *config)
+{
+  return g_build_filename(config->share_dir, "rules.d", NULL);
+}
+
+char **
+daemon_policy_files(const Config *config)
+{
+  g_autoptr(GStrvBuilder) files = g_strv_builder_new();
+  g_autofree char *shipped =
+      g_build_filename(config->share_dir, "default.yaml", NULL);
+
+  g_strv_builder_add(files,
+                     config->policy_file ? config->policy_file : shipped);
+  return g_strv_builder_end(files);
 }
 
 Detector *
@@ -105,7 +122,7 @@ daemon_load_detector(const Config *config,
                      const char *cache_dir,
                      GError **error)
 {
-  g_autofree char *dir = g_build_filename(config->share_dir, "rules.d", NULL);
+  g_autofree char *dir = daemon_rules_dir(config);
 
   return detector_load(dir, named, cache_dir, error);
 }
@@ -113,11 +130,8 @@ daemon_load_detector(const Config *config,
 Policy *
 daemon_load_policy(const Config *config, GError **error)
 {
-  g_autofree char *shipped =
-      g_build_filename(config->share_dir, "default.yaml", NULL);
-  PolicySource source = {.path = config->policy_file ? config->policy_file
-                                                     : shipped,
-                         .layer = LAYER_SYSTEM};
+  g_auto(GStrv) files = daemon_policy_files(config);
+  PolicySource source = {.path = files[0], .layer = LAYER_SYSTEM};
 
   return policy_load(&source, 1, error);
 }
@@ -125,12 +139,18 @@ daemon_load_policy(const Config *config, GError **error)
 static bool
 make_judgement(struct agent *agent, GError **error)
 {
+  g_autofree char *rules = daemon_rules_dir(agent->config);
+
+  /* Watched first, so that no change comes in between. */
+  reload_watch(agent);
   agent->policy = daemon_load_policy(agent->config, error);
   if (!agent->policy)
     return false;
   if (!agent->config->detect)
     return true;
   agent->named = policy_named_findings(agent->policy);
+  if (!rule_pack_digest_dir(rules, agent->rules_digest, error))
+    return false;
   agent->detector = daemon_load_detector(agent->config,
                                          (const char *const *)agent->named,
                                          agent->config->cache_dir,
@@ -375,7 +395,9 @@ settle_loops(struct agent *agent)
 void
 agent_unmake(struct agent *agent)
 {
-  g_clear_handle_id(&agent->pause_timer, g_source_remove);
+  g_clear_pointer(&agent->policy_watch, watch_free);
+  pause_stop(agent);
+  grants_stop(agent);
   values_stop(agent);
   allowed_free(agent);
   /* Ends what runs; its last rows are stored and its last replies delivered
@@ -413,5 +435,4 @@ agent_unmake(struct agent *agent)
     close(agent->lock_fd);
   g_free(agent->self_url);
   g_free(agent->policy_error);
-  g_free(agent->paused);
 }

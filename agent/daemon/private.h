@@ -12,9 +12,13 @@
 #include "identity/identity.h"
 #include "inspect/inspect.h"
 #include "journal/journal.h"
+#include "kit/watch.h"
 #include "kit/worker.h"
 #include "upstream/upstream.h"
 #include <pthread.h>
+
+/* An administrator puts it there: everything governed is refused meanwhile. */
+#define PAUSE_FILE HOOP_SYSCONFDIR "/hoop-agent/pause"
 
 /* A finding that the user allowed. */
 typedef struct {
@@ -35,6 +39,8 @@ struct agent {
   Policy *policy;
   char *policy_error; /* of the last reload, or NULL */
   unsigned reloads;   /* so far: what an earlier one made comes too late */
+  uint8_t rules_digest[SHA256_LEN]; /* of rules.d, as the detector has it */
+  Watch *policy_watch;
   GArray *allowed;    /* Allowed */
   ValueSet *values;   /* exact values in force, or NULL */
   char *values_seen;  /* what their files said of themselves */
@@ -48,11 +54,15 @@ struct agent {
   Loop *main_loop; /* the approvals' loop, hosted by GLib's */
   GSource *main_source;
   ApproveQueue *approve;
+  Grants *grants;
+  guint grants_timer;
   BusServer *bus;
   GPtrArray *signins; /* Signin: those under way */
   HoopAgent1 *skeleton;
-  char *paused;
+  char *paused;  /* by the user: until when; or NULL */
+  char *stopped; /* by an administrator: how; or NULL */
   guint pause_timer;
+  Watch *pause_watch;
 
   Loop *data_loop;
   pthread_t data_thread;
@@ -70,9 +80,25 @@ struct agent {
 bool agent_make(struct agent *agent, GError **error);
 void agent_unmake(struct agent *agent);
 
+/* A key of this user, made at the first start, never shipped. */
+Secret *agent_own_key(const Config *config, const char *name, GError **error);
+
+/* ---- grants.c: answers that are remembered; between agent_make() and the data
+ * thread's start */
+bool grants_start(struct agent *agent, GError **error);
+void grants_stop(struct agent *agent);
+
 /* ---- control.c: the interface's methods and signals */
 bool control_start(struct agent *agent, GError **error);
 void control_stop(struct agent *agent);
+/* Text that may not be UTF-8; NULL is left out. */
+void control_add_text(GVariantDict *dict, const char *key, const char *text);
+/* Answers a call with an error of any domain. */
+void control_fail(GDBusMethodInvocation *call, const GError *error);
+
+/* ---- control-answer.c, control-grants.c */
+void control_answer_connect(struct agent *agent);
+void control_grants_connect(struct agent *agent);
 
 /* ---- record.c: rows about the agent itself */
 void record_agent(struct agent *agent,
@@ -121,11 +147,21 @@ void agent_trim(void);
  * seconds later where the policy names findings that the detector at hand does
  * not look for. False when they are wrong: the former policy stays. */
 bool agent_reload(struct agent *agent, GError **error);
+/* Reads them again whenever they change, once the main loop runs. */
+void reload_watch(struct agent *agent);
+
+/* ---- pause.c
+ * Before the data thread starts: an administrator's pause is looked for. */
+void pause_start(struct agent *agent);
+void pause_stop(struct agent *agent);
+/* Why everything governed is refused, or NULL. */
+const char *agent_paused(const struct agent *agent);
+void agent_pause(struct agent *agent, unsigned seconds);
+/* Ends the user's own; false when an administrator's goes on. */
+bool agent_resume(struct agent *agent, GError **error);
 
 /* ---- daemon.c */
 /* Tells whoever watches: the command line, systemd. */
 void agent_state_changed(struct agent *agent);
-void agent_pause(struct agent *agent, unsigned seconds);
-void agent_resume(struct agent *agent);
 
 #endif

@@ -6,6 +6,11 @@
 
 #include "kit/json.h"
 #include "kit/log.h"
+#include <string.h>
+
+/* Files are read once they have been the same for so long: one that is still
+ * being written could be a policy without its last rules. */
+#define SETTLE_MS 200
 
 /* What the data thread takes over. */
 typedef struct {
@@ -19,6 +24,7 @@ typedef struct {
   unsigned reload;
   Policy *policy;
   char **named;
+  uint8_t rules[SHA256_LEN]; /* digest of rules.d */
   Detector *detector;
   GError *error;
 } Remake;
@@ -71,6 +77,7 @@ accept(struct agent *agent, Policy *policy, Detector *detector)
     change->detector = detector_ref(detector);
   }
   loop_post(agent->data_loop, apply_policy, change);
+  grants_follow(agent->grants, policy);
   record_agent(agent, ROW_POLICY, "loaded", NULL);
   log_info("policy %.12s loaded", policy_revision(policy));
   agent_state_changed(agent);
@@ -98,6 +105,7 @@ remake_done(void *data, bool cancelled)
     if (remake->detector) {
       g_strfreev(agent->named);
       agent->named = g_steal_pointer(&remake->named);
+      memcpy(agent->rules_digest, remake->rules, SHA256_LEN);
       accept(agent, remake->policy, remake->detector);
     } else {
       refuse(agent, remake->error);
@@ -110,46 +118,99 @@ remake_done(void *data, bool cancelled)
   g_free(remake);
 }
 
-/* Whether the policy names other findings than the present one did. */
+/* Whether the policy names other findings than the present one did, or the
+ * detector's rules are others. */
 static bool
-needs_detector(const struct agent *agent, const Policy *policy, char ***named)
+needs_detector(const struct agent *agent,
+               char **named,
+               const uint8_t rules[SHA256_LEN])
 {
-  if (!agent->detector)
-    return false;
-  *named = policy_named_findings(policy);
-  return !g_strv_equal((const char *const *)*named,
-                       (const char *const *)agent->named);
+  return agent->detector &&
+         (memcmp(rules, agent->rules_digest, SHA256_LEN) != 0 ||
+          !g_strv_equal((const char *const *)named,
+                        (const char *const *)agent->named));
+}
+
+static bool
+begin_remake(struct agent *agent,
+             Policy *policy,
+             char **named,
+             const uint8_t rules[SHA256_LEN],
+             GError **error)
+{
+  Remake *remake = g_new0(Remake, 1);
+
+  *remake = (Remake){.agent = agent,
+                     .reload = agent->reloads,
+                     .policy = policy_ref(policy),
+                     .named = g_strdupv(named)};
+  memcpy(remake->rules, rules, SHA256_LEN);
+  if (worker_run(
+          agent->workers, agent->main_loop, remake_job, remake_done, remake))
+    return true;
+  g_set_error_literal(error,
+                      DAEMON_ERROR,
+                      DAEMON_ERROR_START,
+                      "the agent is too busy to compile its rules anew");
+  remake_done(remake, true);
+  return false;
+}
+
+/* `changed`: nothing is done where nothing is another. */
+static bool
+reload(struct agent *agent, bool changed, GError **error)
+{
+  g_autofree char *dir = daemon_rules_dir(agent->config);
+  g_autoptr(GError) failed = NULL;
+  g_autoptr(Policy) policy = daemon_load_policy(agent->config, &failed);
+  g_auto(GStrv) named = policy ? policy_named_findings(policy) : NULL;
+  uint8_t rules[SHA256_LEN];
+
+  agent->reloads++;
+  if (policy && rule_pack_digest_dir(dir, rules, &failed)) {
+    const bool remake = needs_detector(agent, named, rules);
+
+    if (changed && !remake && !agent->policy_error &&
+        g_str_equal(policy_revision(policy), policy_revision(agent->policy)))
+      return true;
+    if (!remake) {
+      accept(agent, policy, NULL);
+      return true;
+    }
+    if (begin_remake(agent, policy, named, rules, &failed))
+      return true;
+  }
+  refuse(agent, failed);
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return false;
 }
 
 bool
 agent_reload(struct agent *agent, GError **error)
 {
-  g_autoptr(GError) failed = NULL;
-  g_autoptr(Policy) policy = daemon_load_policy(agent->config, &failed);
-  g_auto(GStrv) named = NULL;
-  Remake *remake;
+  return reload(agent, false, error);
+}
 
-  agent->reloads++;
-  if (policy && !needs_detector(agent, policy, &named)) {
-    accept(agent, policy, NULL);
-    return true;
-  }
-  if (policy) {
-    remake = g_new0(Remake, 1);
-    *remake = (Remake){.agent = agent,
-                       .reload = agent->reloads,
-                       .policy = policy_ref(policy),
-                       .named = g_steal_pointer(&named)};
-    if (worker_run(
-            agent->workers, agent->main_loop, remake_job, remake_done, remake))
-      return true;
-    g_set_error_literal(&failed,
-                        DAEMON_ERROR,
-                        DAEMON_ERROR_START,
-                        "the agent is too busy to compile its rules anew");
-    remake_done(remake, true);
-  }
-  refuse(agent, failed);
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return false;
+static void
+files_changed(void *data)
+{
+  struct agent *agent = data;
+
+  if (!agent->stopping)
+    reload(agent, true, NULL);
+}
+
+void
+reload_watch(struct agent *agent)
+{
+  g_auto(GStrv) files = daemon_policy_files(agent->config);
+  g_autofree char *rules = daemon_rules_dir(agent->config);
+  g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
+  g_auto(GStrv) all = NULL;
+
+  g_strv_builder_addv(paths, (const char **)files);
+  g_strv_builder_add(paths, rules);
+  all = g_strv_builder_end(paths);
+  agent->policy_watch =
+      watch_new((const char *const *)all, SETTLE_MS, files_changed, agent);
 }

@@ -40,6 +40,19 @@ refuse_expectation(Exchange *exchange)
   return true;
 }
 
+bool
+refuse_paused(Exchange *exchange)
+{
+  const char *why = exchange->env->paused;
+  g_autofree char *message = NULL;
+
+  if (!why)
+    return false;
+  message = g_strdup_printf("hoop-agent is paused %s", why);
+  exchange_refuse(exchange, "agent_paused", message);
+  return true;
+}
+
 static bool
 ready(Exchange *exchange)
 {
@@ -55,13 +68,8 @@ ready(Exchange *exchange)
                   "hoop-agent is stopping. Try again when it runs.");
     return false;
   }
-  if (env->paused) {
-    message = g_strdup_printf("hoop-agent is paused (%s). "
-                              "Run `hoop-agent resume`.",
-                              env->paused);
-    exchange_refuse(exchange, "agent_paused", message);
+  if (refuse_paused(exchange))
     return false;
-  }
   sick = env->journal ? journal_health(env->journal) : NULL;
   if (sick) {
     message = g_strdup_printf("Nothing is forwarded that cannot be recorded: "

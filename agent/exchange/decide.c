@@ -2,6 +2,7 @@
 /* From the whole body to a decision: decode, inspect (large bodies on a
  * worker), judge, and then refuse, hold, mask or let go. */
 #include "exchange/state.h"
+#include "kit/clock.h"
 #include <string.h>
 
 /* More than this would stall the data thread for over a millisecond. */
@@ -367,9 +368,10 @@ find_session(Exchange *exchange)
                                     exchange->session,
                                     exchange->person->user,
                                     connection_name(exchange->connection));
-  exchange->first_in_session = sessions_touch(exchange->env->sessions,
-                                              exchange->session,
-                                              loop_now_us(exchange->env->loop));
+  exchange->first_in_session = sessions_touch(
+      exchange->env->sessions, exchange->session, clock_boot_us());
+  exchange->session_serial =
+      sessions_serial(exchange->env->sessions, exchange->session);
 }
 
 static void
@@ -410,6 +412,8 @@ exchange_go(Exchange *exchange, const GError *error)
   g_autofree char *message = NULL;
 
   if (exchange_is_gone(exchange) || exchange->answered)
+    return;
+  if (!error && refuse_paused(exchange))
     return;
   if (!error) {
     exchange_forward(exchange);

@@ -3,6 +3,7 @@
  * and drain, counters; and callers, the programs behind connections. */
 #include "exchange/state.h"
 #include "exchange/tunnel.h"
+#include "kit/clock.h"
 #include <malloc.h>
 #include <string.h>
 
@@ -132,11 +133,36 @@ exchange_env_set_detector(ExchangeEnv *env, Detector *detector)
   env->scratch = scratch;
 }
 
+/* What waits for an approval is told that there is none to wait for. */
+static void
+fail_held(ExchangeEnv *env, int status, const char *code, const char *message)
+{
+  g_autofree gpointer *all = NULL;
+  unsigned n;
+
+  all = g_hash_table_get_keys_as_array(env->running, &n);
+  for (unsigned i = 0; i < n; i++)
+    if (((Exchange *)all[i])->hold)
+      exchange_fail(all[i], status, code, message);
+}
+
 void
 exchange_env_set_paused(ExchangeEnv *env, const char *reason)
 {
+  g_autofree char *message = NULL;
+
   g_free(env->paused);
   env->paused = g_strdup(reason);
+  if (!reason)
+    return;
+  message = g_strdup_printf("hoop-agent is paused %s", reason);
+  fail_held(env, 400, "agent_paused", message);
+}
+
+GHashTable *
+exchange_env_sessions(const ExchangeEnv *env)
+{
+  return sessions_alive(env->sessions, clock_boot_us());
 }
 
 unsigned
@@ -148,19 +174,13 @@ exchange_env_running(const ExchangeEnv *env)
 void
 exchange_env_drain(ExchangeEnv *env)
 {
-  g_autofree gpointer *all = NULL;
-  unsigned n;
-
   env->draining = true;
-  all = g_hash_table_get_keys_as_array(env->running, &n);
-  /* A person's answer would come too late: those who wait are told. */
-  for (unsigned i = 0; i < n; i++)
-    if (((Exchange *)all[i])->hold)
-      exchange_fail(all[i],
-                    503,
-                    "agent_stopping",
-                    "hoop-agent is stopping while this waited for an "
-                    "approval, which counts as no. Try again when it runs.");
+  /* A person's answer would come too late. */
+  fail_held(env,
+            503,
+            "agent_stopping",
+            "hoop-agent is stopping while this waited for an approval, which "
+            "counts as no. Try again when it runs.");
 }
 
 ConnTable *

@@ -67,8 +67,13 @@ void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
 /* Another detector of the same rules, of which others are on; for what begins
  * from now on. Before the policy that names them. */
 void exchange_env_set_detector(ExchangeEnv *env, Detector *detector);
-/* Paused: everything governed is refused, with this reason; NULL resumes. */
+/* Paused: everything governed is refused, what waits for an approval too, with
+ * this end of "hoop-agent is paused …"; NULL resumes. What the server has
+ * already goes on. */
 void exchange_env_set_paused(ExchangeEnv *env, const char *reason);
+/* The sessions that have not ended, by the serials that HeldRequests name:
+ * a set of GSIZE_TO_POINTER; g_hash_table_unref. */
+GHashTable *exchange_env_sessions(const ExchangeEnv *env);
 /* Exchanges and tunnels that have not ended: a drain waits for 0. */
 unsigned exchange_env_running(const ExchangeEnv *env);
 /* No new exchange begins (503 and close), and what waits for an approval is

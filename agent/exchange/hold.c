@@ -268,7 +268,10 @@ held_request(Exchange *exchange, HoldAsk *ask)
     most = MIN(most, MAX_WHOLE_TIMEOUT);
   held->exchange = g_strdup(exchange->id);
   held->user = g_strdup(exchange->person->user);
+  held->issuer = g_strdup(exchange->person->issuer);
   held->client = g_strdup(exchange->client);
+  held->session = g_strdup(exchange->session);
+  held->session_serial = exchange->session_serial;
   held->process = exchange->caller->processes
                       ? g_strjoinv(" < ", exchange->caller->processes)
                       : NULL;

@@ -381,6 +381,7 @@ record_approval(Exchange *exchange, const Decision *decision)
     json_member(one, "who", given->who);
     json_member(one, "approver", approver_kind_name(given->kind));
     json_member(one, "how", given->how);
+    json_member(one, "grant", given->grant);
     json_member(one, "answer", answer_name(given->answer));
     json_member(one, "reason", given->reason);
     json_member(one, "when", when);

@@ -14,6 +14,7 @@
 
 typedef struct {
   char *key;
+  uint64_t serial;
   int64_t last_us;
   GList link;
 } Session;
@@ -27,6 +28,7 @@ struct sessions {
   GHashTable *by_key;
   GQueue order; /* longest idle first */
   GHashTable *rates;
+  uint64_t began; /* sessions so far */
 };
 
 static void
@@ -85,11 +87,34 @@ sessions_touch(Sessions *sessions, const char *key, int64_t now_us)
     drop(sessions, sessions->order.head->data);
   session = g_new0(Session, 1);
   session->key = g_strdup(key);
+  session->serial = ++sessions->began;
   session->last_us = now_us;
   session->link.data = session;
   g_queue_push_tail_link(&sessions->order, &session->link);
   g_hash_table_insert(sessions->by_key, session->key, session);
   return true;
+}
+
+uint64_t
+sessions_serial(const Sessions *sessions, const char *key)
+{
+  const Session *session = g_hash_table_lookup(sessions->by_key, key);
+
+  return session ? session->serial : 0;
+}
+
+GHashTable *
+sessions_alive(const Sessions *sessions, int64_t now_us)
+{
+  GHashTable *alive = g_hash_table_new(NULL, NULL);
+
+  for (const GList *at = sessions->order.head; at; at = at->next) {
+    const Session *session = at->data;
+
+    if (session->last_us + IDLE_US > now_us)
+      g_hash_table_add(alive, GSIZE_TO_POINTER((gsize)session->serial));
+  }
+  return alive;
 }
 
 unsigned

@@ -14,10 +14,17 @@ Sessions *sessions_new(void);
 void sessions_free(Sessions *sessions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sessions, sessions_free)
 
-/* Notes a request at now_us (monotonic); true when it is the session's first.
- * When too many sessions are alive the longest idle one is forgotten: its next
- * request counts as a first one again, which can only ask more. */
+/* Notes a request at now_us (clock_boot_us(): a machine that sleeps is idle);
+ * true when it is the session's first. When too many sessions are alive the
+ * longest idle one is forgotten: its next request counts as a first one again,
+ * which can only ask more. */
 bool sessions_touch(Sessions *sessions, const char *key, int64_t now_us);
+
+/* Of the session with this key: never the same again once it ended; 0: none. */
+uint64_t sessions_serial(const Sessions *sessions, const char *key);
+/* The serials (GSIZE_TO_POINTER) of those that did not end by now_us;
+ * g_hash_table_unref. */
+GHashTable *sessions_alive(const Sessions *sessions, int64_t now_us);
 
 /* Counts this request for `key` and returns how many there were in the last
  * `window` seconds, this one included. */

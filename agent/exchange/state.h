@@ -77,6 +77,7 @@ struct exchange {
   Route route;
   char *scope; /* of masks: session, user and connection */
   char *session;
+  uint64_t session_serial;
   bool first_in_session;
 
   GHashTable *masked_out; /* rule id → masks in what goes out; or NULL */
@@ -162,6 +163,8 @@ void exchange_admit(Exchange *exchange);
 /* True while the session that the exchange began in goes on; false after a
  * refusal. For what waited. */
 bool exchange_signed_in(Exchange *exchange);
+/* True after a refusal, when the agent is paused. */
+bool refuse_paused(Exchange *exchange);
 /* The bearer token that the client sends, for the endpoints that came with
  * it; or NULL. */
 const char *exchange_bearer(const Exchange *exchange);

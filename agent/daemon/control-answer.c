@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control interface: answers to what waits, for once and with a grant. */
+#include "daemon/private.h"
+#include <string.h>
+
+static bool
+answer_from(const char *name, Answer *out)
+{
+  if (g_str_equal(name, "approve"))
+    *out = ANSWER_APPROVE;
+  else if (g_str_equal(name, "approve-masked"))
+    *out = ANSWER_APPROVE_MASKED;
+  else if (g_str_equal(name, "deny"))
+    *out = ANSWER_DENY;
+  else
+    return false;
+  return true;
+}
+
+/* What both calls take. */
+typedef struct {
+  const char *id, *how, *answer, *digest, *nonce, *reason;
+} Given;
+
+/* `term` NULL: for this one request. */
+static bool
+answer(struct agent *agent,
+       const Given *given,
+       const GrantTerm *term,
+       char **grant,
+       GError **error)
+{
+  g_autoptr(PersonRef) person = agent_person(agent);
+  const char *reason = *given->reason ? given->reason : NULL;
+  uint8_t digest[SHA256_LEN];
+  Answer meant;
+
+  if (!person) {
+    g_set_error_literal(error,
+                        BUS_ERROR,
+                        BUS_ERROR_INVALID,
+                        "Nobody is signed in. Run `hoop-agent login`.");
+    return false;
+  }
+  if (!answer_from(given->answer, &meant) ||
+      !hex_decode(given->digest, digest, sizeof digest)) {
+    g_set_error_literal(
+        error, BUS_ERROR, BUS_ERROR_INVALID, "not an answer, or not a digest");
+    return false;
+  }
+  if (!term)
+    return approve_answer(agent->approve,
+                          given->id,
+                          APPROVER_DEVELOPER,
+                          person->user,
+                          given->how,
+                          meant,
+                          digest,
+                          given->nonce,
+                          reason,
+                          error);
+  return approve_grant(agent->approve,
+                       given->id,
+                       APPROVER_DEVELOPER,
+                       person->user,
+                       given->how,
+                       meant,
+                       digest,
+                       given->nonce,
+                       reason,
+                       term,
+                       grant,
+                       error);
+}
+
+typedef struct {
+  const char *id;
+  bool waits;
+} Find;
+
+static void
+note_waits(const PendingView *pending, void *data)
+{
+  Find *find = data;
+
+  find->waits =
+      find->waits || g_str_equal(pending->request->exchange, find->id);
+}
+
+/* How it stands now. */
+static const char *
+outcome_of(struct agent *agent, const Given *given)
+{
+  Find find = {.id = given->id};
+
+  approve_pending(agent->approve, note_waits, &find);
+  return find.waits ? "pending" : given->answer;
+}
+
+static gboolean
+on_answer(HoopAgent1 *skeleton,
+          GDBusMethodInvocation *call,
+          const char *id,
+          const char *how,
+          const char *answer_text,
+          const char *digest,
+          const char *nonce,
+          const char *reason,
+          gpointer data)
+{
+  const Given given = {id, how, answer_text, digest, nonce, reason};
+  g_autoptr(GError) error = NULL;
+
+  if (!answer(data, &given, NULL, NULL, &error))
+    control_fail(call, error);
+  else
+    hoop_agent1_complete_answer(skeleton, call, outcome_of(data, &given));
+  return TRUE;
+}
+
+static gboolean
+on_answer_for(HoopAgent1 *skeleton,
+              GDBusMethodInvocation *call,
+              const char *id,
+              const char *how,
+              const char *answer_text,
+              const char *digest,
+              const char *nonce,
+              const char *reason,
+              guint seconds,
+              gboolean session,
+              gpointer data)
+{
+  const Given given = {id, how, answer_text, digest, nonce, reason};
+  const GrantTerm term = {.seconds = seconds, .session = session};
+  g_autoptr(GError) error = NULL;
+  g_autofree char *grant = NULL;
+
+  if (!answer(data, &given, &term, &grant, &error))
+    control_fail(call, error);
+  else
+    hoop_agent1_complete_answer_for(
+        skeleton, call, outcome_of(data, &given), grant);
+  return TRUE;
+}
+
+void
+control_answer_connect(struct agent *agent)
+{
+  HoopAgent1 *skeleton = agent->skeleton;
+
+  g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), agent);
+  g_signal_connect(
+      skeleton, "handle-answer-for", G_CALLBACK(on_answer_for), agent);
+}
