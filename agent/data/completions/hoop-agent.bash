@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for bash.
 
-# Ids of requests that wait, or of the last recorded exchanges.
+# Ids of requests that wait, of grants, or of the last recorded exchanges.
 _hoop_agent_ids() {
   case $1 in
+  grants)
+    hoop-agent grants --json 2>/dev/null |
+      sed -n 's/^ *"id": "\(g-[0-9a-f]*\)".*/\1/p'
+    ;;
   pending)
     hoop-agent pending --json 2>/dev/null |
       sed -n 's/^ *"id": "\([0-9a-v]*\)".*/\1/p'
@@ -47,7 +51,8 @@ _hoop_agent_options() {
   env) echo --shell --via --config ;;
   setup) echo --undo --yes --via --profile --config ;;
   review) echo --masked --json ;;
-  approve) echo --masked --reason ;;
+  approve) echo --masked --for --reason ;;
+  grants) echo --json ;;
   deny) echo --reason ;;
   allow) echo --for --list --remove --json ;;
   scan)
@@ -91,6 +96,12 @@ _hoop_agent_arguments() {
   env | setup) echo "$clients" ;;
   review | approve | deny) _hoop_agent_ids pending ;;
   why) _hoop_agent_ids journal ;;
+  grants)
+    case $2 in
+    explain | revoke) _hoop_agent_ids grants ;;
+    '') echo list explain revoke ;;
+    esac
+    ;;
   connection) [ -n "$2" ] || echo list ;;
   ca) [ -n "$2" ] || echo show export rotate ;;
   policy) [ -n "$2" ] || echo check diff explain show test ;;
@@ -106,7 +117,7 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny allow why scan policy journal connection
+    review approve deny grants allow why scan policy journal connection
     login logout whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''

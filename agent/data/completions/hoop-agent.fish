@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny allow why scan policy journal connection login logout whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny grants allow why scan policy journal connection login logout whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
     hoop-agent pending --json 2>/dev/null | string match -rg '^ *"id": "([0-9a-v]+)"'
+end
+
+function __hoop_agent_granted
+    hoop-agent grants --json 2>/dev/null | string match -rg '^ *"id": "(g-[0-9a-f]+)"'
 end
 
 function __hoop_agent_recorded
@@ -43,6 +47,7 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a pending -d
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a review -d 'Show a waiting request'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a approve -d 'Let a waiting request go'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a deny -d 'Refuse a waiting request'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a grants -d 'List, explain or revoke remembered approvals'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a allow -d 'Mark a finding as none, where policy permits'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
@@ -57,6 +62,10 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending 
 complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal connection' -l config -rF -d 'Configuration to read'
 complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
 complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
+complete -c hoop-agent -n '__fish_seen_subcommand_from approve' -l for -x -a '10m 1h session' -d 'Those like it, too'
+complete -c hoop-agent -n '__fish_seen_subcommand_from grants; and not __hoop_agent_sub list explain revoke' -a 'list explain revoke'
+complete -c hoop-agent -n '__fish_seen_subcommand_from grants; and __hoop_agent_sub explain revoke' -a '(__hoop_agent_granted)'
+complete -c hoop-agent -n '__fish_seen_subcommand_from grants' -l json -d 'Print JSON'
 complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l for -x -a '2h 1d 7d 30d' -d 'How long'
 complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l list -d 'Show what is allowed'
 complete -c hoop-agent -n '__fish_seen_subcommand_from allow' -l remove -x -d 'Allow it no longer'

@@ -9,6 +9,13 @@ _hoop_agent_waiting() {
   _describe 'waiting request' ids
 }
 
+_hoop_agent_granted() {
+  local -a ids
+  ids=(${(f)"$(hoop-agent grants --json 2>/dev/null |
+    sed -n 's/^ *"id": "\(g-[0-9a-f]*\)".*/\1/p')"})
+  _describe 'grant' ids
+}
+
 _hoop_agent_recorded() {
   local -a ids
   ids=(${(fu)"$(hoop-agent journal list --json --limit 50 2>/dev/null |
@@ -47,6 +54,7 @@ _hoop_agent() {
     'review:show a waiting request'
     'approve:let a waiting request go'
     'deny:refuse a waiting request'
+    'grants:list, explain or revoke remembered approvals'
     'allow:mark a finding as none, where policy permits'
     "why:tell one exchange's story"
     'scan:find secrets in files'
@@ -97,8 +105,9 @@ _hoop_agent() {
   ca) _arguments $json $config '1:what:(show export rotate)' '2:file:_files' ;;
   pending) _arguments $json '--watch[go on]' ;;
   review) _arguments '--masked[as it would be masked]' $json '1:id:_hoop_agent_waiting' ;;
-  approve) _arguments '--masked[masked]' $reason '1:id:_hoop_agent_waiting' ;;
+  approve) _arguments '--masked[masked]' '--for[those like it, too]:time:(10m 1h session)' $reason '1:id:_hoop_agent_waiting' ;;
   deny) _arguments $reason '1:id:_hoop_agent_waiting' ;;
+  grants) _arguments $json '1:what:(list explain revoke)' '2:id:_hoop_agent_granted' ;;
   allow)
     _arguments '--for[how long]:time:(2h 1d 7d 30d)' '--list[show them]' \
       '--remove[allow it no longer]:fingerprint:' $json '1:fingerprint:'
