@@ -55,7 +55,7 @@ ApproveNeed *approve_need_new(const PolicyRule *rule);
 typedef struct {
   char *exchange; /* journal id; also the id that the CLI takes */
   char *user, *client, *process, *connection, *host, *api, *model;
-  char *issuer;            /* of the user's sign-in */
+  char *issuer, *subject;  /* of the user's sign-in: who they really are */
   char *session;           /* its key, or NULL: none */
   uint64_t session_serial; /* another one once the session ended */
   char *policy_revision;
@@ -158,7 +158,7 @@ typedef struct {
   bool masked;
   char *who, *reason; /* of the answer; reason may be NULL */
   char *exchange;     /* whose prompt was answered */
-  char *user, *issuer, *client, *connection;
+  char *user, *issuer, *subject, *client, *connection;
   char *session; /* its key; NULL: for the time alone */
   uint64_t session_serial;
   GPtrArray *rules; /* GrantRule */

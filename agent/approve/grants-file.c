@@ -27,6 +27,7 @@ enum {
   FIELD_EXCHANGE,
   FIELD_USER,
   FIELD_ISSUER,
+  FIELD_SUBJECT,
   FIELD_CLIENT,
   FIELD_CONNECTION,
   N_FIELDS
@@ -61,6 +62,7 @@ grant_free(void *data)
   g_free(grant->exchange);
   g_free(grant->user);
   g_free(grant->issuer);
+  g_free(grant->subject);
   g_free(grant->client);
   g_free(grant->connection);
   g_free(grant->session);
@@ -118,6 +120,7 @@ put_grant(GString *out, const Grant *grant)
   put_text(out, grant->exchange);
   put_text(out, grant->user);
   put_text(out, grant->issuer);
+  put_text(out, grant->subject);
   put_text(out, grant->client);
   put_text(out, grant->connection);
   for (unsigned i = 0; i < grant->rules->len; i++) {
@@ -243,6 +246,7 @@ get_grant(Grant *grant, char **words)
       !get_text(words[FIELD_EXCHANGE], &grant->exchange) ||
       !get_text(words[FIELD_USER], &grant->user) ||
       !get_text(words[FIELD_ISSUER], &grant->issuer) ||
+      !get_text(words[FIELD_SUBJECT], &grant->subject) ||
       !get_text(words[FIELD_CLIENT], &grant->client) ||
       !get_text(words[FIELD_CONNECTION], &grant->connection))
     return false;
@@ -250,7 +254,7 @@ get_grant(Grant *grant, char **words)
   grant->id = g_strdup(words[FIELD_ID]);
   grant->masked = g_str_equal(words[FIELD_MASKED], "masked");
   return grant->who && grant->exchange && grant->user && grant->issuer &&
-         grant->client && grant->connection &&
+         grant->subject && grant->client && grant->connection &&
          get_rules(grant, words + N_FIELDS);
 }
 

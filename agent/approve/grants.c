@@ -408,6 +408,7 @@ grants_give(Grants *grants,
   grant->exchange = g_strdup(request->exchange);
   grant->user = g_strdup(request->user ?: "");
   grant->issuer = g_strdup(request->issuer ?: "");
+  grant->subject = g_strdup(request->subject ?: "");
   grant->client = g_strdup(request->client);
   grant->connection = g_strdup(request->connection ?: "");
   if (term->session) {
@@ -440,6 +441,7 @@ is_bound_to(const Grant *grant, const HeldRequest *request)
 {
   if (g_strcmp0(grant->user, request->user ?: "") != 0 ||
       g_strcmp0(grant->issuer, request->issuer ?: "") != 0 ||
+      g_strcmp0(grant->subject, request->subject ?: "") != 0 ||
       g_strcmp0(grant->client, request->client) != 0 ||
       g_strcmp0(grant->connection, request->connection ?: "") != 0)
     return false;

@@ -91,6 +91,7 @@ held_request_free(HeldRequest *request)
   g_free(request->api);
   g_free(request->model);
   g_free(request->issuer);
+  g_free(request->subject);
   g_free(request->session);
   g_free(request->policy_revision);
   g_ptr_array_unref(request->needs);

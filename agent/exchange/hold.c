@@ -269,6 +269,7 @@ held_request(Exchange *exchange, HoldAsk *ask)
   held->exchange = g_strdup(exchange->id);
   held->user = g_strdup(exchange->person->user);
   held->issuer = g_strdup(exchange->person->issuer);
+  held->subject = g_strdup(exchange->person->subject);
   held->client = g_strdup(exchange->client);
   held->session = g_strdup(exchange->session);
   held->session_serial = exchange->session_serial;

@@ -177,6 +177,7 @@ bare(const char *id)
   held->exchange = g_strdup(id);
   held->user = g_strdup("ada");
   held->issuer = g_strdup("local");
+  held->subject = g_strdup("1000");
   held->client = g_strdup("/usr/bin/editor");
   held->connection = g_strdup("copilot");
   held->session = g_strdup("/usr/bin/editor\nabc");

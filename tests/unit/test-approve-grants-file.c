@@ -233,6 +233,7 @@ test_text(void)
   grant->exchange = g_strdup("x");
   grant->user = g_strdup("-");
   grant->issuer = g_strdup("https://idp.example.com/?a=b");
+  grant->subject = g_strdup("00u1");
   grant->client = g_strdup("/opt/My Editor/bin");
   grant->connection = g_strdup("copilot");
   grant->since_us = 1;

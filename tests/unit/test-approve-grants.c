@@ -34,6 +34,9 @@ test_bound(Fixture *f, const void *data)
   other = request("c");
   change(&other->issuer, "https://idp.example.com");
   g_assert_false(passes(f, other));
+  other = request("j");
+  change(&other->subject, "1001");
+  g_assert_false(passes(f, other));
   other = request("d");
   change(&other->client, "/usr/bin/other");
   g_assert_false(passes(f, other));
