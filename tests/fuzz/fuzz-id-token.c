@@ -168,7 +168,7 @@ check_person(const IssuerOptions *issuer,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  g_autofree char *input = g_strndup((const char *)data, size);
+  g_autofree char *input = g_strndup(size ? (const char *)data : "", size);
   g_auto(GStrv) parts = NULL;
   const char *field[MAX_FIELDS] = {"", "", "", "", "", ""};
   uint8_t *bytes;
