@@ -255,7 +255,8 @@ typedef struct {
   size_t start, end;
 } BodySpan;
 void inspection_body_spans(const Inspection *inspection, BodySpan *spans);
-/* Marks the findings that the user allowed. */
+/* Marks the findings that the user allowed, but for those in tool calls of an
+ * answer. */
 void inspection_allow(Inspection *inspection, Masker *masker);
 /* Tool calls of an answer (not those resent in a request's history). */
 const ToolCall *inspection_tool_calls(const Inspection *inspection,

@@ -515,6 +515,21 @@ inspection_findings(const Inspection *inspection, unsigned *n)
   return (const Finding *)(void *)inspection->findings->data;
 }
 
+/* The field stands in the arguments of a tool call that the client may run. */
+static bool
+is_in_call(const Inspection *inspection, unsigned field)
+{
+  unsigned above;
+
+  while (
+      (above = g_array_index(inspection->places, FieldPlace, field).parent) !=
+      NO_FIELD)
+    field = above;
+  return inspection->direction == DIRECTION_RESPONSE &&
+         g_array_index(inspection->fields, InspectField, field).role ==
+             FIELD_TOOL_ARGUMENTS;
+}
+
 void
 inspection_allow(Inspection *inspection, Masker *masker)
 {
@@ -524,6 +539,7 @@ inspection_allow(Inspection *inspection, Masker *masker)
         g_array_index(inspection->fields, InspectField, at->field).text;
 
     at->allowed =
+        !is_in_call(inspection, at->field) &&
         masker_allows_value(masker, text + at->start, at->end - at->start);
   }
 }

@@ -80,8 +80,8 @@ mask_context_note(MaskContext *context,
   }
   noted.field = choice;
   masker_fingerprint(context->masker, value, len, fingerprint);
-  context->allowed =
-      len <= MASK_VALUE_MAX && masker_allows(context->masker, fingerprint);
+  context->allowed = !context->in_call && len <= MASK_VALUE_MAX &&
+                     masker_allows(context->masker, fingerprint);
   noted.allowed = context->allowed;
   g_array_append_val(context->findings, noted);
   g_array_append_vals(context->fingerprints, fingerprint, 1);

@@ -129,24 +129,35 @@ is_double(const Finding *kept, const Finding *other)
          strcmp(kept->rule->class_name, other->rule->class_name) == 0;
 }
 
+/* Also what is the double of a double goes: what is left must not depend on
+ * which of three came first. */
+static bool
+has_double(const Finding *all, unsigned index)
+{
+  const unsigned back = index > DOUBLES_BACK ? index - DOUBLES_BACK : 0;
+
+  for (unsigned k = index; k-- > back;)
+    if (is_double(&all[k], &all[index]))
+      return true;
+  return false;
+}
+
 void
 findings_sort(GArray *findings)
 {
   Finding *all = (Finding *)(void *)findings->data;
+  g_autofree bool *drop = NULL;
   unsigned n = 0;
 
   if (findings->len < 2)
     return;
   qsort(all, findings->len, sizeof(Finding), compare_findings);
-  for (unsigned i = 0; i < findings->len; i++) {
-    const unsigned back = n > DOUBLES_BACK ? n - DOUBLES_BACK : 0;
-    bool drop = false;
-
-    for (unsigned k = n; k-- > back && !drop;)
-      drop = is_double(&all[k], &all[i]);
-    if (!drop)
+  drop = g_new(bool, findings->len);
+  for (unsigned i = 0; i < findings->len; i++)
+    drop[i] = has_double(all, i);
+  for (unsigned i = 0; i < findings->len; i++)
+    if (!drop[i])
       all[n++] = all[i];
-  }
   g_array_set_size(findings, n);
 }
 

@@ -331,25 +331,41 @@ joins_block(TextField *field, const Finding *finding)
   return true;
 }
 
+/* The findings before `hold`, in order, no others being left that overlap them.
+ */
+static GArray *
+take_findings(TextField *field, size_t hold)
+{
+  GArray *ready = g_array_new(FALSE, FALSE, sizeof(Finding));
+  guint kept = 0;
+
+  for (guint i = 0; i < field->findings->len; i++) {
+    const Finding at = g_array_index(field->findings, Finding, i);
+
+    if (at.end == SPAN_OPEN ? at.start >= hold : at.end > hold)
+      g_array_index(field->findings, Finding, kept++) = at;
+    else
+      g_array_append_val(ready, at);
+  }
+  g_array_set_size(field->findings, kept);
+  findings_sort(ready);
+  return ready;
+}
+
 /* Findings before `hold` become edits: those that policy masks, where they
  * overlap one mask named by the longest. */
 static bool
 settle_findings(TextField *field, size_t hold, GError **error)
 {
+  g_autoptr(GArray) ready = take_findings(field, hold);
   MaskContext *context = field->context;
   size_t start = 0, end = 0, longest = 0;
   const char *rule_id = NULL;
-  guint kept = 0;
 
-  findings_sort(field->findings);
-  for (guint i = 0; i < field->findings->len; i++) {
-    Finding at = g_array_index(field->findings, Finding, i);
+  for (guint i = 0; i < ready->len; i++) {
+    Finding at = g_array_index(ready, Finding, i);
     Action action;
 
-    if (at.end == SPAN_OPEN ? at.start >= hold : at.end > hold) {
-      g_array_index(field->findings, Finding, kept++) = at;
-      continue;
-    }
     /* The folded form's of a block that is noted already. */
     if (at.start < field->settled && joins_block(field, &at))
       continue;
@@ -391,7 +407,6 @@ settle_findings(TextField *field, size_t hold, GError **error)
   }
   if (rule_id != NULL)
     add_edit(field, start, end, rule_id);
-  g_array_set_size(field->findings, kept);
   return true;
 }
 

@@ -21,7 +21,9 @@ typedef struct {
   GHashTable *masked;   /* rule id → how many masks, as GUINT_TO_POINTER */
   size_t restored;      /* bytes that values in the place of masks take */
   bool blocked;         /* a finding that policy blocks was seen */
-  bool allowed; /* the finding noted last is one that the user allowed */
+  bool in_call;         /* arguments of a tool call are looked at */
+  bool allowed; /* the finding noted last is one that the user allowed; never in
+                   a call */
 } MaskContext;
 
 bool mask_context_init(MaskContext *context,

@@ -216,15 +216,15 @@ readable(const char *text, size_t len)
   return g_bytes_new_with_free_func(copy, len, g_free, copy);
 }
 
-bool
-whole_mask(MaskContext *context,
-           unsigned choice,
-           bool arguments,
-           bool restores,
-           const char *text,
-           size_t len,
-           GArray *edits,
-           GError **error)
+static bool
+mask_text(MaskContext *context,
+          unsigned choice,
+          bool arguments,
+          bool restores,
+          const char *text,
+          size_t len,
+          GArray *edits,
+          GError **error)
 {
   g_autoptr(GBytes) bytes = NULL;
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(Span));
@@ -266,4 +266,23 @@ whole_mask(MaskContext *context,
                                                    first,
                                                    edits,
                                                    error);
+}
+
+bool
+whole_mask(MaskContext *context,
+           unsigned choice,
+           bool arguments,
+           bool restores,
+           const char *text,
+           size_t len,
+           GArray *edits,
+           GError **error)
+{
+  bool good;
+
+  context->in_call = arguments;
+  good =
+      mask_text(context, choice, arguments, restores, text, len, edits, error);
+  context->in_call = false;
+  return good;
 }

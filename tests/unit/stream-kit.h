@@ -23,6 +23,7 @@ typedef struct {
   Action action;       /* of every rule */
   Restore restore;
   Action restored; /* of every rule, in restored arguments */
+  bool lenient;    /* findings that the user allowed pass */
   char **mask_fields;
   char **keep_fields;
   const char *end_message; /* said when a finding blocks */
@@ -70,6 +71,8 @@ kit_plan(Detector *detector, const RunPlan *run)
   plan->by_restored = g_new(Action, plan->n_rules);
   for (unsigned i = 0; i < plan->n_rules; i++)
     plan->by_restored[i] = run->restored;
+  if (run->lenient)
+    plan->by_allowed = g_new0(Action, plan->n_rules);
   plan->hold_tools = run->hold_tools;
   plan->restore = run->restore;
   plan->mask_fields = g_strdupv(run->mask_fields);

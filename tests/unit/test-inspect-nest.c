@@ -37,7 +37,8 @@ scan_whole(DetectorScratch *scratch, const GString *text)
                          body,
                          &(InspectLimits){100000, 100000, 0},
                          &error);
-  g_assert_no_error(error);
+  if (error != NULL)
+    g_error("%s: %s", error->message, text->str);
   findings = inspection_findings(whole, &n);
   places = g_new(BodySpan, MAX(n, 1));
   inspection_body_spans(whole, places);

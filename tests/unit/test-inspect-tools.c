@@ -346,6 +346,65 @@ test_odd_arguments(void)
   g_assert_nonnull(strstr(run->out->str, "] \\udc00\""));
 }
 
+/* What the user allowed passes in text, in calls it stays masked: streams and
+ * whole answers alike. */
+static void
+test_allowed(void)
+{
+  const RunPlan lenient = {
+      .action = ACTION_MASK, .hold_tools = true, .lenient = true};
+  static const char *const said[] = {"see " AWS_KEY " there"};
+  static const char *const given[] = {"{\"k\":\"", AWS_KEY "\"}"};
+  static const char whole[] =
+      "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+      "\"content\":\"" AWS_KEY "\",\"tool_calls\":[{\"id\":\"a\",\"type\":"
+      "\"function\",\"function\":{\"name\":\"run\",\"arguments\":"
+      "\"{\\\"k\\\":\\\"" AWS_KEY "\\\"}\"}}]}}]}";
+  static const Place calls[] = {
+      PLACE_CHAT_CALL, PLACE_RESPONSES_CALL, PLACE_MESSAGES_CALL};
+  AllowedFinding allowed = {.until_us = G_MAXINT64};
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+  g_autoptr(GBytes) body = g_bytes_new_static(whole, strlen(whole));
+  g_autoptr(GString) text = stream_of(PLACE_CHAT, said, 1);
+  g_autoptr(Inspection) inspection = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Run) run = NULL;
+  unsigned n, in_calls = 0, in_text = 0;
+  const InspectField *fields;
+  const Finding *findings;
+
+  masker_fingerprint(kit.masker, AWS_KEY, strlen(AWS_KEY), allowed.fingerprint);
+  masker_set_allowed(kit.masker, &allowed, 1);
+  run = kit_run_whole(&kit, API_CHAT, &lenient, text->str);
+  g_assert_nonnull(strstr(run->out->str, AWS_KEY));
+  for (unsigned i = 0; i < G_N_ELEMENTS(calls); i++) {
+    g_autoptr(GString) in = stream_of(calls[i], given, 2);
+    g_autoptr(Run) call =
+        kit_run_whole(&kit, place_api(calls[i]), &lenient, in->str);
+
+    g_assert_no_error(call->error);
+    g_assert_false(kit_leaks(call->out->str, call->out->len, AWS_KEY));
+    g_assert_nonnull(strstr(call->out->str, "[aws-access-key:"));
+  }
+  inspection = inspection_new(
+      scratch, API_CHAT, DIRECTION_RESPONSE, NULL, body, NULL, &error);
+  g_assert_no_error(error);
+  inspection_allow(inspection, kit.masker);
+  fields = inspection_fields(inspection, &n);
+  findings = inspection_findings(inspection, &n);
+  for (unsigned i = 0; i < n; i++) {
+    const bool call =
+        strstr(fields[findings[i].field].path, "arguments") != NULL;
+
+    g_assert_true(findings[i].allowed != call);
+    in_calls += call;
+    in_text += !call;
+  }
+  g_assert_cmpuint(in_calls, >, 0);
+  g_assert_cmpuint(in_text, >, 0);
+  masker_set_allowed(kit.masker, NULL, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -359,6 +418,7 @@ main(int argc, char **argv)
       {"not-restored", test_not_restored},
       {"refuse-whole", test_refuse_whole},
       {"odd-arguments", test_odd_arguments},
+      {"allowed", test_allowed},
   };
   int result;
 

@@ -372,6 +372,41 @@ test_forms(void)
       }
 }
 
+/* A PEM key in lines of base64 whose ends are still escapes, as in a service
+ * account's JSON or in an .env value: masked to its last line, cut anywhere. */
+static void
+test_escaped_lines(void)
+{
+  static const char *const ends[] = {
+      "\\n", "\\r\\n", "\\\\n", "\\\\r\\\\n", "\\n  "};
+  static const char *const around[][2] = {
+      {"{\"data\":\"", "\"}"}, {"KEY=", " "}, {"", ""}, {"", "\\n"}};
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++)
+    for (unsigned width = 64; width <= 76; width += 12)
+      for (unsigned k = 0; k < G_N_ELEMENTS(around); k++) {
+        g_autoptr(GString) text = g_string_new(around[k][0]);
+        g_autoptr(GString) whole = NULL;
+        g_autofree char *code =
+            g_base64_encode((const guchar *)PEM, strlen(PEM));
+
+        add_wrapped(text, PEM, width, ends[i]);
+        g_string_append(text, around[k][1]);
+        whole = mask_whole(scratch, text->str, text->len);
+        g_assert_nonnull(strstr(whole->str, "[private-key:"));
+        /* What stands in every line but the first, which has the opener. */
+        for (size_t at = width; at + 16 < strlen(code) - width; at += 8) {
+          g_autofree char *part = g_strndup(code + at, 12);
+
+          if (at / width == (at + 11) / width &&
+              strstr(whole->str, part) != NULL)
+            g_error("%s: leaks %s in %s", ends[i], part, whole->str);
+        }
+        assert_streams(whole, text);
+      }
+}
+
 /* ---- At random --------------------------------------------------------- */
 
 static unsigned
@@ -572,6 +607,7 @@ main(int argc, char **argv)
   g_test_add_func("/inspect/views/folds", test_folds);
   g_test_add_func("/inspect/views/fold-map", test_fold_map);
   g_test_add_func("/inspect/views/forms", test_forms);
+  g_test_add_func("/inspect/views/escaped-lines", test_escaped_lines);
   g_test_add_func("/inspect/views/random", test_random);
   g_test_add_func("/inspect/views/long", test_long);
   g_test_add_func("/inspect/views/many-findings", test_many_findings);
