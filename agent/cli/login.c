@@ -187,10 +187,11 @@ say_done(const Wait *wait,
   line = session_line(session);
   storage = session_storage(session);
   say("Signed in: %s\n", line);
-  if (storage && g_strcmp0(session_text(session, "storage"), "keyring") != 0)
-    say("The session is %s.\n", storage);
   if (*message)
     say("%s\n", message);
+  else if (storage &&
+           g_strcmp0(session_text(session, "storage"), "keyring") != 0)
+    say("The session is %s.\n", storage);
 }
 
 static void

@@ -91,7 +91,7 @@ session_storage(GVariant *session)
 
   if (g_strcmp0(storage, "keyring") == 0)
     return "kept in the keyring";
-  if (g_strcmp0(storage, "memory") == 0)
+  if (g_strcmp0(storage, "memory") == 0 && !session_text(session, "problem"))
     return "kept in memory only: gone when the agent stops";
   if (g_strcmp0(storage, "file") == 0)
     return "kept in an insecure file (--insecure-storage): whoever reads your "

@@ -14,7 +14,8 @@ bool session_signed_in(GVariant *session);
 bool session_is_local(GVariant *session);
 /* "dev, groups a, b; until 17:05", or why nobody is signed in. g_free. */
 char *session_line(GVariant *session);
-/* "kept in the keyring" …, or NULL when nothing needs to be said. */
+/* "kept in the keyring" …, or NULL when nothing needs to be said, or its
+ * problem says it. */
 const char *session_storage(GVariant *session);
 /* Whose requests these would be: the first who is signed in, or the local
  * account where no issuer is configured. False after a complaint. */

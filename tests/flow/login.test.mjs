@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test as nodeTest } from 'node:test';
 
 import { providersOff } from '../providers/install.mjs';
+import { startLemonLdap } from '../providers/lemonldap.mjs';
 import { startOidcProvider } from '../providers/oidc-provider.mjs';
 import {
   agentProgram,
@@ -240,6 +241,24 @@ test('without a device flow the browser is used, which is said', async (t) => {
   assert.equal((await login.end()).code, 0);
   const device = await new Login(agent, ['--device']).end();
   assert.equal(device.code, 1, JSON.stringify(device));
+});
+
+test('LemonLDAP::NG: code and PKCE at one redirect port', async (t) => {
+  const lemon = await startLemonLdap(t);
+  const more = { 'redirect-port': lemon.redirectPort };
+  const agent = await agentOf(t, { config: identityOf(lemon, 'corp', more) });
+  for (const [user, groups] of [
+    ['dwho', ['timelords', 'users']],
+    ['rtyler', ['earthlings', 'users']],
+  ]) {
+    const login = new Login(agent);
+    await lemon.signIn((await login.prompt()).url, user);
+    const end = await login.end();
+    assert.equal(end.code, 0, JSON.stringify(end));
+    assert.equal(end.user, user);
+    assert.deepEqual(end.groups.sort(), groups);
+    assert.equal((await ask(agent)).status, 200);
+  }
 });
 
 test('Ctrl-C and a caller that is killed cancel the sign-in', async (t) => {

@@ -70,7 +70,7 @@ export class Browser {
           agent: false,
           timeout: TIMEOUT_MS,
           headers: {
-            accept: 'text/html,application/json',
+            accept: 'text/html',
             ...(cookie && { cookie }),
             ...headers,
           },
@@ -134,7 +134,11 @@ export class Browser {
     const page = await this.request(url, {
       method,
       body: value === undefined ? undefined : JSON.stringify(value),
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...headers,
+      },
     });
     let parsed;
     try {

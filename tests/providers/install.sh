@@ -18,7 +18,10 @@ npm)
   hash=$(sha256sum "$here/package.json" | cut -c1-16)
   ;;
 glewlwyd) packages='glewlwyd dbconfig-no-thanks' ;;
-lemonldap) packages='liblemonldap-ng-portal-perl lemonldap-ng-handler' ;;
+lemonldap)
+  packages='liblemonldap-ng-portal-perl lemonldap-ng-handler
+    libstring-random-perl libio-string-perl'
+  ;;
 *)
   say "usage: install.sh npm|glewlwyd|lemonldap"
   exit 2

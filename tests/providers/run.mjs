@@ -17,6 +17,7 @@ const [name, options = '{}'] = process.argv.slice(2);
 const starters = {
   'oidc-provider': async () =>
     (await import('./oidc-provider.mjs')).startOidcProvider,
+  lemonldap: async () => (await import('./lemonldap.mjs')).startLemonLdap,
   glewlwyd: async () => (await import('./glewlwyd.mjs')).startGlewlwyd,
 };
 const fixture = new Fixture();
