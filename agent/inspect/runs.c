@@ -5,9 +5,10 @@
 #include "inspect/detector.h"
 #include "inspect/normalise.h"
 
-/* Digits before a space that make it part of a number in groups: "000M UR" of
- * an IBAN. */
+/* Groups of an IBAN: "000M UR", and "Q7AI TMOF MMWI" where some have no digit:
+ * of so many characters before a space one is a digit. */
 #define GROUP_LEN 4
+#define GROUPS_BACK ((size_t)3 * (GROUP_LEN + 1))
 
 static bool
 is_digit(char c)
@@ -57,30 +58,49 @@ is_in_disguise(const TextView *view, size_t pos)
   return folded.len == 0 || folded.out[0] > ' ';
 }
 
-/* A single space between groups of digits and capitals. -1: not known yet. */
+static bool
+byte_is(const TextView *view, size_t pos, char c)
+{
+  return pos >= view->start && pos < view->end && view_at(view, pos) == c;
+}
+
+/* Capitals behind the space at pos belong to a number that began before. */
+static bool
+number_before(const TextView *view, size_t pos)
+{
+  for (size_t i = 1; i <= GROUPS_BACK && pos >= view->start + i; i++) {
+    const char c = view_at(view, pos - i);
+
+    if (is_digit(c))
+      return true;
+    if (!is_group(c) && !(c == ' ' && i % (GROUP_LEN + 1) == 0))
+      return false;
+  }
+  return false;
+}
+
+/* A single space between groups of digits and capitals, or beside an area code
+ * in brackets. -1: not known yet. */
 static int
 joins_groups(const TextView *view, size_t pos)
 {
+  const bool closed = pos > view->start + 1 && byte_is(view, pos - 1, ')') &&
+                      is_digit(view_at(view, pos - 2));
   char next;
 
-  if (pos == view->start || !is_group(view_at(view, pos - 1)))
+  if (!closed && (pos == view->start || !is_group(view_at(view, pos - 1))))
     return 0;
   if (pos + 1 >= view->end)
     return -1;
   next = view_at(view, pos + 1);
-  if (!is_group(next))
-    return 0;
   if (is_digit(next))
     return 1;
-  for (size_t i = 1; i <= GROUP_LEN && pos >= view->start + i; i++) {
-    const char c = view_at(view, pos - i);
-
-    if (is_digit(c))
-      return 1;
-    if (!is_group(c))
-      return 0;
+  if (next == '(' && is_digit(view_at(view, pos - 1))) {
+    if (pos + 2 >= view->end)
+      return -1;
+    return is_digit(view_at(view, pos + 2));
   }
-  return 0;
+  return !closed && is_group(next) && number_before(view, pos);
 }
 
 int

@@ -11,6 +11,7 @@
  * many at most. Lower them for nothing. */
 #define FOUND_PERCENT 93
 #define HARMLESS_FOUND 0
+#define PEOPLE_PERCENT 99
 
 typedef struct {
   GString *text, *secret;
@@ -47,8 +48,9 @@ read_sample(const char *line, Sample *sample)
   } while (token.type != JSON_END);
 }
 
+/* `named`: what is on beside what the pack has on. */
 static DetectorScratch *
-shipped(void)
+shipped(const char *const *named)
 {
   g_autofree char *dir =
       g_test_build_filename(G_TEST_DIST, "..", "policy", "rules.d", NULL);
@@ -58,6 +60,7 @@ shipped(void)
   DetectorScratch *scratch;
 
   g_assert_no_error(error);
+  rule_pack_switch_on(pack, named);
   detector = detector_new(pack, NULL, &error);
   g_assert_no_error(error);
   scratch = detector_scratch_new(detector, &error);
@@ -93,13 +96,16 @@ is_found(DetectorScratch *scratch, const Sample *sample)
 }
 
 static unsigned
-count_found(const char *name, unsigned *n, bool tell_found)
+count_found(const char *name,
+            const char *const *named,
+            unsigned *n,
+            bool tell_found)
 {
   g_autofree char *contents = NULL;
   g_autoptr(GError) error = NULL;
   g_autofree char *path = g_test_build_filename(
       G_TEST_DIST, "unit", "corpus", "inspect", name, NULL);
-  g_autoptr(DetectorScratch) scratch = shipped();
+  g_autoptr(DetectorScratch) scratch = shipped(named);
   g_auto(GStrv) lines = NULL;
   unsigned found = 0;
 
@@ -122,11 +128,18 @@ count_found(const char *name, unsigned *n, bool tell_found)
   return found;
 }
 
+static const char *const nobody[] = {NULL};
+static const char *const everybody[] = {"class:email",
+                                        "class:ssn",
+                                        "class:phone",
+                                        "class:ip",
+                                        NULL};
+
 static void
 test_secrets(void)
 {
   unsigned n;
-  const unsigned found = count_found("secrets.jsonl", &n, false);
+  const unsigned found = count_found("secrets.jsonl", nobody, &n, false);
 
   g_test_message("%u of %u secrets found", found, n);
   g_assert_cmpuint(n, >=, 300);
@@ -137,11 +150,29 @@ static void
 test_harmless(void)
 {
   unsigned n;
-  const unsigned found = count_found("harmless.jsonl", &n, true);
+  const unsigned found = count_found("harmless.jsonl", nobody, &n, true);
 
   g_test_message("%u of %u harmless texts found", found, n);
   g_assert_cmpuint(n, >=, 250);
   g_assert_cmpuint(found, <=, HARMLESS_FOUND);
+}
+
+/* Cards of the issuers' ranges, IBANs of all countries, e-mail addresses, SSNs,
+ * telephone numbers, IP addresses; and versions, dates, ids and the like. */
+static void
+test_people(void)
+{
+  unsigned n;
+  const unsigned found = count_found("people.jsonl", everybody, &n, false);
+  unsigned wrong;
+
+  g_test_message("%u of %u found", found, n);
+  g_assert_cmpuint(n, >=, 900);
+  g_assert_cmpuint(found * 100, >=, n * PEOPLE_PERCENT);
+  wrong = count_found("people-harmless.jsonl", everybody, &n, true);
+  g_test_message("%u of %u look-alikes found", wrong, n);
+  g_assert_cmpuint(n, >=, 180);
+  g_assert_cmpuint(wrong, ==, 0);
 }
 
 int
@@ -150,5 +181,6 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/inspect/corpus/secrets", test_secrets);
   g_test_add_func("/inspect/corpus/harmless", test_harmless);
+  g_test_add_func("/inspect/corpus/people", test_people);
   return g_test_run();
 }
