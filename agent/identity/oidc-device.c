@@ -132,6 +132,8 @@ show(ProviderCall *call, const Fields *fields, int64_t expires_s)
   prompt.url_whole = whole && web_url_is_safe(whole) ? whole : NULL;
   prompt.user_code = code;
   prompt.expires_us = clock_wall_us() + expires_s * US_PER_S;
+  /* The call may be cancelled in there. */
+  wait_for_it(call);
   call->events.prompt(&prompt, call->data);
   return true;
 }
@@ -153,9 +155,7 @@ take_code(ProviderCall *call, const Fields *fields)
   expires_s = MIN(expires_s, MAX_EXPIRES_S);
   call->deadline_us = clock_boot_us() + expires_s * US_PER_S;
   call->interval_ms = interval_of(call, fields, DEFAULT_INTERVAL_S);
-  if (show(call, fields, expires_s))
-    wait_for_it(call);
-  else
+  if (!show(call, fields, expires_s))
     oidc_fail_with(call,
                    IDENTITY_ERROR_PROTOCOL,
                    "the provider's answer has no user code, or no https "

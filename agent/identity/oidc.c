@@ -208,7 +208,9 @@ code_of(const ProviderCall *call, const char *word)
     return IDENTITY_ERROR_EXPIRED;
   if (g_str_equal(word, "invalid_grant")) {
     /* Of a device code: gone. Of a refresh token: the session is. */
-    return call->device_code ? IDENTITY_ERROR_EXPIRED : IDENTITY_ERROR_DENIED;
+    if (call->device_code)
+      return IDENTITY_ERROR_EXPIRED;
+    return call->renewal ? IDENTITY_ERROR_DENIED : IDENTITY_ERROR_PROVIDER;
   }
   if (g_str_equal(word, "invalid_client") ||
       g_str_equal(word, "unauthorized_client") ||

@@ -133,7 +133,7 @@ session_save(Session *session)
 
   if (!session->renewal || session->memory_only)
     return;
-  /* The store works in order: only the last answer counts. */
+  /* The store works in order, and only the last answer counts. */
   if (session->saving)
     token_store_cancel(session->saving);
   session->kept = true;

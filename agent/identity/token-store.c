@@ -11,6 +11,8 @@
 
 /* Of the digest that names a file. */
 #define NAME_BYTES 12
+/* The agent's end does not wait longer for a keyring. */
+#define FLUSH_MS 3000
 
 typedef enum { OPEN, LOAD, SAVE, CLEAR } Operation;
 
@@ -38,6 +40,12 @@ struct token_store_call {
   StoreLoaded loaded;
   void *data;
 };
+
+/* What the end of the store waits for. */
+typedef struct {
+  KeyringCall *call;
+  bool over;
+} Flush;
 
 static void run_first(TokenStore *store);
 
@@ -264,6 +272,66 @@ token_store_new(Loop *loop, const char *state_dir)
   return store;
 }
 
+static void
+on_flushed(const GError *error, void *data)
+{
+  Flush *flush = data;
+
+  (void)error;
+  flush->call = NULL;
+}
+
+static gboolean
+on_limit(void *data)
+{
+  Flush *flush = data;
+
+  flush->over = true;
+  return G_SOURCE_REMOVE;
+}
+
+/* Once more, in a context of its own: the agent's others are being taken
+ * apart. What was sent before is sent again, which changes nothing. */
+static void
+flush_one(TokenStoreCall *call, GMainContext *context, Flush *flush)
+{
+  const StoreKey key = {call->issuer, call->client_id};
+  Keyring *keyring = call->store->keyring;
+
+  if (call->operation == SAVE && call->place == STORE_KEYRING)
+    flush->call = keyring_save(keyring, &key, call->secret, on_flushed, flush);
+  else if (call->operation == CLEAR)
+    flush->call = keyring_clear(keyring, &key, on_flushed, flush);
+  while (flush->call && !flush->over)
+    g_main_context_iteration(context, TRUE);
+  if (!flush->call)
+    return;
+  keyring_cancel(flush->call);
+  flush->call = NULL;
+  while (g_main_context_iteration(context, FALSE))
+    continue;
+}
+
+/* A new refresh token that is on its way into the keyring is all that is left
+ * of the session: the agent ends behind it. */
+static void
+flush(TokenStore *store)
+{
+  GMainContext *context = g_main_context_new();
+  GSource *limit = g_timeout_source_new(FLUSH_MS);
+  Flush state = {NULL, false};
+
+  g_main_context_push_thread_default(context);
+  g_source_set_callback(limit, on_limit, &state, NULL);
+  g_source_attach(limit, context);
+  for (GList *call = store->queue.head; call && !state.over; call = call->next)
+    flush_one(call->data, context, &state);
+  g_source_destroy(limit);
+  g_source_unref(limit);
+  g_main_context_pop_thread_default(context);
+  g_main_context_unref(context);
+}
+
 void
 token_store_free(TokenStore *store)
 {
@@ -271,6 +339,8 @@ token_store_free(TokenStore *store)
     return;
   while (store->opens)
     call_free(store->opens->data);
+  if (!g_queue_is_empty(&store->queue))
+    flush(store);
   while (!g_queue_is_empty(&store->queue))
     call_free(g_queue_peek_head(&store->queue));
   keyring_free(store->keyring);
@@ -334,11 +404,22 @@ token_store_clear(TokenStore *store,
   return enqueue(call);
 }
 
+static void
+ignore(const GError *error, void *data)
+{
+  (void)error;
+  (void)data;
+}
+
 void
 token_store_cancel(TokenStoreCall *call)
 {
   TokenStore *store = call->store;
 
+  if (call->operation == SAVE || call->operation == CLEAR) {
+    call->done = ignore;
+    return;
+  }
   call_free(call);
   run_first(store);
 }

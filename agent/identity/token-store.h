@@ -26,7 +26,8 @@ typedef void (*StoreLoaded)(Secret *secret,
 
 /* No I/O. Files lie in state_dir, which exists. */
 TokenStore *token_store_new(Loop *loop, const char *state_dir);
-/* Cancels what runs. Accepts NULL. */
+/* Waits up to 3 s for the keyring to take what is to be saved or cleared, and
+ * cancels the rest. Accepts NULL. */
 void token_store_free(TokenStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TokenStore, token_store_free)
 
@@ -57,7 +58,7 @@ TokenStoreCall *token_store_clear(TokenStore *store,
                                   const StoreKey *key,
                                   StoreDone done,
                                   void *data);
-/* Ends it without done; a save or clear that runs may still take effect. */
+/* It will not call done; what saves or clears goes on. */
 void token_store_cancel(TokenStoreCall *call);
 
 #endif

@@ -178,6 +178,28 @@ test_kept(void)
   stop_keyring(keyring);
 }
 
+/* A renewal's token is stored though the agent ends at that moment. */
+static void
+test_ends_while_storing(void)
+{
+  GSubprocess *keyring = start_keyring();
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+
+  sign_in(desk, "r1", 4);
+  g_assert_no_error(desk->error);
+  fake_answer(fake, "/token", 200, fake_tokens(fake, "r2", &(TokenSpec){0}));
+  /* The event comes in the round in which the keyring is first asked. */
+  desk_until_event(desk, 'N');
+  fake_forget(fake, "/token");
+  fake_answer(fake, "/token", 200, fake_tokens(fake, "r3", &(TokenSpec){0}));
+  g_string_truncate(desk->events, 0);
+  desk_restart(desk);
+  desk_until_event(desk, 'N');
+  assert_sent(fake, "refresh_token=r2");
+  stop_keyring(keyring);
+}
+
 static void
 test_locked(void)
 {
@@ -285,6 +307,8 @@ main(int argc, char **argv)
   }
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/identity/keyring/kept", test_kept);
+  g_test_add_func("/identity/keyring/ends-while-storing",
+                  test_ends_while_storing);
   g_test_add_func("/identity/keyring/locked", test_locked);
   g_test_add_func("/identity/keyring/locked-meanwhile", test_locked_meanwhile);
   return g_test_run();
