@@ -229,3 +229,35 @@ test('managed.conf that cannot be read stops the start', { skip }, async (t) => 
   assert.equal(result.code, 2, result.stderr);
   assert.match(result.stderr, /managed\.conf/);
 });
+
+test("the manager's identities replace all others", { skip }, async (t) => {
+  const dir = machine(t, {
+    'agent.conf': {
+      'identity "old"': { issuer: 'https://old.example', 'client-id': 'x' },
+    },
+    'managed.conf': {
+      'identity "corp"': { issuer: 'https://corp.example', 'client-id': 'x' },
+      'identity "two"': { issuer: 'https://two.example', 'client-id': 'x' },
+    },
+  });
+  const config = {
+    'identity "own"': { issuer: 'https://own.example', 'client-id': 'mine' },
+    'identity "corp"': { issuer: 'https://own2.example', 'ca-file': '/mine' },
+  };
+  const agent = await startAgent(t, { backend, wrapper: inside(dir), config });
+  const { sessions } = await agent.status();
+  assert.deepEqual(
+    sessions.map((session) => [session.name, session.issuer]),
+    [
+      ['corp', 'https://corp.example'],
+      ['two', 'https://two.example'],
+    ],
+  );
+  await agent.stop();
+  const picked = new Agent(t, {
+    backend,
+    wrapper: inside(dir),
+    config: { ...config, 'connection "copilot"': { issuer: 'own' } },
+  });
+  await assert.rejects(picked.start(), /agent\.conf:\d+: issuer=own: there is no \[identity "own"\]/);
+});

@@ -141,6 +141,39 @@ test('what a person reads', async (t) => {
   assert.equal(JSON.parse(answer.text).error.code, 'policy_denied');
 });
 
+/** login on a terminal of its own; what it showed, once the code is there. */
+async function onTerminal(t, agent, args) {
+  const command = [agentProgram(), 'login', ...args].join(' ');
+  const child = new Child('script', ['-qfec', command, '/dev/null'], {
+    env: { ...agent.env, TERM: 'xterm-256color' },
+    t,
+  });
+  await until(() => /\d:\d\d left/.test(child.stdout), 'the countdown');
+  return child;
+}
+
+test('on a terminal: a QR code and a countdown', async (t) => {
+  const agent = await agentOf(t);
+  const child = await onTerminal(t, agent, []);
+  const qr = child.stdout
+    .split('\n')
+    .filter((line) => line.includes('\x1b[38;5;16;48;5;231m'))
+    .map((line) => line.replace(/\x1b\[[\d;]*m|\r/g, ''));
+  assert.ok([33, 37].includes(qr[0].length), child.stdout);
+  assert.equal(qr.length, (qr[0].length + 1) / 2);
+  assert.ok(qr.every((line) => line.length === qr[0].length));
+  const seconds = () =>
+    new Set([...child.stdout.matchAll(/(\d:\d\d) left/g)].map(([, s]) => s));
+  await until(() => seconds().size >= 2, 'the countdown that goes on');
+  const [, code] = /Enter {2}(\S+)/.exec(child.stdout);
+  await provider.approve(code);
+  assert.equal((await child.wait()).code, 0, child.stdout);
+  assert.match(child.stdout, /\r\x1b\[KSigned in: dev/);
+
+  const plain = await onTerminal(t, agent, ['--no-qr']);
+  assert.doesNotMatch(plain.stdout, /[▀▄█]/);
+});
+
 test('denied is 6', async (t) => {
   const agent = await agentOf(t);
   const login = new Login(agent);
