@@ -486,6 +486,34 @@ test_mask_bounds(void)
       masker, "scope 39", RESTORE_TEXT, first->str, first->len, value));
 }
 
+/* The opener of a key with nothing but what may stand before one is no work. */
+static void
+test_key_without_body(void)
+{
+  g_autoptr(Detector) detector = kit_detector();
+  static const char *const units[] = {"\\\\\\\\\\\\\\\"",
+                                      "\n  ",
+                                      "\\n",
+                                      "\\\\r\\\\n\\\"",
+                                      "A-b: \n",
+                                      "\\\\A-b: x\\n"};
+  g_autoptr(DetectorScratch) scratch = kit_scratch(detector);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(units); i++)
+    for (unsigned n = 1; n < 200; n += 1 + n / 8) {
+      g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Finding));
+      g_autoptr(GString) text =
+          g_string_new("\"-----BEGIN RSA PRIVATE KEY-----");
+      g_autoptr(GError) error = NULL;
+
+      for (unsigned k = 0; k < n; k++)
+        g_string_append(text, units[i]);
+      g_string_append(text, "{\"k\": \"v\"} and words");
+      detector_scan(scratch, text->str, text->len, found, &error);
+      g_assert_no_error(error);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -504,6 +532,7 @@ main(int argc, char **argv)
   g_test_add_func("/inspect/detector/match-limit", test_match_limit);
   g_test_add_func("/inspect/detector/unterminated", test_unterminated);
   g_test_add_func("/inspect/detector/long-texts", test_long_texts);
+  g_test_add_func("/inspect/detector/key-without-body", test_key_without_body);
   g_test_add_func("/inspect/masker/masks", test_masks);
   g_test_add_func("/inspect/masker/bounds", test_mask_bounds);
   return g_test_run();
