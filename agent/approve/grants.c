@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define ID_BYTES 6
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
 /* Who is not known could be anybody. */
 #define UNKNOWN_CLIENT "unknown"
 
@@ -23,19 +22,6 @@ struct grants {
   GPtrArray *list; /* Grant, oldest first */
   bool dirty;      /* the file does not say what the list does */
 };
-
-static char *
-boot_id(void)
-{
-  char *text = NULL;
-
-  if (!g_file_get_contents(BOOT_ID, &text, NULL, NULL))
-    return NULL;
-  g_strstrip(text);
-  if (!*text)
-    g_clear_pointer(&text, g_free);
-  return text;
-}
 
 Grants *
 grants_new(const GrantOptions *options)
@@ -51,7 +37,7 @@ grants_new(const GrantOptions *options)
   grants->path = g_strdup(options->path);
   if (options->key)
     memcpy(grants->key, options->key, SHA256_LEN);
-  grants->boot = grants->path ? boot_id() : NULL;
+  grants->boot = grants->path ? clock_boot_id() : NULL;
   grants->list = g_ptr_array_new_with_free_func(grant_free);
   return grants;
 }

@@ -41,7 +41,9 @@ struct agent {
   unsigned reloads;   /* so far: what an earlier one made comes too late */
   uint8_t rules_digest[SHA256_LEN]; /* of rules.d, as the detector has it */
   Watch *policy_watch;
-  GArray *allowed;    /* Allowed */
+  GArray *allowed; /* Allowed */
+  guint allowed_timer;
+  bool allowed_dirty; /* its file says something else */
   ValueSet *values;   /* exact values in force, or NULL */
   char *values_seen;  /* what their files said of themselves */
   char *values_error; /* of the last look at them, or NULL */

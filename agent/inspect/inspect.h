@@ -172,11 +172,13 @@ bool masker_restore(Masker *masker,
  * conversation sends again is issued again. */
 void masker_forget_scopes(Masker *masker);
 
-/* Findings that the user says are none, by their fingerprints, each until a
- * wall-clock time; in place of what was set before. */
+/* Findings that the user says are none, by their fingerprints, each until the
+ * first of the two clocks says so (setting the wall clock back lengthens
+ * nothing); in place of what was set before. */
 typedef struct {
   char fingerprint[FINGERPRINT_SIZE];
-  int64_t until_us;
+  int64_t until_us;      /* clock_wall_us() */
+  int64_t until_boot_us; /* clock_boot_us() */
 } AllowedFinding;
 #define ALLOWED_MAX 1000
 void masker_set_allowed(Masker *masker,

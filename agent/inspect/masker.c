@@ -282,7 +282,8 @@ masker_allows(Masker *masker, const char fingerprint[FINGERPRINT_SIZE])
     return false;
   pthread_mutex_lock(&masker->lock);
   entry = g_hash_table_lookup(masker->allowed, fingerprint);
-  allowed = entry != NULL && entry->until_us > clock_wall_us();
+  allowed = entry != NULL && entry->until_us > clock_wall_us() &&
+            entry->until_boot_us > clock_boot_us();
   pthread_mutex_unlock(&masker->lock);
   return allowed;
 }

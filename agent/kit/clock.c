@@ -5,6 +5,7 @@
 #include <time.h>
 
 #define US_PER_S INT64_C(1000000)
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 static int64_t
 read_clock(clockid_t id)
@@ -31,6 +32,20 @@ int64_t
 clock_boot_us(void)
 {
   return read_clock(CLOCK_BOOTTIME);
+}
+
+char *
+clock_boot_id(void)
+{
+  char *text = NULL;
+
+  if (!g_file_get_contents(BOOT_ID, &text, NULL, NULL))
+    return NULL;
+  g_strstrip(text);
+  if (*text)
+    return text;
+  g_free(text);
+  return NULL;
 }
 
 char *

@@ -346,7 +346,8 @@ test_allowed(void)
 {
   static const char *const ends[] = {"", "AAAABBBBCCCCDDDD"};
   g_autofree Action *let = NULL;
-  AllowedFinding allowed = {.until_us = G_MAXINT64};
+  AllowedFinding allowed = {.until_us = G_MAXINT64,
+                            .until_boot_us = G_MAXINT64};
 
   for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
     g_autoptr(GString) text = key_text(20000, "\n", "");
