@@ -107,6 +107,24 @@ compare_rate(const PolicyMatch *a, const PolicyMatch *b)
          compare_numbers(a->rate_window, b->rate_window);
 }
 
+/* Less to use holds sooner; -1 is no limit, which never holds. */
+static unsigned
+compare_limits(int64_t a, int64_t b)
+{
+  return compare_numbers(b < 0 ? INT64_MAX : b, a < 0 ? INT64_MAX : a);
+}
+
+static unsigned
+compare_budget(const PolicyBudget *a, const PolicyBudget *b)
+{
+  return compare_limits(a->requests, b->requests) |
+         compare_limits(a->bytes, b->bytes) |
+         compare_limits(a->tokens, b->tokens) |
+         compare_numbers(a->window, b->window) |
+         compare_lists(a->connections, b->connections) |
+         compare_lists(a->models, b->models);
+}
+
 static unsigned
 compare_key(MatchKey key, const PolicyMatch *a, const PolicyMatch *b)
 {
@@ -152,6 +170,8 @@ compare_key(MatchKey key, const PolicyMatch *a, const PolicyMatch *b)
     return compare_patterns(a->prompt, b->prompt);
   case MATCH_RATE:
     return compare_rate(a, b);
+  case MATCH_BUDGET:
+    return compare_budget(&a->budget, &b->budget);
   case MATCH_DIRECTION:
   case N_MATCH_KEYS:
     break;

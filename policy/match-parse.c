@@ -14,6 +14,9 @@
 #define MAX_COUNT 1000000
 /* Of a rate: the time of each request is kept. */
 #define MAX_RATE 1000
+/* Of a budget: what is read again when the agent starts. */
+#define MAX_BUDGET_WINDOW (31u * 24 * 60 * 60)
+#define MAX_BUDGET (INT64_C(1) << 50)
 
 typedef bool (*ReadFunc)(const YamlDoc *doc,
                          const YamlNode *node,
@@ -509,6 +512,99 @@ read_rate(const YamlDoc *doc,
   return true;
 }
 
+/* ---- Budgets ----------------------------------------------------------- */
+
+static bool
+read_amount(const YamlDoc *doc,
+            const YamlNode *node,
+            const char *key,
+            PolicyMatch *match,
+            GError **error)
+{
+  int64_t *out = strcmp(key, "requests") == 0 ? &match->budget.requests
+                                              : &match->budget.tokens;
+
+  return yaml_number(doc, node, key, 0, MAX_BUDGET, out, error);
+}
+
+static bool
+read_bytes(const YamlDoc *doc,
+           const YamlNode *node,
+           const char *key,
+           PolicyMatch *match,
+           GError **error)
+{
+  if (node->kind != YAML_SCALAR || !node->plain ||
+      !units_size(node->text, &match->budget.bytes))
+    return yaml_error(
+        doc, node, error, "\"%s\" must be a size like 4096, 64K or 32M", key);
+  return true;
+}
+
+static bool
+read_budget_window(const YamlDoc *doc,
+                   const YamlNode *node,
+                   const char *key,
+                   PolicyMatch *match,
+                   GError **error)
+{
+  unsigned *out = &match->budget.window;
+
+  if (node->kind != YAML_SCALAR || !units_duration(node->text, out) ||
+      *out < 60 || *out > MAX_BUDGET_WINDOW)
+    return yaml_error(
+        doc, node, error, "\"%s\" must be a duration from 1m to 31d", key);
+  return true;
+}
+
+static bool
+read_of(const YamlDoc *doc,
+        const YamlNode *node,
+        const char *key,
+        PolicyMatch *match,
+        GError **error)
+{
+  char ***out = strcmp(key, "model") == 0 ? &match->budget.models
+                                          : &match->budget.connections;
+
+  if (!yaml_texts(doc, node, key, out, error))
+    return false;
+  for (unsigned i = 0; (*out)[i] != NULL; i++)
+    if (i >= MAX_ITEMS || check_text((*out)[i]) != NULL)
+      return yaml_error(doc, node, error, "\"%s\" is too long", key);
+  return true;
+}
+
+static bool
+read_budget(const YamlDoc *doc,
+            const YamlNode *node,
+            const char *key,
+            PolicyMatch *match,
+            GError **error)
+{
+  static const KeyRow rows[] = {{"requests", read_amount},
+                                {"bytes", read_bytes},
+                                {"tokens", read_amount},
+                                {"window", read_budget_window},
+                                {"connection", read_of},
+                                {"model", read_of},
+                                {NULL}};
+  const PolicyBudget *budget = &match->budget;
+
+  (void)key;
+  if (!read_map(doc, node, "\"budget\"", rows, match, error))
+    return false;
+  if (budget->window == 0)
+    return yaml_error(doc, node, error, "\"budget\" needs \"window\"");
+  if (budget->requests < 0 && budget->bytes < 0 && budget->tokens < 0)
+    return yaml_error(doc,
+                      node,
+                      error,
+                      "\"budget\" needs \"requests\", \"bytes\" or "
+                      "\"tokens\"");
+  return true;
+}
+
 static const KeyRow match_rows[] = {
     [MATCH_API] = {"api", read_api},
     [MATCH_GROUP] = {"group", read_list},
@@ -530,6 +626,7 @@ static const KeyRow match_rows[] = {
     [MATCH_TOOL] = {"tool", read_tool},
     [MATCH_PROMPT] = {"prompt", read_prompt},
     [MATCH_RATE] = {"rate", read_rate},
+    [MATCH_BUDGET] = {"budget", read_budget},
     [N_MATCH_KEYS] = {NULL, NULL},
 };
 
@@ -551,6 +648,7 @@ match_read(const YamlDoc *doc,
                          .size_max = -1,
                          .time_from = -1,
                          .time_to = -1,
+                         .budget = {-1, -1, -1, 0, NULL, NULL},
                          .first_in_session = -1};
   if (!read_map(doc, node, "\"match\"", match_rows, match, error))
     return false;
@@ -573,6 +671,8 @@ match_clear(PolicyMatch *match)
 {
   for (unsigned i = 0; i < G_N_ELEMENTS(list_keys); i++)
     g_strfreev(*(char ***)(void *)((char *)match + list_keys[i].offset));
+  g_strfreev(match->budget.connections);
+  g_strfreev(match->budget.models);
   g_free(match->group_ids);
   pattern_free(match->prompt);
   pattern_free(match->tool_arguments);

@@ -74,10 +74,19 @@ typedef enum {
   MATCH_TOOL,
   MATCH_PROMPT,
   MATCH_RATE,
+  MATCH_BUDGET,
   N_MATCH_KEYS
 } MatchKey;
 /* As policy files write it. */
 const char *match_key_name(MatchKey key);
+
+/* What one user may use in a window before a rule holds; -1: not limited. */
+typedef struct {
+  int64_t requests, bytes, tokens;
+  unsigned window;    /* s; 0: no budget */
+  char **connections; /* that count; NULL: all */
+  char **models;      /* wildcards, without case; NULL: all */
+} PolicyBudget;
 
 /* What a rule asks of an exchange: every key that is given must hold; a list
  * holds when one of its items does. NULL or -1: not asked. Strings with
@@ -116,7 +125,8 @@ typedef struct {
   GTimeZone *zone;               /* the same, looked up; or NULL */
   unsigned rate_count;           /* more than so many in … */
   unsigned rate_window;          /* … seconds; 0: not asked */
-  int first_in_session;          /* 0, 1 or -1 */
+  PolicyBudget budget;
+  int first_in_session; /* 0, 1 or -1 */
 } PolicyMatch;
 
 /* When a rule is looked at; follows from its match. */
@@ -198,6 +208,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_unref)
  * record. File names are not part of it. */
 const char *policy_revision(const Policy *policy);
 const PolicyRule *const *policy_rules(const Policy *policy, unsigned *n);
+/* The longest window of its budgets, in seconds; 0: it has none. */
+unsigned policy_budget_window(const Policy *policy);
 Action policy_default(const Policy *policy); /* ALLOW or BLOCK */
 Action policy_tunnels(const Policy *policy); /* ALLOW or BLOCK */
 /* True when a user with these identity groups (NULL terminated; NULL: none)

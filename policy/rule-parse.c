@@ -239,17 +239,17 @@ check_direction(const PolicyRule *rule)
     if (match->direction == DIRECTION_REQUEST)
       return "\"tool\" is about answers, not requests";
     if (match->prompt != NULL || match->size_min >= 0 || match->size_max >= 0 ||
-        match->rate_window > 0)
-      return "\"tool\" is about answers; \"prompt\", \"size\" and \"rate\" "
-             "are about requests";
+        match->rate_window > 0 || match->budget.window > 0)
+      return "\"tool\" is about answers; \"prompt\", \"size\", \"rate\" and "
+             "\"budget\" are about requests";
     return NULL;
   }
   if (match->direction != DIRECTION_RESPONSE)
     return NULL;
   if (match->prompt != NULL || match->size_min >= 0 || match->size_max >= 0 ||
-      match->rate_window > 0)
-    return "\"prompt\", \"size\" and \"rate\" are about requests, not "
-           "responses";
+      match->rate_window > 0 || match->budget.window > 0)
+    return "\"prompt\", \"size\", \"rate\" and \"budget\" are about requests, "
+           "not responses";
   if (rule->action == ACTION_ALLOW)
     return "a response needs no \"allow\": only other actions stop it";
   if (rule->action == ACTION_APPROVE)
@@ -280,6 +280,8 @@ check_action(const PolicyRule *rule)
       return "a tool call needs no \"allow\": only other actions stop it";
     if (match->rate_window > 0)
       return "\"rate\" holds when there were too many, so it must not allow";
+    if (match->budget.window > 0)
+      return "\"budget\" holds when it is used up, so it must not allow";
   }
   return check_direction(rule);
 }
@@ -289,7 +291,8 @@ phases_of(const PolicyRule *rule)
 {
   const PolicyMatch *match = &rule->match;
   bool request_only = match->prompt != NULL || match->size_min >= 0 ||
-                      match->size_max >= 0 || match->rate_window > 0;
+                      match->size_max >= 0 || match->rate_window > 0 ||
+                      match->budget.window > 0;
   unsigned phases = 0;
 
   if (match->has_tool)

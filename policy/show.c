@@ -19,6 +19,19 @@ policy_rules(const Policy *policy, unsigned *n)
   return (const PolicyRule *const *)policy->rules->pdata;
 }
 
+unsigned
+policy_budget_window(const Policy *policy)
+{
+  unsigned longest = 0;
+
+  for (guint i = 0; i < policy->rules->len; i++) {
+    const PolicyRule *rule = policy->rules->pdata[i];
+
+    longest = MAX(longest, rule->match.budget.window);
+  }
+  return longest;
+}
+
 Action
 policy_default(const Policy *policy)
 {

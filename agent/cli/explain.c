@@ -197,15 +197,33 @@ say_row(Explain *explain, const KeptRow *kept)
            was);
 }
 
-static void
-explain_row(Explain *explain, JournalReader *bodies, const KeptRow *kept)
+/* What the journal says was used before a time; NULL where the policy has no
+ * budget or there is no journal. */
+static Ledger *
+used_before(const Explain *explain, const Config *config, int64_t wall_us)
 {
+  unsigned window = policy_budget_window(explain->trial.policy);
+
+  if (!window || !config->journal)
+    return NULL;
+  return daemon_load_ledger(config->journal_path, window, wall_us, NULL);
+}
+
+static void
+explain_row(Explain *explain,
+            const Config *config,
+            JournalReader *bodies,
+            const KeptRow *kept)
+{
+  g_autoptr(Ledger) ledger =
+      used_before(explain, config, kept->entry.row->wall_us);
   g_autoptr(GPtrArray) tools = g_ptr_array_new_with_free_func(g_free);
   g_auto(Recorded) recorded = {0};
   g_autoptr(GPtrArray) verdicts = NULL;
 
   say_row(explain, kept);
   recorded_read(&explain->trial, bodies, &kept->entry, &recorded);
+  recorded.subject.ledger = ledger;
   verdicts =
       recorded_judge(&explain->trial, &recorded, true, no_history, NULL, tools);
   if (!verdicts && !explain->list)
@@ -235,7 +253,7 @@ explain_exchange(Explain *explain, const Config *config)
 
     if (kept->entry.row->kind == ROW_REQUEST ||
         kept->entry.row->kind == ROW_RESPONSE)
-      explain_row(explain, reader, kept);
+      explain_row(explain, config, reader, kept);
   }
   if (explain->list)
     print_json(explain->list);
@@ -266,6 +284,7 @@ policy_explain(const Call *call)
   Explain explain = {.call = call};
   g_autoptr(Config) config = NULL;
   g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(Ledger) ledger = NULL;
   bool recorded = call->n_args == 2 && is_id(call->args[1]);
   Policy *policy;
   int code = CLI_DONE;
@@ -283,9 +302,12 @@ policy_explain(const Call *call)
               : NULL;
   policy = config && (bytes || recorded) ? explain_policy(call, config, &code)
                                          : NULL;
-  if (policy && trial_init(&explain.trial, call, config, policy, &code))
+  if (policy && trial_init(&explain.trial, call, config, policy, &code)) {
+    ledger = recorded ? NULL : used_before(&explain, config, clock_wall_us());
+    explain.subject.ledger = ledger;
     code = recorded ? explain_exchange(&explain, config)
                     : explain_body(&explain, bytes);
+  }
   trial_clear(&explain.trial);
   session_person_clear(&explain.person);
   return code;

@@ -138,6 +138,21 @@ check_hidden(Test *test,
   }
 }
 
+/* What the case says was used before, just now. */
+static Ledger *
+ledger_of(const Policy *policy, const PolicyCase *one, const Subject *subject)
+{
+  Ledger *ledger = ledger_new(policy_budget_window(policy));
+  const LedgerUse use = {
+      .user = subject->user,
+      .wall_us = subject->wall_us,
+      .sum = {one->used_requests, one->used_bytes, one->used_tokens}};
+
+  ledger_set_ready(ledger, true);
+  ledger_add(ledger, &use);
+  return ledger;
+}
+
 static Subject
 subject_of(const PolicyCase *one)
 {
@@ -204,7 +219,9 @@ judge_text(Test *test, const PolicyCase *one, const char *text, Outcome *out)
                                                     &error);
   g_autoptr(GPtrArray) verdicts = NULL;
   Subject subject = subject_of(one);
+  g_autoptr(Ledger) ledger = ledger_of(test->trial.policy, one, &subject);
 
+  subject.ledger = ledger;
   if (!inspection) {
     out->action = ACTION_BLOCK;
     out->error = g_strdup(error->message);

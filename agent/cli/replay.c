@@ -21,12 +21,20 @@
 #define MAX_RATES 4096
 #define MAX_TIMES 1024
 
+/* A request that counts for budgets, until its answer tells what it used. */
+typedef struct {
+  char *connection, *model;
+  int64_t wall_us, bytes;
+} Sent;
+
 typedef struct {
   const Call *call;
   Trial trial;
   JournalReader *bodies;
   GHashTable *open; /* exchange → GArray of Action: its tool calls, as judged */
   GHashTable *rates; /* "rule\nuser" → GQueue of times */
+  Ledger *ledger;    /* of what this policy has budgets for; or NULL */
+  GHashTable *sent;  /* exchange → Sent */
   int64_t now_us;
   const char *user;
   Tally tally;
@@ -180,12 +188,79 @@ recorded_action(struct json_object *detail)
 }
 
 static void
+free_sent(gpointer data)
+{
+  Sent *sent = data;
+
+  g_free(sent->connection);
+  g_free(sent->model);
+  g_free(sent);
+}
+
+static void
+use(Replay *replay, const char *user, const Sent *sent, LedgerSum sum)
+{
+  const LedgerUse used = {.user = user,
+                          .connection = sent->connection,
+                          .model = sent->model,
+                          .wall_us = sent->wall_us,
+                          .sum = sum};
+
+  ledger_add(replay->ledger, &used);
+}
+
+/* What went out then counts for the budgets, whatever this policy says. */
+static void
+use_request(Replay *replay, const JournalEntry *entry)
+{
+  const JournalRow *row = entry->row;
+  int64_t bytes = entry->body_len >= 0 ? entry->body_len : row->bytes_in;
+  Sent *sent;
+
+  if (!replay->ledger)
+    return;
+  sent = g_new0(Sent, 1);
+  *sent = (Sent){.connection = g_strdup(row->connection),
+                 .model = g_strdup(row->model),
+                 .wall_us = row->wall_us,
+                 .bytes = MAX(bytes, 0)};
+  use(replay,
+      row->user,
+      sent,
+      (LedgerSum){1, sent->bytes, ledger_estimate(sent->bytes)});
+  if (g_hash_table_size(replay->sent) < MAX_OPEN)
+    g_hash_table_insert(replay->sent, g_strdup(row->exchange), sent);
+  else
+    free_sent(sent);
+}
+
+static void
+use_answer(Replay *replay, const JournalRow *row)
+{
+  const Sent *sent = g_hash_table_lookup(replay->sent, row->exchange);
+
+  if (!sent)
+    return;
+  use(replay,
+      row->user,
+      sent,
+      (LedgerSum){.tokens = ledger_tokens(sent->bytes,
+                                          row->tokens_in,
+                                          row->tokens_out,
+                                          row->bytes_out) -
+                            ledger_estimate(sent->bytes)});
+  g_hash_table_remove(replay->sent, row->exchange);
+}
+
+static void
 see_request(Replay *replay, const JournalEntry *entry)
 {
   g_auto(Recorded) recorded = {0};
   g_autoptr(GPtrArray) verdicts = NULL;
+  struct json_object *refused = NULL;
 
   recorded_read(&replay->trial, replay->bodies, entry, &recorded);
+  recorded.subject.ledger = replay->ledger;
   verdicts =
       recorded_judge(&replay->trial, &recorded, false, rate, replay, NULL);
   if (!verdicts)
@@ -197,6 +272,8 @@ see_request(Replay *replay, const JournalEntry *entry)
           NULL,
           recorded_action(recorded.detail),
           verdicts->pdata[0]);
+  if (!json_object_object_get_ex(recorded.detail, "refused", &refused))
+    use_request(replay, entry);
 }
 
 /* Calls that the client got stand in the recorded answer; of those that were
@@ -251,6 +328,7 @@ see_response(Replay *replay, const JournalEntry *entry)
           verdicts->pdata[i]);
   }
   g_hash_table_remove(replay->open, row->exchange);
+  use_answer(replay, row);
 }
 
 static bool
@@ -318,6 +396,12 @@ replay_init(Replay *replay, unsigned max_changed)
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_array);
   replay->rates =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_times);
+  replay->sent =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_sent);
+  if (policy_budget_window(replay->trial.policy)) {
+    replay->ledger = ledger_new(policy_budget_window(replay->trial.policy));
+    ledger_set_ready(replay->ledger, true);
+  }
   tally->rules = g_ptr_array_new_with_free_func(g_free);
   tally->by_rule = g_hash_table_new(NULL, NULL);
   tally->users =
@@ -343,6 +427,8 @@ replay_clear(Replay *replay)
 
   g_clear_pointer(&replay->open, g_hash_table_unref);
   g_clear_pointer(&replay->rates, g_hash_table_unref);
+  g_clear_pointer(&replay->sent, g_hash_table_unref);
+  ledger_free(replay->ledger);
   g_clear_pointer(&tally->by_rule, g_hash_table_unref);
   g_clear_pointer(&tally->rules, g_ptr_array_unref);
   g_clear_pointer(&tally->users, g_hash_table_unref);

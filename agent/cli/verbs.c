@@ -222,8 +222,9 @@ static const Verb verbs[] = {
          "explain judges a request body (JSON of a known API, or a plain "
          "prompt; - is\nstandard input) and says of each rule whether it "
          "matched or why not. test runs\nthe cases of *.test.yaml files and "
-         "exits with 1 when one came out otherwise. diff tells what the "
-         "second says otherwise\nand whether that tightens or loosens.",
+         "exits with 1 when one came out otherwise.\ndiff tells what the "
+         "second file says otherwise, and whether that tightens or\n"
+         "loosens.",
      .options = {JSON,
                  {.name = "policy",
                   .value = "FILE",

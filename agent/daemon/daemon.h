@@ -34,6 +34,14 @@ Detector *daemon_load_detector(const Config *config,
                                const char *cache_dir,
                                GError **error);
 
+/* What was used in the `window` seconds before a time, from the journal. Errors
+ * as journal_reader_open() and journal_usage(). */
+typedef struct ledger Ledger;
+Ledger *daemon_load_ledger(const char *journal,
+                           unsigned window,
+                           int64_t until_us,
+                           GError **error);
+
 /* The exact values of the configured dictionary and .env files, sealed; empty
  * without such keys. *seen (may be NULL) becomes what the files say of
  * themselves: another text when one of them changed. Errors name file and

@@ -379,7 +379,7 @@ agent_make(struct agent *agent, GError **error)
    * writes a row that says how the agent started. */
   return agent->conns && make_upstream(agent, error) &&
          make_front(agent, error) && make_journal(agent, error) &&
-         make_env(agent, error);
+         make_env(agent, error) && budget_start(agent, error);
 }
 
 /* What one loop posts to the other, and that back again. */

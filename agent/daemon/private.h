@@ -37,8 +37,9 @@ struct agent {
   Detector *detector;
   char **named; /* findings of the policy that the detector was made for */
   Policy *policy;
-  char *policy_error; /* of the last reload, or NULL */
-  unsigned reloads;   /* so far: what an earlier one made comes too late */
+  char *policy_error;     /* of the last reload, or NULL */
+  unsigned budget_window; /* s that the exchanges' ledger reaches back */
+  unsigned reloads;       /* so far: what an earlier one made comes too late */
   uint8_t rules_digest[SHA256_LEN]; /* of rules.d, as the detector has it */
   Watch *policy_watch;
   GArray *allowed; /* Allowed */
@@ -123,6 +124,11 @@ void signin_start(struct agent *agent);
 void signin_stop(struct agent *agent);
 /* As Sessions tells them. */
 GVariant *signin_sessions(struct agent *agent);
+
+/* ---- budget.c: what was used before */
+bool budget_start(struct agent *agent, GError **error);
+/* Before the policy is given to the exchanges. */
+void budget_follow(struct agent *agent, const Policy *policy);
 
 /* ---- values.c: exact values, where any are configured */
 bool values_start(struct agent *agent, GError **error);

@@ -76,6 +76,7 @@ accept(struct agent *agent, Policy *policy, Detector *detector)
     agent->detector = detector;
     change->detector = detector_ref(detector);
   }
+  budget_follow(agent, policy);
   loop_post(agent->data_loop, apply_policy, change);
   grants_follow(agent->grants, policy);
   record_agent(agent, ROW_POLICY, "loaded", NULL);

@@ -94,6 +94,7 @@ exchange_env_free(ExchangeEnv *env)
   g_ptr_array_unref(env->former);
   policy_unref(env->policy);
   sessions_free(env->sessions);
+  ledger_free(env->ledger);
   refused_free(env->refused);
   g_free(env->self_url);
   g_free(env->paused);
@@ -110,6 +111,23 @@ exchange_env_set_policy(ExchangeEnv *env, Policy *policy)
   policy_unref(env->policy);
   env->policy = policy;
   refused_clear(env->refused);
+}
+
+void
+exchange_env_set_ledger(ExchangeEnv *env, Ledger *ledger)
+{
+  ledger_free(env->ledger);
+  env->ledger = ledger;
+}
+
+void
+exchange_env_merge_ledger(ExchangeEnv *env, Ledger *past)
+{
+  if (env->ledger && ledger_window(past) >= ledger_window(env->ledger)) {
+    ledger_merge(env->ledger, past);
+    ledger_set_ready(env->ledger, true);
+  }
+  ledger_free(past);
 }
 
 void

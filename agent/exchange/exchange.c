@@ -95,6 +95,7 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
       .wall_us = exchange->wall_us,
       .first_in_session = exchange->first_in_session,
       .completions = exchange->route.completions,
+      .ledger = exchange->env->ledger,
   };
 }
 

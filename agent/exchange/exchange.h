@@ -64,6 +64,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExchangeEnv, exchange_env_free)
 /* A new policy for exchanges that begin from now on; those running keep the
  * one they began with. Forgets remembered refusals. */
 void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
+/* What exchanges count for budgets from now on, taken; NULL: nothing. Until it
+ * is ready every budget counts as used up. */
+void exchange_env_set_ledger(ExchangeEnv *env, Ledger *ledger);
+/* What came before, taken: then it is ready. */
+void exchange_env_merge_ledger(ExchangeEnv *env, Ledger *past);
 /* Another detector of the same rules, of which others are on; for what begins
  * from now on. Before the policy that names them. */
 void exchange_env_set_detector(ExchangeEnv *env, Detector *detector);

@@ -33,6 +33,7 @@ struct exchange_env {
   ExchangeStats stats;
   GHashTable *masked; /* rule id → how many masks since the start */
   Sessions *sessions;
+  Ledger *ledger; /* of what the policy has budgets for; or NULL */
   Refused *refused;
   GHashTable *running; /* set of Exchange */
   LoopTimer *quiet;    /* since the last of them ended */
@@ -95,6 +96,7 @@ struct exchange {
   bool masked;     /* forward differs from body */
   bool recorded;   /* a request row was queued */
   bool closed_row; /* a response row was queued */
+  bool in_ledger;  /* counted when it went out */
   Hold *hold;
 
   HttpHeaders *outgoing;

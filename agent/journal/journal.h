@@ -173,6 +173,22 @@ bool journal_query(JournalReader *reader,
                    bool (*each)(const JournalEntry *entry, void *data),
                    void *data,
                    GError **error);
+/* One request that was forwarded, and what its answer said it used. */
+typedef struct {
+  int64_t wall_us;
+  const char *user, *connection, *model; /* or NULL */
+  int64_t bytes;                         /* of its decoded body */
+  int64_t tokens_in, tokens_out;         /* -1: not told */
+  int64_t answer_bytes;                  /* -1: it has no answer */
+} JournalUse;
+/* Calls each(use) for the requests of [since_us, until_us) that were not
+ * refused, oldest first. Errors as journal_query(). */
+bool journal_usage(JournalReader *reader,
+                   int64_t since_us,
+                   int64_t until_us,
+                   void (*each)(const JournalUse *use, void *data),
+                   void *data,
+                   GError **error);
 /* The masked body behind a digest (what was kept of it), checked against what
  * was recorded; JOURNAL_ERROR_NOT_FOUND when none is stored. */
 GBytes *journal_body(JournalReader *reader,

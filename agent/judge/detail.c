@@ -96,6 +96,33 @@ asked_phase(const Facts *facts, const PolicyRule *rule)
                                       : "is about requests");
 }
 
+static void
+add_use(GString *out, const char *what, int64_t limit, int64_t used)
+{
+  if (limit >= 0)
+    g_string_append_printf(out,
+                           "%s%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " %s",
+                           out->len > 0 ? ", " : "used ",
+                           used,
+                           limit,
+                           what);
+}
+
+static char *
+asked_budget(const Facts *facts, const PolicyBudget *budget)
+{
+  const Subject *subject = facts->subject;
+  LedgerSum used =
+      ledger_sum(subject->ledger, budget, subject->user, subject->wall_us);
+  GString *out = g_string_new(NULL);
+
+  add_use(out, "requests", budget->requests, used.requests);
+  add_use(out, "bytes", budget->bytes, used.bytes);
+  add_use(out, "tokens", budget->tokens, used.tokens);
+  g_string_append_printf(out, " in %u s", budget->window);
+  return g_string_free(out, FALSE);
+}
+
 static char *
 asked_content(const Facts *facts, const PolicyMatch *match, const char *missed)
 {
@@ -155,5 +182,7 @@ match_detail(Facts *facts, const PolicyRule *rule, const char *missed)
                         : "it is not the first of its session");
   if (strcmp(missed, "time") == 0)
     return asked_time(facts);
+  if (strcmp(missed, "budget") == 0)
+    return asked_budget(facts, &match->budget);
   return asked_content(facts, match, missed);
 }

@@ -8,6 +8,49 @@
 #include "inspect/inspect.h"
 #include "policy/policy.h"
 
+/* ---- What was used before ---------------------------------------------- */
+
+/* Each user's requests, bytes of their bodies and tokens within a window, for
+ * budgets; bounded whatever is added. One thread. */
+typedef struct ledger Ledger;
+typedef struct {
+  int64_t requests, bytes, tokens;
+} LedgerSum;
+/* One use, or what it turned out to be more (or less) than was added first. */
+typedef struct {
+  const char *user;               /* NULL: not counted */
+  const char *connection, *model; /* NULL: counts for all of them */
+  int64_t wall_us;
+  LedgerSum sum;
+} LedgerUse;
+/* Empty and not ready: what it does not know counts as used up. */
+Ledger *ledger_new(unsigned window);
+void ledger_free(Ledger *ledger);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ledger, ledger_free)
+unsigned ledger_window(const Ledger *ledger); /* s that it reaches back */
+/* Whether everything of its window was added. */
+void ledger_set_ready(Ledger *ledger, bool ready);
+bool ledger_is_ready(const Ledger *ledger);
+/* A correction (negative numbers) has the time of what it corrects. */
+void ledger_add(Ledger *ledger, const LedgerUse *use);
+/* What the user used of the budget in the window that ends now. */
+LedgerSum ledger_sum(const Ledger *ledger,
+                     const PolicyBudget *budget,
+                     const char *user,
+                     int64_t now_us);
+/* Everything of the other one; its accounts stay as they are. */
+void ledger_merge(Ledger *ledger, const Ledger *other);
+/* Tokens that so many bytes may be, where nobody says. */
+int64_t ledger_estimate(int64_t bytes);
+/* The tokens of a request with so many bytes: what its answer says, or, where
+ * it does not (-1), by the bytes of both (answer_bytes -1: none came). */
+int64_t ledger_tokens(int64_t bytes,
+                      int64_t tokens_in,
+                      int64_t tokens_out,
+                      int64_t answer_bytes);
+
+/* ---- Verdicts ---------------------------------------------------------- */
+
 /* Who asks for what; all strings outlive the call; NULL: unknown. An unknown
  * fact satisfies a condition of a rule that tightens (block, approve, mask)
  * and never one of a rule that allows; model, initiator and repo count as
@@ -28,7 +71,8 @@ typedef struct {
   const char *repo;
   int64_t wall_us;
   bool first_in_session;
-  bool completions; /* typed keystrokes: never a prompt */
+  bool completions;     /* typed keystrokes: never a prompt */
+  const Ledger *ledger; /* without this request; NULL: not known */
 } Subject;
 
 /* Counts this request for the rule and says how many that makes in the last

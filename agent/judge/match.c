@@ -350,6 +350,32 @@ holds_rate(Check *check)
                                facts->rate_data) > match->rate_count);
 }
 
+static bool
+exceeds(int64_t limit, int64_t used, int64_t more)
+{
+  return limit >= 0 && used + more > limit;
+}
+
+/* Whether this request would go beyond what is left. */
+static Answer3
+holds_budget(Check *check)
+{
+  const PolicyBudget *budget = &check->match->budget;
+  const Facts *facts = check->facts;
+  const Subject *subject = facts->subject;
+  LedgerSum used;
+
+  if (subject->ledger == NULL || subject->user == NULL ||
+      !ledger_is_ready(subject->ledger) ||
+      ledger_window(subject->ledger) < budget->window)
+    return UNKNOWN;
+  used = ledger_sum(subject->ledger, budget, subject->user, subject->wall_us);
+  return from_bool(
+      exceeds(budget->requests, used.requests, 1) ||
+      exceeds(budget->bytes, used.bytes, facts->size) ||
+      exceeds(budget->tokens, used.tokens, ledger_estimate(facts->size)));
+}
+
 /* ---- Rules ------------------------------------------------------------- */
 
 /* The direction is in the rule's phases. */
@@ -373,6 +399,7 @@ static const Condition conditions[N_MATCH_KEYS] = {
     [MATCH_TOOL] = holds_tool,
     [MATCH_PROMPT] = holds_prompt,
     [MATCH_RATE] = holds_rate,
+    [MATCH_BUDGET] = holds_budget,
 };
 #define ABOUT_SUBJECT ((1u << (MATCH_TIME + 1)) - 1)
 

@@ -70,6 +70,8 @@ static const char everything[] =
     "      time: {from: '22:00', to: '06:00', days: [fri, sat], zone: "
     "Europe/Berlin}\n"
     "      rate: {count: 10, window: 5m}\n"
+    "      budget: {requests: 7, bytes: 2K, tokens: 9, window: 31d, "
+    "connection: copilot, model: [a, b*]}\n"
     "      first-in-session: false\n"
     "    action: approve\n"
     "    by: [developer, 'reviewer:leads']\n"
@@ -124,6 +126,12 @@ check_content(const PolicyMatch *match)
   g_assert_nonnull(match->zone);
   g_assert_cmpuint(match->rate_count, ==, 10);
   g_assert_cmpuint(match->rate_window, ==, 300);
+  g_assert_cmpint(match->budget.requests, ==, 7);
+  g_assert_cmpint(match->budget.bytes, ==, 2048);
+  g_assert_cmpint(match->budget.tokens, ==, 9);
+  g_assert_cmpuint(match->budget.window, ==, 31 * 24 * 60 * 60);
+  g_assert_cmpstr(match->budget.connections[0], ==, "copilot");
+  g_assert_cmpstr(match->budget.models[1], ==, "b*");
   g_assert_cmpint(match->first_in_session, ==, 0);
 }
 
