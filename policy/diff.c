@@ -350,6 +350,11 @@ diff_details(PolicyChange *change, const PolicyRule *a, const PolicyRule *b)
             meaning(b, b->allow_fingerprints ? FEWER : MORE),
             b->allow_fingerprints ? "users may allow findings"
                                   : "users may allow no findings");
+  if (a->no_grants != b->no_grants)
+    because(change,
+            meaning(b, b->no_grants ? MORE : FEWER),
+            b->no_grants ? "no answer is remembered"
+                         : "answers may be remembered");
   if (g_strcmp0(a->message, b->message) != 0)
     because(change, 0, "another message");
 }
