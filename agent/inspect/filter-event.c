@@ -146,6 +146,20 @@ add_token_leaf(ResponseFilter *filter,
 #define LEAF_NAME 0x40000000U
 #define LEAF_LINE 0x80000000U
 
+/* Arguments that are an object are read as one text. */
+static bool
+is_in_object(const FilterEvent *event, const DomNode *node)
+{
+  for (guint i = 0; i < event->slots->len; i++) {
+    const Slot *slot = &g_array_index(event->slots, Slot, i);
+
+    if (slot->kind == SLOT_RAW && node->start > slot->start &&
+        node->end <= slot->end)
+      return true;
+  }
+  return false;
+}
+
 static void
 collect_leaves(ResponseFilter *filter, const FilterEvent *event, bool is_json)
 {
@@ -158,6 +172,8 @@ collect_leaves(ResponseFilter *filter, const FilterEvent *event, bool is_json)
   for (guint i = 0; is_json && i < dom->nodes->len; i++) {
     const DomNode *node = dom_node(dom, i);
 
+    if (is_in_object(event, node))
+      continue;
     if (node->key_end != 0)
       add_token_leaf(filter,
                      dom->text,

@@ -119,6 +119,21 @@ add_piece(ResponseFilter *filter,
   return true;
 }
 
+/* Mostly {}, and pieces follow; else these are the arguments. */
+static bool
+read_input(ResponseFilter *filter,
+           FilterEvent *event,
+           uint32_t node,
+           Call *call,
+           GError **error)
+{
+  if (node == 0 || dom_node(&filter->dom, node)->type != JSON_OBJECT_BEGIN ||
+      dom_child(&filter->dom, node) == 0)
+    return true;
+  g_clear_pointer(&call->call.arguments, g_free);
+  return filter_add_object(filter, event, node, call, error);
+}
+
 static bool
 read_block_start(ResponseFilter *filter, FilterEvent *event, GError **error)
 {
@@ -154,7 +169,8 @@ read_block_start(ResponseFilter *filter, FilterEvent *event, GError **error)
     if (call->call.name != NULL)
       return filter_refuse_call(error); /* the block began before */
     messages_call_read(dom, node, &call->call);
-    return true;
+    return read_input(
+        filter, event, dom_member(dom, node, "input"), call, error);
   }
   text = dom_member(dom, node, block == BLOCK_THINKING ? "thinking" : "text");
   return !dom_is_string(dom, text) ||
@@ -171,6 +187,10 @@ read_arguments(ResponseFilter *filter,
 
   if (call == NULL)
     return false;
+  if (call->object &&
+      dom_node(&filter->dom, node)->end - dom_node(&filter->dom, node)->start >
+          2)
+    return filter_refuse_call(error);
   for (guint i = 0; i < filter->texts->len; i++) {
     TextEntry *entry = filter->texts->pdata[i];
 

@@ -120,6 +120,33 @@ filter_add_delta(ResponseFilter *filter,
   return true;
 }
 
+bool
+filter_add_object(ResponseFilter *filter,
+                  FilterEvent *event,
+                  uint32_t node,
+                  Call *call,
+                  GError **error)
+{
+  const DomNode *at = dom_node(&filter->dom, node);
+  Slot slot = {.field = call->arguments,
+               .from = text_field_end(call->arguments),
+               .start = at->start,
+               .end = at->end,
+               .kind = SLOT_RAW};
+
+  if (call->state != CALL_OPEN || slot.from > 0)
+    return filter_refuse_call(error);
+  call->object = true;
+  if (!text_field_feed(call->arguments,
+                       filter->dom.text + slot.start,
+                       slot.end - slot.start,
+                       error))
+    return false;
+  slot.to = text_field_end(call->arguments);
+  g_array_append_val(event->slots, slot);
+  return true;
+}
+
 void
 filter_flush_text(ResponseFilter *filter, TextEntry *entry)
 {

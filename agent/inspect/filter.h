@@ -24,13 +24,13 @@
 typedef enum {
   SLOT_DELTA, /* a piece of a text */
   SLOT_COPY,  /* a text again that came in pieces */
-  SLOT_RAW    /* a piece that is not inside JSON */
+  SLOT_RAW    /* a piece that is not inside a JSON string */
 } SlotKind;
 
 typedef struct {
   TextField *field;
   size_t from, to;   /* of the field's text; from SIZE_MAX: what is left */
-  size_t start, end; /* of the payload, inside the quotes */
+  size_t start, end; /* of the payload, inside the quotes if it has any */
   SlotKind kind;
 } Slot;
 
@@ -87,6 +87,7 @@ typedef struct {
   unsigned index; /* within its choice, or its item's */
   TextField *arguments;
   CallState state;
+  bool object;             /* its arguments came at once, as an object */
   ToolCall shown;          /* as it is judged: strings of its own or `call` */
   char *restored, *masked; /* arguments, where they differ */
   char *message;           /* of a refusal */
@@ -279,6 +280,12 @@ bool filter_add_delta(ResponseFilter *filter,
                       uint32_t node,
                       TextEntry *entry,
                       GError **error);
+/* The same for arguments that are an object: its bytes are their text. */
+bool filter_add_object(ResponseFilter *filter,
+                       FilterEvent *event,
+                       uint32_t node,
+                       Call *call,
+                       GError **error);
 /* Another text of the same choice goes on: what an earlier one holds must not
  * keep the new one waiting. */
 void filter_release_others(ResponseFilter *filter, const TextEntry *current);

@@ -346,6 +346,67 @@ test_odd_arguments(void)
   g_assert_nonnull(strstr(run->out->str, "] \\udc00\""));
 }
 
+/* A call whose input comes at once, as an object: masked, restored and judged
+ * like one in pieces; a secret beside the mask stays hidden. */
+static void
+test_object_input(void)
+{
+  static const char event[] =
+      "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"
+      "{\"id\":\"m\",\"role\":\"assistant\",\"content\":[]}}\n\n"
+      "event: content_block_start\ndata: {\"type\":\"content_block_start\","
+      "\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\","
+      "\"name\":\"run\",\"input\":{\"a\":\"use %s\",\"card\": "
+      "4111111111111111,\"in\":{\"k\":\"" AWS_KEY "\"},\"p\":\"open\"}}}\n\n"
+      "%s"
+      "event: content_block_stop\ndata: {\"type\":\"content_block_stop\","
+      "\"index\":0}\n\n"
+      "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+  static const char piece[] =
+      "event: content_block_delta\ndata: {\"type\":\"content_block_delta\","
+      "\"index\":0,\"delta\":{\"type\":\"input_json_delta\","
+      "\"partial_json\":\"%s\"}}\n\n";
+  char name_of_field[] = "p";
+  char *named[] = {name_of_field, NULL};
+  const RunPlan plans[] = {
+      {.action = ACTION_MASK, .hold_tools = true, .restore = RESTORE_TOOLS},
+      {.action = ACTION_MASK, .hold_tools = true, .mask_fields = named}};
+  g_autofree char *mask = issued_mask("the \"real\"\nvalue");
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(plans); i++) {
+    g_autofree char *none = g_strdup_printf(piece, "");
+    g_autofree char *in = g_strdup_printf(event, mask, none);
+    g_autoptr(Run) run = kit_run_whole(&kit, API_MESSAGES, &plans[i], in);
+    g_autofree char *said = kit_text(run->out, "a");
+    g_autofree char *name = kit_text(run->out, "p");
+
+    g_assert_no_error(run->error);
+    g_assert_cmpuint(run->calls, ==, 1);
+    g_assert_false(kit_leaks(run->out->str, run->out->len, AWS_KEY));
+    g_assert_null(strstr(run->out->str, "4111111111111111"));
+    g_assert_nonnull(strstr(run->out->str, "\"card\": \"[card-number:"));
+    g_assert_nonnull(strstr(run->out->str, "\"k\":\"[aws-access-key:"));
+    if (i == 0) {
+      g_assert_cmpstr(said, ==, "use the \"real\"\nvalue");
+      g_assert_nonnull(strstr(run->seen->str, "use the \\\"real\\\"\\nvalue"));
+      g_assert_cmpstr(name, ==, "open");
+    } else {
+      g_assert_nonnull(strstr(said, mask));
+      g_assert_true(g_str_has_prefix(name, "[field:"));
+    }
+    g_assert_null(strstr(run->record->str, "real"));
+    g_assert_nonnull(strstr(run->record->str, mask));
+  }
+  {
+    g_autofree char *more = g_strdup_printf(piece, "{}");
+    g_autofree char *in = g_strdup_printf(event, mask, more);
+    g_autoptr(Run) run = kit_run_whole(&kit, API_MESSAGES, &plans[0], in);
+
+    g_assert_error(run->error, INSPECT_ERROR, INSPECT_ERROR_UNREADABLE);
+    g_assert_null(strstr(run->out->str, "real"));
+  }
+}
+
 /* What the user allowed passes in text, in calls it stays masked: streams and
  * whole answers alike. */
 static void
@@ -418,6 +479,7 @@ main(int argc, char **argv)
       {"not-restored", test_not_restored},
       {"refuse-whole", test_refuse_whole},
       {"odd-arguments", test_odd_arguments},
+      {"object-input", test_object_input},
       {"allowed", test_allowed},
   };
   int result;
