@@ -204,9 +204,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Grants, grants_free)
  * expired, no longer than they may be, for rules that the policy still has.
  * APPROVE_ERROR_STORE, and none, when the file is not as it was written. No
  * file is none. */
-bool grants_load(Grants *grants, const Policy *policy, GError **error);
-/* Ends those for rules that the policy has no more or not as they were. */
-void grants_follow(Grants *grants, const Policy *policy);
+bool grants_load(Grants *grants, Policy *policy, GError **error);
+/* Ends those for rules that the policy has no more or not as they were, and
+ * gives none for other rules from now on. */
+void grants_follow(Grants *grants, Policy *policy);
 /* Ends those of sessions that ended: lives(serial, data) says. */
 void grants_keep_sessions(Grants *grants,
                           bool (*lives)(uint64_t serial, void *data),

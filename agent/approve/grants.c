@@ -21,6 +21,7 @@ struct grants {
   char *boot;      /* of the machine, or NULL: nothing is stored */
   GPtrArray *list; /* Grant, oldest first */
   bool dirty;      /* the file does not say what the list does */
+  Policy *policy;  /* that was followed last, or NULL: not yet any */
 };
 
 Grants *
@@ -95,6 +96,7 @@ grants_free(Grants *grants)
   if (grants->list->len || grants->dirty)
     store(grants, NULL);
   g_ptr_array_unref(grants->list);
+  policy_unref(grants->policy);
   g_free(grants->path);
   g_free(grants->boot);
   g_free(grants);
@@ -215,10 +217,13 @@ contradiction(const Grant *grant, const Policy *policy)
 }
 
 void
-grants_follow(Grants *grants, const Policy *policy)
+grants_follow(Grants *grants, Policy *policy)
 {
   bool fewer = false;
 
+  policy_ref(policy);
+  policy_unref(grants->policy);
+  grants->policy = policy;
   for (unsigned i = grants->list->len; i-- > 0;) {
     g_autofree char *why = contradiction(grants->list->pdata[i], policy);
 
@@ -277,7 +282,7 @@ free_untaken(void *data)
 }
 
 bool
-grants_load(Grants *grants, const Policy *policy, GError **error)
+grants_load(Grants *grants, Policy *policy, GError **error)
 {
   g_autoptr(GError) failed = NULL;
   g_autoptr(Secret) text = NULL;
@@ -285,6 +290,7 @@ grants_load(Grants *grants, const Policy *policy, GError **error)
   g_autofree char *whole = NULL;
   g_autofree char *boot = NULL;
 
+  grants_follow(grants, policy);
   if (!grants->boot || !g_file_test(grants->path, G_FILE_TEST_EXISTS))
     return true;
   /* Another user's file, or one that others write, grants nothing. */
@@ -315,6 +321,18 @@ grants_load(Grants *grants, const Policy *policy, GError **error)
 
 /* ---- Giving --------------------------------------------------------------
  */
+
+/* What was asked by a policy that is not in force any more is no promise under
+ * this one. */
+static bool
+still_asked(const Grants *grants, const ApproveNeed *need)
+{
+  const PolicyRule *rule =
+      grants->policy ? find_rule(grants->policy, need->rule_id) : NULL;
+
+  return !grants->policy ||
+         (rule && memcmp(rule->digest, need->digest, SHA256_LEN) == 0);
+}
 
 static bool
 asks_kind(const ApproveNeed *need, ApproverKind kind)
@@ -351,6 +369,10 @@ grants_refusal(Grants *grants,
   for (unsigned i = 0; i < request->needs->len; i++) {
     const ApproveNeed *need = request->needs->pdata[i];
 
+    if (!still_asked(grants, need))
+      return g_strdup_printf("the policy was changed since rule \"%s\" asked: "
+                             "approve it once",
+                             need->rule_id);
     if (need->no_grants && asks_kind(need, kind))
       return g_strdup_printf("rule \"%s\" wants to be asked each time "
                              "(grants: false, hoop-policy(5)): approve it "

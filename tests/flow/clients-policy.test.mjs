@@ -174,6 +174,37 @@ clientTest('all of them wait for an approval, without a retry', async (t) => {
   assertAsked(asked, 'careful', ASKED_BY_ALL);
 });
 
+clientTest('language-server: a grant for the session lets its title pass', async (t) => {
+  const { agent } = through;
+  const since = await through.last();
+  const running = run(t, 'language-server', 'be careful with titles');
+  const [held] = await until(
+    async () => {
+      const list = await agent.json('pending');
+      return list.length > 0 && list;
+    },
+    'it is held',
+    60000,
+  );
+  const done = await agent.cli(['approve', held.id, '--for', 'session']);
+  assert.equal(done.code, 0, done.stderr);
+  const result = await running;
+  assert.match(result.text, /You wrote: be careful with titles/, shown(result));
+  const [grant] = await agent.json('grants');
+  await until(
+    async () => (await agent.json('grants'))[0].uses === 1,
+    'the title',
+    30000,
+  );
+  assert.deepEqual(await agent.json('pending'), []);
+  assertAsked(await through.recorded(since), 'careful', ASKED['language-server']);
+  const [passed] = (await agent.journal('--kind', 'approval')).filter(
+    (row) => row.detail.answers[0]?.how === 'grant',
+  );
+  assert.equal(passed.detail.answers[0].grant, grant.id);
+  assert.equal((await agent.cli(['grants', 'revoke', grant.id])).code, 0);
+});
+
 clientTest('all of them are approved masked', async (t) => {
   const { results, asked } = await heldByAll(
     t,

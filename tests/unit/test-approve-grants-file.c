@@ -4,7 +4,7 @@
 #include "grants-kit.h"
 
 static bool
-start_again(Fixture *f, const Policy *policy, GError **error)
+start_again(Fixture *f, Policy *policy, GError **error)
 {
   grants_free(f->grants);
   f->grants = make_grants(f);
@@ -39,6 +39,7 @@ test_restart(Fixture *f, const void *data)
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
   wall_us += 1200 * S;
   /* Another policy at the next start. */
+  grants_follow(f->grants, policy);
   give(f, request_by("d", policy), ANSWER_APPROVE, &ten_minutes);
   start_again(f, other, NULL);
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);

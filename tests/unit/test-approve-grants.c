@@ -454,6 +454,7 @@ test_follows_policy(Fixture *f, const void *data)
   for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(Policy) next = policy_of(rows[i].text);
 
+    grants_follow(f->grants, given);
     give(f, request_by("a", given), ANSWER_APPROVE, &ten_minutes);
     g_clear_pointer(&f->why, g_free);
     grants_follow(f->grants, next);
@@ -464,6 +465,26 @@ test_follows_policy(Fixture *f, const void *data)
     else
       g_assert_true(grants_revoke(f->grants, only(f)->id, NULL));
   }
+}
+
+/* Asked by the former policy, answered under the new one. */
+static void
+test_policy_between(Fixture *f, const void *data)
+{
+  g_autoptr(Policy) before = policy_of(HEAD CAREFUL);
+  g_autoptr(Policy) after = policy_of(HEAD CARDS);
+  g_autoptr(GError) error = NULL;
+  Held one;
+
+  (void)data;
+  grants_follow(f->grants, before);
+  hold(f, &one, request_by("a", before));
+  grants_follow(f->grants, after);
+  g_assert_false(grant_as(
+      f, "a", APPROVER_DEVELOPER, "ada", ANSWER_APPROVE, &ten_minutes, &error));
+  g_assert_error(error, APPROVE_ERROR, APPROVE_ERROR_GRANT);
+  g_assert_cmpuint(one.decided, ==, 0);
+  let_go(f, &one);
 }
 
 #define TEST(name, func)                                                       \
@@ -491,5 +512,6 @@ main(int argc, char **argv)
   TEST("most", test_most);
   TEST("other-digest", test_other_digest);
   TEST("follows-policy", test_follows_policy);
+  TEST("policy-between", test_policy_between);
   return g_test_run();
 }
