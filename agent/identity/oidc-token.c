@@ -22,6 +22,8 @@
 /* Renewed after 75 to 80 % of the life, not all clients at once. */
 #define RENEW_AFTER 75
 #define RENEW_SPREAD 5
+/* What is nearly over is not renewed over and over. */
+#define MIN_RENEWAL_US US_PER_S
 /* A mounted token is looked at this often: it may be replaced at any time. */
 #define FILE_US (60 * US_PER_S)
 
@@ -83,8 +85,9 @@ static int64_t
 renewal_of(const ProviderCall *call, int64_t now_us, int64_t end_us)
 {
   const int64_t life = MAX(end_us - now_us, 0);
-  const int64_t after =
+  const int64_t part =
       life / 100 * (RENEW_AFTER + g_random_int_range(0, RENEW_SPREAD + 1));
+  const int64_t after = MAX(part, MIN_RENEWAL_US);
 
   if (call->method == LOGIN_TOKEN_FILE)
     return now_us + MIN(after, FILE_US);
@@ -105,6 +108,14 @@ conclude(ProviderCall *call, const char *userinfo, bool fresh)
   g_autoptr(PersonRef) person = NULL;
   GError *error = NULL;
 
+  /* The checks' leeway is for clocks: no session begins that is over. */
+  if (end <= now) {
+    oidc_fail_with(call,
+                   IDENTITY_ERROR_TOKEN,
+                   "the ID token has ended: a new one is needed (or the clock "
+                   "here is wrong)");
+    return;
+  }
   person = claims_person(provider->issuer, call->claims, userinfo, end, &error);
   if (!person) {
     oidc_fail(call, error);

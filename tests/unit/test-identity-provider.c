@@ -407,6 +407,16 @@ test_token_file(void)
   g_assert_cmpuint(fake_asked(fake, "/token"), ==, 0);
 }
 
+static unsigned
+letters(const Desk *desk, char event)
+{
+  unsigned n = 0;
+
+  for (gsize i = 0; i < desk->events->len; i++)
+    n += desk->events->str[i] == event;
+  return n;
+}
+
 static void
 test_token_file_ends(void)
 {
@@ -420,6 +430,10 @@ test_token_file_ends(void)
   desk_until_event(desk, 'O');
   who = desk_who(desk);
   g_assert_nonnull(strstr(who, "has ended"));
+  /* The clocks' leeway is no life: what has ended is not begun again. */
+  desk_run(2000);
+  g_assert_cmpuint(letters(desk, 'O'), ==, 1);
+  g_assert_cmpuint(letters(desk, 'N'), ==, 0);
 }
 
 static void
@@ -437,6 +451,9 @@ test_token_file_refused(void)
   mount(desk, &(TokenSpec){.life = -100});
   desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
   assert_login_error(desk, IDENTITY_ERROR_TOKEN, "exp");
+  mount(desk, &(TokenSpec){.life = -5});
+  desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
+  assert_login_error(desk, IDENTITY_ERROR_TOKEN, "has ended");
   g_assert_true(g_file_set_contents(path, "two words", -1, NULL));
   desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
   assert_login_error(desk, IDENTITY_ERROR_TOKEN, "does not hold a token");
