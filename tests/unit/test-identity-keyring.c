@@ -269,6 +269,7 @@ run_inside(char **argv, int argc)
   g_autofree char *home = g_dir_make_tmp("hoop-keyring-XXXXXX", NULL);
   g_autoptr(GPtrArray) args = g_ptr_array_new();
   g_auto(GStrv) env = g_get_environ();
+  g_autofree char *asan = NULL;
   int status = 1;
 
   g_ptr_array_add(args, (void *)"dbus-run-session");
@@ -277,6 +278,13 @@ run_inside(char **argv, int argc)
     g_ptr_array_add(args, argv[i]);
   g_ptr_array_add(args, NULL);
   env = g_environ_setenv(env, INSIDE, "1", TRUE);
+  /* The leaks that tests/lsan.supp names are known by whole stacks alone. */
+  asan = g_strconcat(g_environ_getenv(env, "ASAN_OPTIONS")
+                         ? g_environ_getenv(env, "ASAN_OPTIONS")
+                         : "detect_leaks=1",
+                     ":fast_unwind_on_malloc=0",
+                     NULL);
+  env = g_environ_setenv(env, "ASAN_OPTIONS", asan, TRUE);
   env = g_environ_setenv(env, "XDG_DATA_HOME", home, TRUE);
   env = g_environ_setenv(env, "XDG_RUNTIME_DIR", home, TRUE);
   env = g_environ_setenv(env, "XDG_CONFIG_HOME", home, TRUE);
