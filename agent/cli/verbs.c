@@ -129,7 +129,7 @@ static const Verb verbs[] = {
      .least = 1,
      .most = 1,
      .more = ID_SHORT "\n--for lets what the same rules hold of the same "
-                      "program and connection pass, too:\nfor that time, or "
+                      "program and connection pass,\ntoo: for that time, or "
                       "in this conversation while it lives (session).",
      .options = {{.name = "masked",
                   .help = "Let it go with what was found masked."},
@@ -151,7 +151,7 @@ static const Verb verbs[] = {
      "List, explain or revoke remembered approvals.",
      .most = 2,
      .words = "list|explain|revoke",
-     .more = "Those that `approve --for` gave, in force now. " ID_SHORT,
+     .more = "Those that `approve --for` gave, in force now.\n" ID_SHORT,
      .options = {JSON}},
     {"allow",
      verb_allow,

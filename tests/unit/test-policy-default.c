@@ -217,7 +217,19 @@ test_time(void)
                                       "a@",
                                       "password ",
                                       "nc ",
-                                      "find / "};
+                                      "find / ",
+                                      "git config --a ",
+                                      "curl > a ",
+                                      "eval(",
+                                      "eval $(base64 ",
+                                      "ab(){",
+                                      "cp a ",
+                                      "mv > ",
+                                      "mkfifo ",
+                                      "socket ",
+                                      "Chrome/",
+                                      "powershell ",
+                                      "git -c a "};
   g_autoptr(Policy) policy = load_default();
 
   if (g_getenv("HOOP_VALGRIND") != NULL) {
