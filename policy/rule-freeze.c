@@ -168,6 +168,8 @@ take_rule(Reader *reader, RulePack *pack)
   rule->origin = take_text(reader);
   rule->keywords = take_list(reader);
   rule->allow = take_list(reader);
+  reader->bad = reader->bad || (unsigned)rule->kind > DETECT_BLOCK ||
+                (unsigned)rule->check > CHECK_SETTING;
   if (!reader->bad)
     g_hash_table_insert(pack->by_id, rule->id, rule);
 }

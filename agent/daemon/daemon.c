@@ -5,6 +5,7 @@
 #include "daemon/private.h"
 #include "kit/clock.h"
 #include "kit/log.h"
+#include "kit/trim.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
@@ -174,7 +175,9 @@ announce(struct agent *agent)
       agent, ROW_START, "started", "{\"version\":\"" PACKAGE_VERSION "\"}");
   tell_systemd("READY=1");
   tell_state(agent);
-  agent_trim();
+  if (agent->detector)
+    detector_rest(agent->detector);
+  memory_trim();
 }
 
 /* The story: make the parts; take up grants and an administrator's pause; start

@@ -148,9 +148,6 @@ bool allowed_remove(struct agent *agent,
 /* Of Allowed, those that have not expired; the agent's. */
 const GArray *allowed_list(struct agent *agent);
 
-/* ---- trim.c: gives back memory that only the start needed */
-void agent_trim(void);
-
 /* ---- reload.c: the policy's files again. In force when this returns, or some
  * seconds later where the policy names findings that the detector at hand does
  * not look for. False when they are wrong: the former policy stays. */

@@ -4,20 +4,23 @@
 #include "exchange/state.h"
 #include "exchange/tunnel.h"
 #include "kit/clock.h"
-#include <malloc.h>
+#include "kit/trim.h"
 #include <string.h>
 
-/* After a burst much of the heap is free but not given back: it is, once
+/* After a burst much of the memory is free but not given back: it is, once
  * nothing runs for so long. */
-#define QUIET_MS 2000
+#define QUIET_MS 500
 
 static void
 on_quiet(void *data)
 {
   ExchangeEnv *env = data;
 
-  if (g_hash_table_size(env->running) == 0)
-    malloc_trim(0);
+  if (g_hash_table_size(env->running) > 0)
+    return;
+  if (env->detector != NULL)
+    detector_rest(env->detector);
+  memory_trim();
 }
 
 void

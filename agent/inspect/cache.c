@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The compiled rules on disk: the pack itself, widths, the database. A
- * serialised database belongs to one libhs version and CPU, and a forged one
- * could make libhs do anything: what is not ours alone, or not exactly what was
- * written, is compiled again. */
+/* The compiled rules on disk: the pack itself, widths, the database. It is used
+ * where it lies, so that its pages are the file's and come and go with use. A
+ * database belongs to one libhs version and CPU, and a forged one could make
+ * libhs do anything: what is not ours alone, or not exactly what was written,
+ * is compiled again. */
 #include "inspect/detector.h"
 
 #include "kit/digest.h"
 #include "kit/file.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Changes with the layout below and with what compile.c makes of a rule. */
-#define CACHE_MAGIC "hoop-hs4"
+#define CACHE_MAGIC "hoop-hs5"
 #define CACHE_FILE "detector.hsdb"
 /* What policies and command lines switch on beside it: files "detector-KEY"
  * with the first bytes of their keys, the latest ones of which stay. */
@@ -23,20 +26,25 @@
 #define SPECIAL_KEPT 4
 /* 750 rules serialise to 4 MB; a file beyond this is not ours. */
 #define CACHE_MAX (64U * 1024 * 1024)
+/* The database begins on a page of its own, for its alignment and to be given
+ * back alone; no page of ours is larger. */
+#define IMAGE_ALIGN ((size_t)65536)
 
 typedef struct {
   char magic[8];
   uint8_t key[SHA256_LEN];
-  uint8_t digest[SHA256_LEN]; /* of all that follows the header */
+  uint8_t digest[SHA256_LEN]; /* of all that follows */
   uint64_t pack_len, n_rules, database_len;
 } CacheHeader;
+#define DIGEST_FROM offsetof(CacheHeader, pack_len)
 
 typedef struct {
   uint32_t flags, min_width, max_width;
 } CacheRule;
 
 struct cached {
-  GBytes *file;
+  char *map; /* the whole file */
+  size_t len;
   CacheHeader header;
 };
 
@@ -83,17 +91,46 @@ cache_path(const char *dir, const uint8_t key[32], bool special)
   return g_build_filename(dir, name, NULL);
 }
 
-/* Nobody else may have written the file or could replace it. */
 static bool
-file_is_ours(const char *dir, const char *path)
+is_ours(const struct stat *status)
 {
-  struct stat folder, file;
+  return status->st_uid == geteuid() &&
+         (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
 
-  return lstat(dir, &folder) == 0 && S_ISDIR(folder.st_mode) &&
-         folder.st_uid == geteuid() &&
-         (folder.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-         lstat(path, &file) == 0 && S_ISREG(file.st_mode) &&
-         file.st_uid == geteuid() && (file.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+/* The file, when nobody else may have written or could replace it; else -1. */
+static int
+open_ours(const char *dir, const char *path, size_t *len)
+{
+  struct stat status;
+  int fd;
+
+  if (lstat(dir, &status) != 0 || !S_ISDIR(status.st_mode) || !is_ours(&status))
+    return -1;
+  fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0)
+    return -1;
+  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && is_ours(&status) &&
+      status.st_size >= (off_t)sizeof(CacheHeader) &&
+      status.st_size <= (off_t)CACHE_MAX) {
+    *len = (size_t)status.st_size;
+    return fd;
+  }
+  close(fd);
+  return -1;
+}
+
+static size_t
+table_end(const CacheHeader *header)
+{
+  return sizeof(*header) + header->pack_len +
+         header->n_rules * sizeof(CacheRule);
+}
+
+static size_t
+image_start(const CacheHeader *header)
+{
+  return (table_end(header) + IMAGE_ALIGN - 1) & ~(IMAGE_ALIGN - 1);
 }
 
 static bool
@@ -103,8 +140,17 @@ header_fits(const CacheHeader *header, const uint8_t key[32], size_t len)
          memcmp(header->key, key, SHA256_LEN) == 0 &&
          header->pack_len <= CACHE_MAX && header->database_len <= CACHE_MAX &&
          header->n_rules <= CACHE_MAX &&
-         len == header->pack_len + header->n_rules * sizeof(CacheRule) +
-                    header->database_len;
+         len == image_start(header) + header->database_len;
+}
+
+/* The pages of the database leave the resident set; they come back from the
+ * page cache. */
+void
+cached_rest(const Cached *cached)
+{
+  const size_t start = image_start(&cached->header);
+
+  (void)madvise(cached->map + start, cached->len - start, MADV_DONTNEED);
 }
 
 Cached *
@@ -112,26 +158,24 @@ cache_open(const char *dir, const uint8_t key[32], bool special)
 {
   g_autofree char *path = cache_path(dir, key, special);
   g_autoptr(Cached) cached = g_new0(Cached, 1);
-  const uint8_t *bytes;
   uint8_t digest[SHA256_LEN];
-  gsize len;
+  const int fd = open_ours(dir, path, &cached->len);
 
-  if (!file_is_ours(dir, path))
+  if (fd < 0)
     return NULL;
-  cached->file = file_read(path, CACHE_MAX, NULL);
-  if (cached->file == NULL)
+  cached->map = mmap(NULL, cached->len, PROT_READ, MAP_PRIVATE, fd, 0);
+  close(fd);
+  if (cached->map == MAP_FAILED) {
+    cached->map = NULL;
     return NULL;
-  bytes = g_bytes_get_data(cached->file, &len);
-  if (len < sizeof(cached->header))
+  }
+  memcpy(&cached->header, cached->map, sizeof(cached->header));
+  if (!header_fits(&cached->header, key, cached->len))
     return NULL;
-  memcpy(&cached->header, bytes, sizeof(cached->header));
-  bytes += sizeof(cached->header);
-  len -= sizeof(cached->header);
-  if (!header_fits(&cached->header, key, len))
-    return NULL;
-  sha256(bytes, len, digest);
+  sha256(cached->map + DIGEST_FROM, cached->len - DIGEST_FROM, digest);
   if (memcmp(digest, cached->header.digest, SHA256_LEN) != 0)
     return NULL;
+  cached_rest(cached);
   return g_steal_pointer(&cached);
 }
 
@@ -140,23 +184,17 @@ cached_free(Cached *cached)
 {
   if (cached == NULL)
     return;
-  g_clear_pointer(&cached->file, g_bytes_unref);
+  if (cached->map != NULL)
+    munmap(cached->map, cached->len);
   g_free(cached);
-}
-
-static const char *
-section(const Cached *cached, size_t offset)
-{
-  return (const char *)g_bytes_get_data(cached->file, NULL) +
-         sizeof(CacheHeader) + offset;
 }
 
 RulePack *
 cached_pack(const Cached *cached)
 {
-  /* A copy: the pack lives on when the database's bytes are gone. */
-  g_autoptr(GBytes) bytes =
-      g_bytes_new(section(cached, 0), cached->header.pack_len);
+  /* A copy: the pack may live on when the file is gone. */
+  g_autoptr(GBytes) bytes = g_bytes_new(cached->map + sizeof(cached->header),
+                                        cached->header.pack_len);
 
   return rule_pack_thaw(bytes);
 }
@@ -167,14 +205,16 @@ cached_apply(const Cached *cached,
              hs_database_t **database)
 {
   const CacheHeader *header = &cached->header;
-  const size_t table = rules->n * sizeof(CacheRule);
-  const char *rows = section(cached, header->pack_len);
+  const char *rows = cached->map + sizeof(*header) + header->pack_len;
+  hs_database_t *image =
+      (hs_database_t *)(void *)(cached->map + image_start(header));
+  size_t size;
 
   if (header->n_rules != rules->n)
     return false;
-  if (rules->n > 0 &&
-      hs_deserialize_database(rows + table, header->database_len, database) !=
-          HS_SUCCESS)
+  if (rules->n > 0 && (header->database_len == 0 ||
+                       hs_database_size(image, &size) != HS_SUCCESS ||
+                       size != header->database_len))
     return false;
   for (unsigned i = 0; i < rules->n; i++) {
     CacheRule row;
@@ -184,24 +224,38 @@ cached_apply(const Cached *cached,
     rules->rules[i].min_width = row.min_width;
     rules->rules[i].max_width = row.max_width;
   }
+  *database = rules->n > 0 ? image : NULL;
   return true;
 }
 
+/* As libhs has it in memory, at the same alignment as in the file. */
 static bool
 append_database(GByteArray *out, const hs_database_t *database, uint64_t *size)
 {
   char *bytes = NULL;
-  size_t len = 0;
+  void *image = NULL;
+  size_t len = 0, full = 0;
+  bool good;
 
   *size = 0;
   if (database == NULL)
     return true;
   if (hs_serialize_database(database, &bytes, &len) != HS_SUCCESS)
     return false;
-  g_byte_array_append(out, (const guint8 *)bytes, (guint)len);
+  good = hs_serialized_database_size(bytes, len, &full) == HS_SUCCESS &&
+         full <= CACHE_MAX && posix_memalign(&image, IMAGE_ALIGN, full) == 0;
+  if (good) {
+    memset(image, 0, full);
+    good = hs_deserialize_database_at(bytes, len, (hs_database_t *)image) ==
+           HS_SUCCESS;
+  }
+  if (good) {
+    g_byte_array_append(out, image, (guint)full);
+    *size = full;
+  }
+  free(image);
   free(bytes);
-  *size = len;
-  return true;
+  return good;
 }
 
 static bool
@@ -264,9 +318,14 @@ cache_store(const char *dir,
 
     g_byte_array_append(out, (const guint8 *)&row, sizeof(row));
   }
+  g_byte_array_set_size(out, (guint)image_start(&header));
+  memset(out->data + table_end(&header),
+         0,
+         image_start(&header) - table_end(&header));
   if (!append_database(out, database, &header.database_len))
     return;
-  sha256(out->data + sizeof(header), out->len - sizeof(header), header.digest);
+  memcpy(out->data, &header, sizeof(header));
+  sha256(out->data + DIGEST_FROM, out->len - DIGEST_FROM, header.digest);
   memcpy(out->data, &header, sizeof(header));
   if (out->len > CACHE_MAX || !file_private_dir(dir, NULL))
     return;

@@ -33,9 +33,10 @@ allocate_prototype(Detector *detector, GError **error)
   return false;
 }
 
-/* A detector whose rules are compiled, or found in the cache. */
+/* A detector whose rules are compiled, or found in the cache, which it takes
+ * over (*cached may be NULL). */
 static Detector *
-detector_make(RulePack *pack, const Cached *cached, GError **error)
+detector_make(RulePack *pack, Cached **cached, GError **error)
 {
   g_autoptr(Detector) detector = g_new0(Detector, 1);
 
@@ -46,9 +47,10 @@ detector_make(RulePack *pack, const Cached *cached, GError **error)
     detector->value_rules[i] = rule_pack_value_rule(pack, (ValueKind)i);
   if (!compiled_rules_init(&detector->rules, pack, error))
     return NULL;
-  if ((cached == NULL ||
-       !cached_apply(cached, &detector->rules, &detector->database)) &&
-      !compiled_rules_build(&detector->rules, &detector->database, error))
+  if (cached != NULL && *cached != NULL &&
+      cached_apply(*cached, &detector->rules, &detector->database))
+    detector->cached = g_steal_pointer(cached);
+  else if (!compiled_rules_build(&detector->rules, &detector->database, error))
     return NULL;
   if (!allocate_prototype(detector, error))
     return NULL;
@@ -75,8 +77,8 @@ detector_new(RulePack *pack, const char *cache_dir, GError **error)
     cache_key(rules, key);
     cached = cache_open(cache_dir, key, false);
   }
-  detector = detector_make(pack, cached, error);
-  if (detector != NULL && cache_dir != NULL && cached == NULL)
+  detector = detector_make(pack, &cached, error);
+  if (detector != NULL && cache_dir != NULL && detector->cached == NULL)
     cache_store(
         cache_dir, key, false, pack, &detector->rules, detector->database);
   return detector;
@@ -115,7 +117,7 @@ detector_open(const char *cache_dir,
 
   if (pack == NULL || (named != NULL && rule_pack_switch_on(pack, named)))
     return NULL;
-  return detector_make(pack, cached, NULL);
+  return detector_make(pack, &cached, NULL);
 }
 
 Detector *
@@ -145,13 +147,23 @@ detector_load(const char *rules_dir,
   detector = detector_compile_dir(rules_dir, named, &special, error);
   /* Files that changed in between would be stored under the wrong name. */
   if (detector != NULL && rule_pack_digest_dir(rules_dir, after, NULL) &&
-      memcmp(before, after, sizeof(before)) == 0)
+      memcmp(before, after, sizeof(before)) == 0) {
+    const uint8_t *under = special ? named_key : key;
+    Detector *stored;
+
     cache_store(cache_dir,
-                special ? named_key : key,
+                under,
                 special,
                 detector->pack,
                 &detector->rules,
                 detector->database);
+    /* Where the file lies it takes less memory. */
+    stored = detector_open(cache_dir, under, special, NULL);
+    if (stored != NULL) {
+      detector_unref(detector);
+      detector = stored;
+    }
+  }
   return detector;
 }
 
@@ -170,10 +182,19 @@ detector_unref(Detector *detector)
   value_set_unref(detector->values);
   pthread_mutex_destroy(&detector->values_lock);
   hs_free_scratch(detector->prototype);
-  hs_free_database(detector->database);
+  if (detector->cached == NULL)
+    hs_free_database(detector->database);
+  cached_free(detector->cached);
   compiled_rules_clear(&detector->rules);
   rule_pack_unref(detector->pack);
   g_free(detector);
+}
+
+void
+detector_rest(const Detector *detector)
+{
+  if (detector->cached != NULL)
+    cached_rest(detector->cached);
 }
 
 RulePack *

@@ -95,10 +95,14 @@ void cached_free(Cached *cached);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cached, cached_free)
 /* The stored pack, without examples; NULL when it cannot be read. */
 RulePack *cached_pack(const Cached *cached);
-/* Flags, widths and the database of the same rules; false: compile them. */
+/* Flags, widths and the database of the same rules, which lives as long as
+ * `cached`; false: compile them. */
 bool cached_apply(const Cached *cached,
                   CompiledRules *rules,
                   hs_database_t **database);
+/* Gives back the memory that the database takes; it comes back when used. Any
+ * thread, at any time. */
+void cached_rest(const Cached *cached);
 /* Best effort: a cache that cannot be written costs time only. */
 void cache_store(const char *dir,
                  const uint8_t key[32],
@@ -111,6 +115,7 @@ struct detector {
   int refs; /* atomic */
   RulePack *pack;
   CompiledRules rules;
+  Cached *cached;          /* what holds the database; NULL: it is our own */
   hs_database_t *database; /* NULL when no rule is enabled */
   hs_scratch_t *prototype;
   size_t token_width; /* widest token rule */

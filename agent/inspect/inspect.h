@@ -39,6 +39,9 @@ Detector *detector_load(const char *rules_dir,
 Detector *detector_ref(Detector *detector);
 void detector_unref(Detector *detector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Detector, detector_unref)
+/* For quiet times: gives back the memory of a compiled form that was loaded;
+ * it comes back as it is used. Any thread. */
+void detector_rest(const Detector *detector);
 RulePack *detector_pack(const Detector *detector);
 
 /* Per-thread working memory. Not shared between threads at one time. */

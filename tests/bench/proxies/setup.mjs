@@ -52,7 +52,7 @@ export async function listening(port) {
   await until(
     () => spawnSync('sh', ['-c', `ss -ltn | grep -q ':${port} '`]).status === 0,
     `port ${port}`,
-    15000,
+    60000,
   );
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gives back what only the start needed: an agent that waits should be small.
- */
+/* Gives back what only the start or a burst needed: an agent that waits should
+ * be small. */
 #define _GNU_SOURCE
-#include "daemon/private.h"
+#include "kit/trim.h"
+
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,7 @@ drop_code(void)
 }
 
 void
-agent_trim(void)
+memory_trim(void)
 {
   malloc_trim(0);
   drop_code();
