@@ -423,7 +423,8 @@ test_allowed(void)
       "\"{\\\"k\\\":\\\"" AWS_KEY "\\\"}\"}}]}}]}";
   static const Place calls[] = {
       PLACE_CHAT_CALL, PLACE_RESPONSES_CALL, PLACE_MESSAGES_CALL};
-  AllowedFinding allowed = {.until_us = G_MAXINT64};
+  AllowedFinding allowed = {.until_us = G_MAXINT64,
+                            .until_boot_us = G_MAXINT64};
   g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
   g_autoptr(GBytes) body = g_bytes_new_static(whole, strlen(whole));
   g_autoptr(GString) text = stream_of(PLACE_CHAT, said, 1);
