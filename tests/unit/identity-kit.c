@@ -13,6 +13,11 @@
 typedef struct {
   int status;
   char *body;
+  /* Or tokens, made when they are asked for. */
+  bool grants;
+  char *refresh;
+  bool has_spec;
+  TokenSpec spec;
 } Reply;
 
 typedef struct {
@@ -39,6 +44,7 @@ reply_free(void *data)
   Reply *reply = data;
 
   g_free(reply->body);
+  g_free(reply->refresh);
   g_free(reply);
 }
 
@@ -142,7 +148,9 @@ take_reply(Fake *fake, const char *name, const char *body)
   path->last = g_strdup(body);
   scripted = g_queue_peek_head(&path->replies);
   if (scripted) {
-    *reply = (Reply){scripted->status, g_strdup(scripted->body)};
+    *reply = *scripted;
+    reply->body = g_strdup(scripted->body);
+    reply->refresh = g_strdup(scripted->refresh);
     if (path->replies.length > 1)
       reply_free(g_queue_pop_head(&path->replies));
   } else if (g_str_equal(name, "/.well-known/openid-configuration")) {
@@ -153,6 +161,9 @@ take_reply(Fake *fake, const char *name, const char *body)
     *reply = (Reply){404, NULL};
   }
   pthread_mutex_unlock(&fake->lock);
+  if (reply->grants)
+    reply->body = fake_tokens(
+        fake, reply->refresh, reply->has_spec ? &reply->spec : NULL);
   return reply;
 }
 
@@ -371,6 +382,26 @@ fake_tokens(Fake *fake, const char *refresh, const TokenSpec *spec)
     g_string_append_printf(text, ",\"id_token\":\"%s\"", id_token);
   g_string_append(text, "}");
   return g_string_free(text, FALSE);
+}
+
+void
+fake_grant(Fake *fake, const char *refresh, const TokenSpec *spec)
+{
+  Reply *reply = g_new0(Reply, 1);
+
+  reply->status = 200;
+  reply->grants = true;
+  reply->refresh = g_strdup(refresh);
+  reply->has_spec = spec != NULL;
+  if (spec)
+    reply->spec = (TokenSpec){.sub = g_intern_string(spec->sub),
+                              .aud = g_intern_string(spec->aud),
+                              .nonce = g_intern_string(spec->nonce),
+                              .groups = g_intern_string(spec->groups),
+                              .life = spec->life};
+  pthread_mutex_lock(&fake->lock);
+  g_queue_push_tail(&path_of(fake, "/token")->replies, reply);
+  pthread_mutex_unlock(&fake->lock);
 }
 
 char *

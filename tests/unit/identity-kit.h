@@ -10,6 +10,10 @@
 /* Seconds after which a wait is a failure. */
 #define PATIENCE 60
 
+/* s that a token lives that is to be renewed soon, after three quarters of
+ * it; over before a renewal that failed is tried again. */
+#define SHORT (g_getenv("HOOP_VALGRIND") ? 12 : 4)
+
 typedef struct fake Fake;
 
 /* A provider with all endpoints that answers nothing but its documents until
@@ -49,6 +53,9 @@ typedef struct {
 char *fake_id_token(Fake *fake, const TokenSpec *spec);
 /* A token endpoint's answer; refresh NULL: none; spec NULL: no ID token. */
 char *fake_tokens(Fake *fake, const char *refresh, const TokenSpec *spec);
+/* The next answer at /token: the same, made when it is asked, so that its
+ * life begins then. */
+void fake_grant(Fake *fake, const char *refresh, const TokenSpec *spec);
 /* A device authorization's answer with these. */
 char *fake_device(const Fake *fake, int interval, int expires_in);
 

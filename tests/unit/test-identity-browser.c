@@ -131,10 +131,7 @@ answer_tokens(Fake *fake, const char *url)
 {
   g_autofree char *nonce = parameter(url, "nonce");
 
-  fake_answer(fake,
-              "/token",
-              200,
-              fake_tokens(fake, "r1", &(TokenSpec){.nonce = nonce}));
+  fake_grant(fake, "r1", &(TokenSpec){.nonce = nonce});
 }
 
 static void
@@ -325,10 +322,7 @@ test_wrong_nonce(void)
   g_autofree char *query = g_strdup_printf("code=c&state=%s", state);
   g_autofree char *page = NULL;
 
-  fake_answer(fake,
-              "/token",
-              200,
-              fake_tokens(fake, "r1", &(TokenSpec){.nonce = "another"}));
+  fake_grant(fake, "r1", &(TokenSpec){.nonce = "another"});
   page = get(redirect, query);
   desk_wait(desk);
   assert_login_error(desk, IDENTITY_ERROR_TOKEN, "nonce");

@@ -21,7 +21,7 @@ test_signs_in(void)
 
   fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
   fake_answer(fake, "/token", 400, g_strdup(PENDING));
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r1", &(TokenSpec){0}));
+  fake_grant(fake, "r1", &(TokenSpec){0});
   desk_sign_in(desk, LOGIN_DEVICE, false);
   g_assert_no_error(desk->error);
   g_assert_cmpstr(desk->user_code, ==, "NVVG-GNJH");
@@ -63,13 +63,12 @@ test_patience(void)
 
   fake_answer(slow, "/device", 200, fake_device(slow, 1, 600));
   fake_answer(slow, "/token", 400, g_strdup("{\"error\":\"slow_down\"}"));
-  fake_answer(slow, "/token", 200, fake_tokens(slow, "r1", &(TokenSpec){0}));
+  fake_grant(slow, "r1", &(TokenSpec){0});
   desk_login(slow_desk, LOGIN_DEVICE, false);
   fake_answer(broken, "/device", 200, fake_device(broken, 1, 600));
   fake_answer(broken, "/token", -1, NULL);
   fake_answer(broken, "/token", 503, g_strdup("busy"));
-  fake_answer(
-      broken, "/token", 200, fake_tokens(broken, "r1", &(TokenSpec){0}));
+  fake_grant(broken, "r1", &(TokenSpec){0});
   desk_sign_in(broken_desk, LOGIN_DEVICE, false);
   desk_wait(slow_desk);
   g_assert_no_error(slow_desk->error);
@@ -279,7 +278,7 @@ test_verification_url(void)
                   "\"600\",\"interval\":1,\"verification_url\":\"%s/go\","
                   "\"verification_uri_complete\":\"http://127.0.0.1/\"}",
                   fake_issuer(fake)));
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r1", &(TokenSpec){0}));
+  fake_grant(fake, "r1", &(TokenSpec){0});
   desk_sign_in(desk, LOGIN_DEVICE, false);
   g_assert_no_error(desk->error);
   g_assert_true(g_str_has_suffix(desk->url, "/go"));

@@ -117,10 +117,7 @@ sign_in(Desk *desk, const char *refresh, int life)
 
   fake_forget(fake, "/token");
   fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
-  fake_answer(fake,
-              "/token",
-              200,
-              fake_tokens(fake, refresh, &(TokenSpec){.life = life}));
+  fake_grant(fake, refresh, &(TokenSpec){.life = life});
   desk_sign_in(desk, LOGIN_DEVICE, false);
   fake_forget(fake, "/token");
 }
@@ -151,11 +148,11 @@ test_kept(void)
   g_autofree char *who = NULL;
   unsigned asked;
 
-  sign_in(desk, "r1", 4);
+  sign_in(desk, "r1", SHORT);
   g_assert_no_error(desk->error);
   g_assert_null(desk->notice);
   g_assert_true(is_stored(desk));
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r2", &(TokenSpec){0}));
+  fake_grant(fake, "r2", &(TokenSpec){0});
   desk_until_event(desk, 'N');
   assert_sent(fake, "refresh_token=r1");
   /* What the renewal brought is what the next life begins with. */
@@ -186,13 +183,13 @@ test_ends_while_storing(void)
   g_autoptr(Fake) fake = fake_new();
   g_autoptr(Desk) desk = desk_new(fake, NULL);
 
-  sign_in(desk, "r1", 4);
+  sign_in(desk, "r1", SHORT);
   g_assert_no_error(desk->error);
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r2", &(TokenSpec){0}));
+  fake_grant(fake, "r2", &(TokenSpec){0});
   /* The event comes in the round in which the keyring is first asked. */
   desk_until_event(desk, 'N');
   fake_forget(fake, "/token");
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r3", &(TokenSpec){0}));
+  fake_grant(fake, "r3", &(TokenSpec){0});
   g_string_truncate(desk->events, 0);
   desk_restart(desk);
   desk_until_event(desk, 'N');
@@ -239,10 +236,10 @@ test_locked_meanwhile(void)
   g_autoptr(Desk) desk = desk_new(fake, NULL);
   SessionInfo info;
 
-  sign_in(desk, "r1", 4);
+  sign_in(desk, "r1", SHORT);
   g_assert_no_error(desk->error);
   lock();
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r2", &(TokenSpec){0}));
+  fake_grant(fake, "r2", &(TokenSpec){0});
   desk_until_event(desk, 'N');
   desk_run(500);
   info = identity_session(desk->identity, 0);

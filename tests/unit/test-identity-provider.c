@@ -188,7 +188,7 @@ test_no_key_set(void)
 
     fake_answer(fake, "/jwks", 200, g_strdup(sets[i]));
     fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
-    fake_answer(fake, "/token", 200, fake_tokens(fake, "r", &(TokenSpec){0}));
+    fake_grant(fake, "r", &(TokenSpec){0});
     desk_sign_in(desk, LOGIN_DEVICE, true);
     assert_login_error(desk, IDENTITY_ERROR_PROTOCOL, "");
   }
@@ -286,7 +286,7 @@ test_credentials(void)
 
   write_secret(fake, 0600);
   desk = desk_new(fake, use_secret);
-  fake_answer(fake, "/token", 200, fake_tokens(fake, "r", NULL));
+  fake_grant(fake, "r", NULL);
   desk_sign_in(desk, LOGIN_CLIENT_CREDENTIALS, false);
   g_assert_no_error(desk->error);
   g_assert_false(desk->prompted);
@@ -320,7 +320,7 @@ test_secret_in_form(void)
               fake_metadata(fake,
                             "\"token_endpoint_auth_methods_supported\":"
                             "[\"private_key_jwt\",\"client_secret_post\"]"));
-  fake_answer(fake, "/token", 200, fake_tokens(fake, NULL, NULL));
+  fake_grant(fake, NULL, NULL);
   desk_sign_in(desk, LOGIN_CLIENT_CREDENTIALS, false);
   g_assert_no_error(desk->error);
   sent = fake_last(fake, "/token");
@@ -390,7 +390,7 @@ test_token_file(void)
                             "\"device_authorization_endpoint\":null,"
                             "\"userinfo_endpoint\":null,"
                             "\"revocation_endpoint\":null"));
-  mount(desk, &(TokenSpec){.life = 4});
+  mount(desk, &(TokenSpec){.life = SHORT});
   desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
   g_assert_no_error(desk->error);
   g_assert_false(desk->prompted);
@@ -424,7 +424,7 @@ test_token_file_ends(void)
   g_autoptr(Desk) desk = desk_new(fake, NULL);
   g_autofree char *who = NULL;
 
-  mount(desk, &(TokenSpec){.life = 3});
+  mount(desk, &(TokenSpec){.life = SHORT});
   desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
   g_assert_no_error(desk->error);
   desk_until_event(desk, 'O');
