@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 G_DEFINE_QUARK(hoop_daemon_error, daemon_error)
@@ -23,6 +24,8 @@ G_DEFINE_QUARK(hoop_daemon_error, daemon_error)
 /* Output that waits for one slow client before the server is paused. */
 #define HIGH_WATER (256 * 1024)
 #define KEY_BYTES 32
+/* The user's layer, beside agent.conf. */
+#define USER_POLICY "user-policy.yaml"
 
 /* One daemon for each user: two would answer each other's clients. */
 static bool
@@ -111,8 +114,12 @@ daemon_policy_files(const Config *config)
   g_autofree char *shipped =
       g_build_filename(config->share_dir, "default.yaml", NULL);
 
+  g_autofree char *own =
+      g_build_filename(config->config_dir, USER_POLICY, NULL);
+
   g_strv_builder_add(files,
                      config->policy_file ? config->policy_file : shipped);
+  g_strv_builder_add(files, own);
   return g_strv_builder_end(files);
 }
 
@@ -131,9 +138,12 @@ Policy *
 daemon_load_policy(const Config *config, GError **error)
 {
   g_auto(GStrv) files = daemon_policy_files(config);
-  PolicySource source = {.path = files[0], .layer = LAYER_SYSTEM};
+  PolicySource sources[] = {{files[0], LAYER_SYSTEM}, {files[1], LAYER_USER}};
+  struct stat seen;
+  /* What cannot be looked at may be there: then it is an error. */
+  bool own = lstat(files[1], &seen) == 0 || errno != ENOENT;
 
-  return policy_load(&source, 1, error);
+  return policy_load(sources, own ? 2 : 1, error);
 }
 
 static bool

@@ -201,6 +201,24 @@ test('policy diff: what the second says otherwise', async () => {
   await says(2, /Cannot open/, ['policy', 'diff', a, 'gone.yaml']);
 });
 
+test('the user layer adds to the policy in effect, and only tightens', async () => {
+  const folder = path.join(env.XDG_CONFIG_HOME, 'hoop-agent');
+  const own = path.join(folder, 'user-policy.yaml');
+  fs.mkdirSync(folder, { recursive: true });
+  try {
+    fs.writeFileSync(own, 'version: 1\nrules:\n  - {id: mine, match: {prompt: kestrel}, action: approve}\n');
+    const json = JSON.parse((await says(0, /"mine"/, ['policy', 'show', '--json'])).stdout);
+    const mine = json.rules.at(-1);
+    assert.deepEqual([mine.id, mine.layer, mine.origin], ['mine', 'user', `${own}:3`]);
+    assert.ok(json.rules.some((rule) => rule.layer === 'system'));
+    await says(0, /approve +mine +matched/, ['policy', 'explain', '-'], 'about kestrel');
+    fs.writeFileSync(own, 'version: 1\ndefault: allow\n');
+    await says(1, /user-policy\.yaml:2:10: the user layer must not set "default"/, ['policy', 'show']);
+  } finally {
+    fs.rmSync(own);
+  }
+});
+
 const CASES = `version: 1
 policy: good.yaml
 cases:
