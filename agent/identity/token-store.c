@@ -134,7 +134,8 @@ on_keyring(const GError *error, void *data)
   call->keyring = NULL;
   if (!error && call->operation == SAVE)
     remove_file(call, &call->fault);
-  else if (error && !call->fault && !call->had_file)
+  else if (error && !call->fault &&
+           (!call->had_file || error->code == IDENTITY_ERROR_LOCKED))
     call->fault = g_error_copy(error);
   finish(call, NULL, STORE_KEYRING, g_steal_pointer(&call->fault));
 }

@@ -224,6 +224,13 @@ test_locked(void)
   sign_in(desk, "r2", 600);
   assert_login_error(desk, IDENTITY_ERROR_LOCKED, "--insecure-storage");
   g_assert_cmpuint(fake_asked(fake, "/token"), ==, 1);
+  /* A session beside it, in a file, hides nothing of it. */
+  fake_answer(fake, "/token", 200, fake_tokens(fake, "r3", &(TokenSpec){0}));
+  desk_sign_in(desk, LOGIN_DEVICE, true);
+  g_assert_no_error(desk->error);
+  g_free(message);
+  message = desk_logout(desk);
+  g_assert_nonnull(strstr(message, "could not be cleared"));
   stop_keyring(keyring);
 }
 
