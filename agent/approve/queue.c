@@ -182,6 +182,8 @@ same_request(const HeldRequest *a, const HeldRequest *b)
          memcmp(a->masked_digest, b->masked_digest, SHA256_LEN) == 0 &&
          a->can_mask == b->can_mask && same_needs(a, b) &&
          g_strcmp0(a->user, b->user) == 0 &&
+         g_strcmp0(a->issuer, b->issuer) == 0 &&
+         g_strcmp0(a->subject, b->subject) == 0 &&
          g_strcmp0(a->client, b->client) == 0 &&
          g_strcmp0(a->policy_revision, b->policy_revision) == 0;
 }

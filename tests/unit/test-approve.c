@@ -474,6 +474,42 @@ test_equal_requests_share_a_prompt(Fixture *f, const void *data)
   let_go(&other);
 }
 
+static void
+count_prompt(const PendingView *pending, void *data)
+{
+  unsigned *n = data;
+
+  *n += pending->waiting == 1;
+}
+
+/* Nor do those of two people whom their providers call the same. */
+static void
+test_other_people_are_another_prompt(Fixture *f, const void *data)
+{
+  static const char *const issuers[] = {"https://a", "https://b", "https://a"};
+  static const char *const subjects[] = {"1", "1", "2"};
+
+  (void)data;
+  for (unsigned i = 1; i < G_N_ELEMENTS(issuers); i++) {
+    HeldRequest *one = request("one", "cli", 1, 60);
+    HeldRequest *other = request("other", "cli", 1, 60);
+    unsigned prompts = 0;
+    Held held[2];
+
+    one->issuer = g_strdup(issuers[0]);
+    one->subject = g_strdup(subjects[0]);
+    other->issuer = g_strdup(issuers[i]);
+    other->subject = g_strdup(subjects[i]);
+    hold(f, &held[0], one);
+    hold(f, &held[1], other);
+    approve_pending(f->queue, count_prompt, &prompts);
+    g_assert_cmpuint(prompts, ==, 2);
+    approve_withdraw(held[0].ticket);
+    approve_withdraw(held[1].ticket);
+    loop_iterate(f->loop, 0);
+  }
+}
+
 /* The same bytes may ask more people: a header or the session differs. */
 static void
 test_other_needs_are_another_prompt(Fixture *f, const void *data)
@@ -570,6 +606,7 @@ main(int argc, char **argv)
   TEST(developer_is_no_reviewer);
   TEST(timeout_means_no);
   TEST(equal_requests_share_a_prompt);
+  TEST(other_people_are_another_prompt);
   TEST(other_needs_are_another_prompt);
   TEST(withdrawal_ends_the_prompt);
   TEST(queue_is_bounded);
