@@ -121,8 +121,8 @@ exchange_signed_in(Exchange *exchange)
       g_str_equal(now->issuer, exchange->person->issuer))
     return true;
   message = g_strdup_printf(
-      "This request was held, and the session that it was made in ended "
-      "meanwhile. %s",
+      "The session that this request was made in ended before it could be "
+      "forwarded. %s",
       now ? "Send it again: somebody else is signed in." : error->message);
   exchange_refuse(exchange, "not_signed_in", message);
   return false;

@@ -179,6 +179,9 @@ exchange_inspect(Exchange *exchange)
   const char *type =
       http_headers_get(exchange->request->headers, "content-type");
 
+  /* A body comes as slowly as its client likes. */
+  if (!exchange_signed_in(exchange))
+    return;
   exchange->body = decode(exchange);
   if (!exchange->body)
     return;
@@ -358,6 +361,7 @@ static void
 find_session(Exchange *exchange)
 {
   const char *conversation = inspection_conversation(exchange->inspection);
+  g_autofree char *key = NULL;
 
   if (!conversation)
     conversation =
@@ -368,10 +372,14 @@ find_session(Exchange *exchange)
                                     exchange->session,
                                     exchange->person->user,
                                     connection_name(exchange->connection));
-  exchange->first_in_session = sessions_touch(
-      exchange->env->sessions, exchange->session, clock_boot_us());
-  exchange->session_serial =
-      sessions_serial(exchange->env->sessions, exchange->session);
+  /* Whoever signs in next at this machine begins one of their own. */
+  key = g_strdup_printf("%s\n%s\n%s",
+                        exchange->session,
+                        exchange->person->issuer,
+                        exchange->person->subject);
+  exchange->first_in_session =
+      sessions_touch(exchange->env->sessions, key, clock_boot_us());
+  exchange->session_serial = sessions_serial(exchange->env->sessions, key);
 }
 
 static void

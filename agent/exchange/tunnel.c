@@ -29,6 +29,7 @@ typedef struct {
   char *shown; /* the same as it may be recorded */
   uint16_t port;
   Caller *caller;
+  const Person *person; /* whose it is to its end, or NULL */
   char id[EXCHANGE_ID_SIZE];
   int64_t began_us;
   UpstreamConnect *connect;
@@ -47,6 +48,7 @@ unref(Tunnel *tunnel)
   if (--tunnel->refs)
     return;
   caller_unref(tunnel->caller);
+  person_unref(tunnel->person);
   g_free(tunnel->host);
   g_free(tunnel->shown);
   g_free(tunnel->why);
@@ -87,7 +89,7 @@ static void
 record(Tunnel *tunnel, const char *verdict, JournalDone done)
 {
   ExchangeEnv *env = tunnel->env;
-  const Person *person = NULL;
+  const Person *person = tunnel->person;
   JournalRow *row = journal_row_new(ROW_TUNNEL);
 
   row->wall_us = clock_wall_us();
@@ -97,11 +99,9 @@ record(Tunnel *tunnel, const char *verdict, JournalDone done)
   row->pid = tunnel->caller->pid;
   if (tunnel->caller->processes)
     row->process = g_strjoinv(" < ", tunnel->caller->processes);
-  person = identity_current(env->identity, NULL, NULL);
   if (person) {
     row->user = g_strdup(person->user);
     row->issuer = g_strdup(person->issuer);
-    person_unref(person);
   }
   row->policy_revision = g_strdup(policy_revision(env->policy));
   if (tunnel->splice) {
@@ -331,12 +331,11 @@ static bool
 is_signed_in(Tunnel *tunnel)
 {
   g_autoptr(GError) error = NULL;
-  const Person *person = identity_current(tunnel->env->identity, NULL, &error);
 
-  if (person) {
-    person_unref(person);
+  if (!tunnel->person)
+    tunnel->person = identity_current(tunnel->env->identity, NULL, &error);
+  if (tunnel->person)
     return true;
-  }
   tunnel->env->stats.blocked++;
   answer(tunnel, 403, "Forbidden", error->message);
   end(tunnel, "not-signed-in");
@@ -362,6 +361,7 @@ exchange_tunnel(ExchangeEnv *env,
   tunnel->shown = head_shown(env, host);
   tunnel->port = port;
   tunnel->caller = caller_ref(caller);
+  tunnel->person = identity_current(env->identity, NULL, NULL);
   tunnel->began_us = clock_mono_us();
   tunnel->ended = ended;
   tunnel->data = data;

@@ -290,6 +290,29 @@ test('a held request whose session ends is refused when it is approved', async (
   assert.equal((await backend.modelCalls()).length, 0);
 });
 
+test('a body that comes after its session has ended is refused', async (t) => {
+  const agent = await agentOf(t);
+  await assertSignedIn(signIn(agent, provider));
+  const { path: target, body } = callOf('chat', 'hello');
+  const text = JSON.stringify(body);
+  let finish;
+  const answer = clientOf(agent).post(target, body, {
+    headers: { expect: '100-continue' },
+    write: (req) => {
+      req.flushHeaders();
+      req.on('continue', () => {
+        finish = () => req.end(text);
+      });
+    },
+  });
+  await until(() => finish, 'the head to be let in');
+  assert.equal((await agent.cli(['logout'])).code, 0);
+  await assertSignedIn(signIn(agent, provider, 'none'));
+  finish();
+  assert.equal(codeOf(await answer), 'not_signed_in');
+  assert.equal((await backend.modelCalls()).length, 0);
+});
+
 test('tunnels need a session too', async (t) => {
   const agent = await agentOf(t);
   const authority = `127.0.0.1:${provider.front.port}`;
@@ -299,10 +322,15 @@ test('tunnels need a session too', async (t) => {
   await assertSignedIn(signIn(agent, provider));
   const open = await connectTunnel(agent.port, authority);
   assert.equal(open.status, 200, open.head);
+  // It is its own person's to its end, whoever signs in meanwhile.
+  await agent.cli(['logout']);
+  await assertSignedIn(signIn(agent, provider, 'none'));
   open.socket.destroy();
-  const rows = await agent.journalUntil((list) =>
-    list.some((row) => row.kind === 'tunnel' && row.user),
+  const rows = await agent.journalUntil(
+    (list) => list.filter((row) => row.kind === 'tunnel' && row.user).length > 1,
   );
+  const users = rows.filter((row) => row.kind === 'tunnel').map((row) => row.user);
+  assert.deepEqual([...new Set(users.filter(Boolean))], ['dev']);
   assert.ok(rows.some((row) => row.verdict === 'not-signed-in'));
 });
 
