@@ -42,6 +42,7 @@ sentence(const struct agent *agent)
   return NULL;
 }
 
+/* In force before the data thread serves its first request. */
 static void
 post_pause(struct agent *agent)
 {
@@ -49,7 +50,10 @@ post_pause(struct agent *agent)
 
   change->env = agent->env;
   change->paused = sentence(agent);
-  loop_post(agent->data_loop, apply_pause, change);
+  if (agent->data_started)
+    loop_post(agent->data_loop, apply_pause, change);
+  else
+    apply_pause(change);
   if (agent->skeleton)
     agent_state_changed(agent);
 }

@@ -33,6 +33,7 @@ struct watch {
   char *told;        /* what stat() said when changed() was last called */
   char *seen;        /* … when it was last asked */
   bool gone_told;    /* told: something was missing */
+  bool blind;        /* the kernel watches no more folders for this user */
 };
 
 /* ---- What is there -------------------------------------------------------
@@ -105,11 +106,19 @@ look(const Watch *watch, bool *gone)
 /* ---- Folders on the way --------------------------------------------------
  */
 
+static void
+add_folder(Watch *watch, const char *folder)
+{
+  if (inotify_add_watch(watch->fd, folder, EVENTS | IN_ONLYDIR) < 0 &&
+      (errno == ENOSPC || errno == ENOMEM))
+    watch->blind = true;
+}
+
 /* The folder's events that are about `name`. */
 static void
 add_name(Watch *watch, const char *folder, const char *name)
 {
-  inotify_add_watch(watch->fd, folder, EVENTS | IN_ONLYDIR);
+  add_folder(watch, folder);
   g_hash_table_add(watch->names, g_strdup(name));
 }
 
@@ -149,7 +158,7 @@ add_path(Watch *watch, const char *path, unsigned *links)
     if (stat(next, &info) != 0)
       return;
     if (!parts[i + 1] && S_ISDIR(info.st_mode))
-      inotify_add_watch(watch->fd, next, EVENTS | IN_ONLYDIR);
+      add_folder(watch, next);
     g_free(folder);
     folder = g_steal_pointer(&next);
   }
@@ -169,14 +178,14 @@ arm(Watch *watch)
   if (watch->fd >= 0)
     close(watch->fd);
   g_hash_table_remove_all(watch->names);
+  watch->blind = false;
   watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (watch->fd < 0) {
-    watch->source = g_timeout_add(POLL_MS, on_poll, watch);
-    return;
-  }
-  for (char **path = watch->paths; *path; path++)
+  for (char **path = watch->paths; watch->fd >= 0 && *path; path++)
     add_path(watch, *path, &links);
-  watch->source = g_unix_fd_add(watch->fd, G_IO_IN, on_event, watch);
+  if (watch->fd < 0 || watch->blind)
+    watch->source = g_timeout_add(POLL_MS, on_poll, watch);
+  else
+    watch->source = g_unix_fd_add(watch->fd, G_IO_IN, on_event, watch);
 }
 
 /* ---- Coming to rest ------------------------------------------------------

@@ -3,7 +3,9 @@
 
 #include "folder.h"
 #include "kit/watch.h"
+#include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +18,31 @@ typedef struct {
   unsigned changes;
   bool late;
 } Fixture;
+
+/* In place of the C library's: a user has only so many. */
+int __real_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags);
+int __real_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask);
+static bool no_instances, no_watches;
+
+int
+__wrap_inotify_init1(int flags)
+{
+  if (!no_instances)
+    return __real_inotify_init1(flags);
+  errno = EMFILE;
+  return -1;
+}
+
+int
+__wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+  if (!no_watches)
+    return __real_inotify_add_watch(fd, path, mask);
+  errno = ENOSPC;
+  return -1;
+}
 
 static void
 on_changed(void *data)
@@ -260,6 +287,36 @@ test_settles(Fixture *f, const void *data)
   expect_nothing(f);
 }
 
+static void
+check_polling(Fixture *f)
+{
+  put(f->file, "one");
+  watch_path(f, f->file);
+  replace(f, "two and more");
+  expect(f, 1);
+}
+
+static void
+test_no_instances(Fixture *f, const void *data)
+{
+  (void)data;
+  no_instances = true;
+  check_polling(f);
+  no_instances = false;
+  /* It is told by the kernel again, once there is room. */
+  replace(f, "three");
+  expect(f, 2);
+}
+
+static void
+test_no_watches(Fixture *f, const void *data)
+{
+  (void)data;
+  no_watches = true;
+  check_polling(f);
+  no_watches = false;
+}
+
 #define TEST(name, func)                                                       \
   g_test_add("/kit/watch/" name, Fixture, NULL, set_up, func, tear_down)
 
@@ -276,5 +333,7 @@ main(int argc, char **argv)
   TEST("link-round", test_link_round);
   TEST("folder", test_folder);
   TEST("settles", test_settles);
+  TEST("no-instances", test_no_instances);
+  TEST("no-watches", test_no_watches);
   return g_test_run();
 }
