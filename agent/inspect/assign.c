@@ -324,15 +324,16 @@ pair_follows(const char *after, const char *limit)
   return p < limit && *p == '=';
 }
 
-/* "a=b c=d" and "set x a=b,c=d": a setting stands before this one. */
+/* "a=b c=d", "set x a=b,c=d", 'c=d': a setting stands before this one, or this
+ * one begins what stands in quotes. */
 static bool
 pair_precedes(const char *floor, const char *name)
 {
   const char *p = name;
 
-  if (p == floor || (!is_blank(p[-1]) && p[-1] != ',' && p[-1] != '='))
+  if (p == floor || (!is_blank(p[-1]) && strchr(",='\"", p[-1]) == NULL))
     return false;
-  if (p[-1] == '=')
+  if (p[-1] == '=' || p[-1] == '\'' || p[-1] == '"')
     return true;
   p--;
   while (p > floor && is_name_byte(p[-1]))
