@@ -80,11 +80,21 @@ typedef struct {
  * which also dispatches the default GMainContext: the Secret Service is asked
  * there). Options are copied. Stored sessions are looked up at once, in the
  * background. All functions below are for that thread unless they say
- * otherwise. IDENTITY_ERROR_CONFIG names the issuer and the key. */
+ * otherwise. IDENTITY_ERROR_CONFIG names the issuer and the key.
+ *
+ * A session ends with its ID token, after a day at most, and is renewed after
+ * 75 to 80 % of that; what fails is tried again, after 5 s, then twice as long
+ * up to 5 min, also behind its end. A new refresh token is stored before
+ * anything else is done with the answer. Where renewals bring no ID token, the
+ * session goes on for as long as the access token (a minute to an hour) with
+ * what is known of the person, which after an hour is asked of userinfo again;
+ * a provider without userinfo ends it then. Machines sign in anew after a
+ * restart: nothing of theirs is stored. */
 Identity *identity_new(Loop *loop,
                        const IdentityOptions *options,
                        GError **error);
-/* Cancels what runs. Accepts NULL. */
+/* Cancels what runs, and waits up to 3 s for a keyring that is storing. Accepts
+ * NULL. */
 void identity_free(Identity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Identity, identity_free)
 
