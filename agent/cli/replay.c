@@ -215,9 +215,12 @@ use_request(Replay *replay, const JournalEntry *entry)
 {
   const JournalRow *row = entry->row;
   int64_t bytes = entry->body_len >= 0 ? entry->body_len : row->bytes_in;
+  Api api = API_OTHER;
   Sent *sent;
 
-  if (!replay->ledger)
+  if (row->api)
+    api_from_name(row->api, &api);
+  if (!replay->ledger || !ledger_counts(api))
     return;
   sent = g_new0(Sent, 1);
   *sent = (Sent){.connection = g_strdup(row->connection),

@@ -10,6 +10,7 @@
 static void
 add_use(const JournalUse *use, void *data)
 {
+  Api api = API_OTHER;
   const LedgerUse used = {
       .user = use->user,
       .connection = use->connection,
@@ -23,7 +24,10 @@ add_use(const JournalUse *use, void *data)
                             use->answer_bytes)},
   };
 
-  ledger_add(data, &used);
+  if (use->api)
+    api_from_name(use->api, &api);
+  if (ledger_counts(api))
+    ledger_add(data, &used);
 }
 
 Ledger *

@@ -235,7 +235,8 @@ use_request(Exchange *exchange)
 {
   int64_t bytes = body_bytes(exchange);
 
-  if (!exchange->env->ledger || exchange->answered || exchange->in_ledger)
+  if (!exchange->env->ledger || exchange->answered || exchange->in_ledger ||
+      !ledger_counts(exchange->route.api))
     return;
   exchange->in_ledger = true;
   use(exchange, (LedgerSum){1, bytes, ledger_estimate(bytes)});

@@ -40,6 +40,9 @@ LedgerSum ledger_sum(const Ledger *ledger,
                      int64_t now_us);
 /* Everything of the other one; its accounts stay as they are. */
 void ledger_merge(Ledger *ledger, const Ledger *other);
+/* Whether requests of this shape are uses: not lists of models, tokens, users
+ * and telemetry, which clients send by themselves. */
+bool ledger_counts(Api api);
 /* Tokens that so many bytes may be, where nobody says. */
 int64_t ledger_estimate(int64_t bytes);
 /* The tokens of a request with so many bytes: what its answer says, or, where

@@ -263,6 +263,13 @@ ledger_sum(const Ledger *ledger,
   return sum;
 }
 
+bool
+ledger_counts(Api api)
+{
+  return api != API_MODELS && api != API_TOKEN && api != API_USER &&
+         api != API_TELEMETRY;
+}
+
 /* ---- Estimates ----------------------------------------------------------- */
 
 /* About what English, code and their JSON come to. */

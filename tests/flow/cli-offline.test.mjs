@@ -254,6 +254,12 @@ test('policy test: what differs, as the file would say it', async () => {
   assert.match(json.files[0].revision, /^[0-9a-f]{64}$/);
 });
 
+test('policy test: budgets by what a case says was used', async () => {
+  file('budget.yaml', 'version: 1\ndefault: allow\nrules:\n  - {id: day, match: {budget: {tokens: 1000, window: 1d}}, action: approve}\n');
+  const cases = file('budget.test.yaml', 'version: 1\npolicy: budget.yaml\ncases:\n  - {prompt: hi, expect: allow}\n  - {prompt: hi, used: {tokens: 1000}, expect: approve, rule: day}\n');
+  await says(0, /^2 of 2 as expected$/m, ['policy', 'test', cases]);
+});
+
 test('policy test: 2 for what cannot be run; the shipped cases hold', async () => {
   await says(2, /bad\.test\.yaml:3:5: unknown key "promt"/, ['policy', 'test', file('bad.test.yaml', 'version: 1\ncases:\n  - promt: x\n')]);
   await says(2, /Cannot open .*no\.yaml/, ['policy', 'test', file('no.test.yaml', CASES.replace('good.yaml', 'no.yaml'))]);
