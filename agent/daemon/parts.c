@@ -237,6 +237,7 @@ issuer_options(const ConfigIdentity *identity)
       .groups_separator = identity->groups_separator,
       .groups_prefix = identity->groups_prefix,
       .ca_file = identity->ca_file,
+      .is_ours = front_is_ours,
   };
 }
 

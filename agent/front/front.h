@@ -86,6 +86,10 @@ void front_stop(Front *front);
 void front_free(Front *front);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Front, front_free)
 uint16_t front_port(const Front *front);
+/* True when the other end of an accepted loopback connection is a socket of
+ * this user's in this network namespace, or root's, who need not ask (relays
+ * from a virtual machine's host). Any thread; asks the kernel. */
+bool front_is_ours(int fd);
 /* "NAME (pid N)" of who listens on a TCP port of this machine; NULL: nobody,
  * or another user's process. Looks through /proc; g_free. Any process. */
 char *front_port_holder(uint16_t port);

@@ -204,6 +204,18 @@ peers_identify(Peers *peers, int fd, PeerId *out, GError **error)
                 error);
 }
 
+bool
+front_is_ours(int fd)
+{
+  Peers *peers = peers_new(NULL);
+  PeerId peer;
+  bool ours = peers && peers_identify(peers, fd, &peer, NULL) &&
+              (peer.uid == getuid() || peer.uid == 0);
+
+  peers_free(peers);
+  return ours;
+}
+
 /* ---- Processes
  * ------------------------------------------------------------------ */
 

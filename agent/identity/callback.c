@@ -31,6 +31,7 @@ struct callback {
   char *host; /* 127.0.0.1:PORT */
   char *uri;
   char *state;
+  bool (*is_ours)(int fd); /* or NULL */
   void (*done)(const CallbackAnswer *answer, void *data);
   void *data;
   HttpConn *guests[MAX_GUESTS];
@@ -312,7 +313,7 @@ on_accept(uint32_t events, void *data)
     return;
   while (i < MAX_GUESTS && callback->guests[i])
     i++;
-  if (i == MAX_GUESTS) {
+  if (i == MAX_GUESTS || (callback->is_ours && !callback->is_ours(fd))) {
     close(fd);
     return;
   }
@@ -352,6 +353,7 @@ Callback *
 callback_new(Loop *loop,
              uint16_t port,
              const char *state,
+             bool (*is_ours)(int fd),
              void (*done)(const CallbackAnswer *answer, void *data),
              void *data,
              GError **error)
@@ -377,6 +379,7 @@ callback_new(Loop *loop,
   callback->host = g_strdup_printf("127.0.0.1:%u", (unsigned)chosen);
   callback->uri = g_strdup_printf("http://%s" PATH, callback->host);
   callback->state = g_strdup(state);
+  callback->is_ours = is_ours;
   callback->done = done;
   callback->data = data;
   return g_steal_pointer(&callback);

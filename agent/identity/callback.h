@@ -26,13 +26,16 @@ bool callback_read(const char *query,
 
 typedef struct callback Callback;
 
-/* Listens on 127.0.0.1 at `port` (0: any that is free). done is called once,
+/* Listens on 127.0.0.1 at `port` (0: any that is free); connections for which
+ * is_ours says no are closed (NULL: everybody's are taken): the state stands in
+ * the browser's command line, which other users can read. done is called once,
  * for the first answer with this state: anything but that GET of /callback
  * with the right Host is answered 404 or 400 and changes nothing.
  * IDENTITY_ERROR_CONFIG when the port is taken. */
 Callback *callback_new(Loop *loop,
                        uint16_t port,
                        const char *state,
+                       bool (*is_ours)(int fd),
                        void (*done)(const CallbackAnswer *answer, void *data),
                        void *data,
                        GError **error);

@@ -60,6 +60,9 @@ typedef struct {
   const char *groups_separator; /* splits a string claim; NULL: not split */
   const char *groups_prefix;    /* taken off, and others dropped; or NULL */
   const char *ca_file;          /* more trust anchors, PEM, or NULL */
+  bool (*is_ours)(int fd);      /* who may bring the browser's answer: true for
+                                   an accepted connection of this user's; NULL:
+                                   whoever knows the state */
 } IssuerOptions;
 
 typedef struct identity Identity;

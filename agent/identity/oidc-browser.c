@@ -173,6 +173,7 @@ listen_for_it(ProviderCall *call, const char *state, GError **error)
   provider->callback = callback_new(provider->loop,
                                     provider->issuer->redirect_port,
                                     state,
+                                    provider->issuer->is_ours,
                                     on_callback,
                                     call,
                                     error);

@@ -423,6 +423,7 @@ copy_options(IssuerOptions *to, const IssuerOptions *from)
       .groups_separator = g_strdup(from->groups_separator),
       .groups_prefix = g_strdup(from->groups_prefix),
       .ca_file = g_strdup(from->ca_file),
+      .is_ours = from->is_ours,
   };
 }
 

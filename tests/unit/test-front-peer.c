@@ -99,6 +99,7 @@ assert_mine(Fixture *f, int client)
   g_assert_no_error(error);
   g_assert_cmpuint(peer.uid, ==, getuid());
   g_assert_true(peer.inode || peer.pid == getpid());
+  g_assert_true(front_is_ours(fd));
   close(fd);
   close(client);
 }
@@ -240,6 +241,7 @@ test_other_user(Fixture *f, const void *data)
   fd = accept_one(f);
   g_assert_true(peers_identify(f->peers, fd, &peer, &error));
   g_assert_cmpuint(peer.uid, ==, STRANGER);
+  g_assert_false(front_is_ours(fd));
   close(fd);
   child_end(&child);
 }

@@ -240,6 +240,37 @@ test_strangers(void)
   g_assert_no_error(desk->error);
 }
 
+static bool
+is_nobodys(int fd)
+{
+  g_assert_cmpint(fd, >=, 0);
+  return false;
+}
+
+static void
+only_ours(IssuerOptions *issuer)
+{
+  issuer->is_ours = is_nobodys;
+}
+
+/* Whoever read the state from the browser's command line. */
+static void
+test_other_users(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, only_ours);
+  g_autofree char *state = NULL;
+  g_autofree char *redirect = begin(desk, &state);
+  g_autofree char *good = g_strdup_printf("code=c&state=%s", state);
+  g_autofree char *page = NULL;
+
+  answer_tokens(fake, desk->url);
+  page = get(redirect, good);
+  g_assert_cmpstr(page, ==, "");
+  g_assert_false(desk->done);
+  g_assert_cmpuint(fake_asked(fake, "/token"), ==, 0);
+}
+
 static void
 test_provider_refuses(void)
 {
@@ -422,6 +453,7 @@ main(int argc, char **argv)
   g_test_add_func("/identity/browser/query", test_query);
   g_test_add_func("/identity/browser/signs-in", test_signs_in);
   g_test_add_func("/identity/browser/strangers", test_strangers);
+  g_test_add_func("/identity/browser/other-users", test_other_users);
   g_test_add_func("/identity/browser/provider-refuses", test_provider_refuses);
   g_test_add_func("/identity/browser/mix-up", test_mix_up);
   g_test_add_func("/identity/browser/issuer-promised", test_issuer_promised);
