@@ -14,6 +14,8 @@
 #define BARE_HEAD 24U
 /* With more single characters between (a UUID) it is no bare row. */
 #define BARE_MARKS 2
+/* Groups inside one another that are looked into. */
+#define MAX_DEPTH 8
 
 static const char *
 skip_class(const char *p)
@@ -280,8 +282,10 @@ ends_inside_run(const Atom *atom)
     return g_ascii_ispunct(p[1]);
   if (*p != '[')
     return g_ascii_isgraph(*p) && *p != '.';
+  /* Other bytes may end a run; but then the secret goes over it, and is none.
+   */
   if (p[1] == '^')
-    return false;
+    return g_str_has_prefix(p, "[^\\s");
   for (p++; p < atom->times - 1; p++) {
     if ((uint8_t)*p <= ' ' || (uint8_t)*p >= 0x7f || *p == '[')
       return false;
@@ -341,7 +345,7 @@ skip_context(const char *p, const char *end)
 static bool
 is_trailing(const char *p, const char *end)
 {
-  return p == end || strcmp(p, "\\b") == 0 ||
+  return p == end || strcmp(p, "\\b") == 0 || g_str_has_suffix(p, "\\r?$") ||
          (is_lookaround(p) && skip_group(p, end) == end);
 }
 
@@ -368,6 +372,55 @@ add_row(const char *from, const char *to, GString *out, bool *cut)
   *cut = to < full || last.max > last.min;
   g_string_append_len(out, from, last.times - from);
   g_string_append_printf(out, "{%u}", last.min);
+}
+
+/* Where the alternative that begins at `p` ends: at a "|" or at `end`. */
+static const char *
+alternative_end(const char *p, const char *end)
+{
+  while (p < end && *p != '|') {
+    const char *next = *p == '['    ? skip_class(p)
+                       : *p == '('  ? skip_group(p, end)
+                       : *p == '\\' ? p + 2
+                                    : p + 1;
+
+    if (next == NULL)
+      return end;
+    p = next;
+  }
+  return MIN(p, end);
+}
+
+/* Each alternative of a group without what may follow in it; groups at their
+ * ends are alternatives again. */
+static void
+add_alternatives(const char *from,
+                 const char *to,
+                 unsigned depth,
+                 GString *out,
+                 bool *cut)
+{
+  for (const char *p = from;; p++) {
+    const char *end = alternative_end(p, to);
+    Atom last;
+
+    if (last_atom(p, end, &last) && last.min == 1 && last.max == 1 &&
+        g_str_has_prefix(last.start, "(?:") && depth < MAX_DEPTH) {
+      g_string_append_len(out, p, last.start - p);
+      g_string_append(out, "(?:");
+      add_alternatives(last.start + 3, last.times - 1, depth + 1, out, cut);
+      g_string_append_c(out, ')');
+    } else {
+      bool less = false;
+
+      add_row(p, end, out, &less);
+      *cut = *cut || less;
+    }
+    p = end;
+    if (p >= to)
+      return;
+    g_string_append_c(out, '|');
+  }
 }
 
 /* The same of a row in which nothing is certain: as little as keeps ordinary
@@ -467,7 +520,9 @@ search_bare(const char *regex, bool *cut)
   from = shape.value + strlen("(?<secret>");
   out = g_string_new(NULL);
   if (!last_atom(from, close - 1, &last)) {
-    g_string_append_printf(out, "(?:%.*s)", (int)(close - 1 - from), from);
+    g_string_append(out, "(?:");
+    add_alternatives(from, close - 1, 0, out, cut);
+    g_string_append_c(out, ')');
     return g_string_free(out, FALSE);
   }
   *cut = true;
@@ -500,14 +555,15 @@ regex_search(const char *regex, bool *cut)
   bare = search_bare(regex, cut);
   if (bare != NULL)
     return bare;
+  p = skip_many(p);
   if (!regex_has_literal(regex))
-    return g_strdup_printf("%.*s%s", (int)options, regex, skip_many(p));
+    return g_strdup_printf("%.*s%s", (int)options, regex, p);
   p = skip_context(p, end);
   out = g_string_new_len(regex, (gssize)options);
   if (shape.value != NULL && g_str_has_prefix(shape.value, "(?<secret>"))
     close = skip_group(shape.value, end);
   if (close == NULL || !is_trailing(close, end)) {
-    g_string_append(out, skip_many(p));
+    g_string_append(out, p);
   } else {
     g_string_append_len(out, p, shape.value - p);
     add_row(shape.value + strlen("(?<secret>"), close - 1, out, cut);
