@@ -71,9 +71,11 @@ text_block_ended(TextField *field, Candidate *candidate)
   g_array_set_size(field->findings, field->findings->len - 1);
   if (waiting != NULL)
     waiting->end = closed.end;
-  if (block->noted != 0)
+  if (block->noted != 0) {
     g_array_index(field->context->findings, Finding, block->noted - 1).end =
         closed.end;
+    field->long_block = closed;
+  }
   if (waiting == NULL && field->open_edit != 0 && is_masked(field, candidate)) {
     /* Where several rules found it the longest says where text goes on. */
     field->open_end = MAX(field->open_end, closed.end);
@@ -100,4 +102,26 @@ text_block_noted(TextField *field, const Finding *finding)
     block->noted = noted->len;
     g_array_index(noted, Finding, noted->len - 1).end = block->at;
   }
+}
+
+bool
+text_block_has(const TextField *field, const Finding *finding)
+{
+  const CompiledRule *rules = field->context->scratch->detector->rules.rules;
+
+  if (finding->end == SPAN_OPEN)
+    return false;
+  if (field->long_block.rule == finding->rule &&
+      field->long_block.start <= finding->start &&
+      field->long_block.end >= finding->end)
+    return true;
+  for (guint i = 0; i < field->pending->len; i++) {
+    const Candidate *at = &g_array_index(field->pending, Candidate, i);
+
+    if (at->block != NULL && at->block->noted != 0 &&
+        rules[at->rule].rule == finding->rule &&
+        at->block->start <= finding->start)
+      return true;
+  }
+  return false;
 }

@@ -367,6 +367,10 @@ settle_findings(TextField *field, size_t hold, GError **error)
     Action action;
 
     /* The folded form's of a block that is noted already. */
+    if (text_block_has(field, &at)) {
+      joins_block(field, &at);
+      continue;
+    }
     if (at.start < field->settled && joins_block(field, &at))
       continue;
     at.start = MAX(at.start, field->settled);

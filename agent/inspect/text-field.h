@@ -88,16 +88,17 @@ struct text_field {
   LastFinding *last;
   GArray *edits; /* TextEdit in order; all of them are kept for the copies */
   guint next_edit;
-  guint open_edit;   /* index + 1 of one that a long block began; 0: none */
-  size_t open_end;   /* … and where the blocks of it that ended did */
-  size_t block_at;   /* where what policy blocks begins; SIZE_MAX: nowhere */
-  DecodeScan decode; /* runs of it that are encoded text */
-  TextField *shadow; /* its folded form, once something folds; or NULL */
-  TextField *owner;  /* of a shadow: whose folded form it is; or NULL */
-  unsigned level;    /* shadows around it */
-  GArray *steps;     /* of a shadow: FoldStep … */
-  size_t consumed;   /* … how much of the owner it has */
-  size_t near;       /* … and where short escapes of it stop to fold */
+  guint open_edit;    /* index + 1 of one that a long block began; 0: none */
+  size_t open_end;    /* … and where the blocks of it that ended did */
+  Finding long_block; /* the last long one that ended and was noted */
+  size_t block_at;    /* where what policy blocks begins; SIZE_MAX: nowhere */
+  DecodeScan decode;  /* runs of it that are encoded text */
+  TextField *shadow;  /* its folded form, once something folds; or NULL */
+  TextField *owner;   /* of a shadow: whose folded form it is; or NULL */
+  unsigned level;     /* shadows around it */
+  GArray *steps;      /* of a shadow: FoldStep … */
+  size_t consumed;    /* … how much of the owner it has */
+  size_t near;        /* … and where short escapes of it stop to fold */
 };
 
 TextField *text_field_new(MaskContext *context,
@@ -155,6 +156,9 @@ void text_block_grew(TextField *field, Candidate *candidate);
 void text_block_ended(TextField *field, Candidate *candidate);
 /* Its finding is noted: the last of the context's. */
 void text_block_noted(TextField *field, const Finding *finding);
+/* A finding inside one that is noted says no more than that, when both are of
+ * one rule. */
+bool text_block_has(const TextField *field, const Finding *finding);
 
 /* text-shadow.c: the folded form of a text in pieces (normalise.h).
  *
