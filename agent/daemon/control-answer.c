@@ -22,6 +22,57 @@ typedef struct {
   const char *id, *how, *answer, *digest, *nonce, *reason;
 } Given;
 
+typedef struct {
+  struct agent *agent;
+  const char *id;
+  const Person *person; /* whose it is, while they are signed in */
+  bool waits;
+} Asker;
+
+static void
+note_asker(const PendingView *pending, void *data)
+{
+  const HeldRequest *request = pending->request;
+  Asker *asker = data;
+  g_autoptr(PersonRef) now = NULL;
+
+  if (!g_str_equal(request->exchange, asker->id))
+    return;
+  asker->waits = true;
+  now = identity_current(asker->agent->identity, request->issuer, NULL);
+  if (now && g_strcmp0(now->subject, request->subject) == 0)
+    asker->person = person_ref(now);
+}
+
+/* Who answers: the developer who asked, of several who may be signed in. What
+ * is remembered is given by nobody else; for once, the exchange itself looks
+ * whether its session lives. NULL with error. */
+static const Person *
+developer(struct agent *agent, const char *id, bool remembers, GError **error)
+{
+  Asker asker = {.agent = agent, .id = id};
+  const Person *person;
+
+  approve_pending(agent->approve, note_asker, &asker);
+  if (asker.person)
+    return asker.person;
+  if (asker.waits && remembers) {
+    g_set_error_literal(error,
+                        BUS_ERROR,
+                        BUS_ERROR_REFUSED,
+                        "whose request this is signed out meanwhile: no grant "
+                        "is given for them");
+    return NULL;
+  }
+  person = agent_person(agent);
+  if (!person)
+    g_set_error_literal(error,
+                        BUS_ERROR,
+                        BUS_ERROR_INVALID,
+                        "Nobody is signed in. Run `hoop-agent login`.");
+  return person;
+}
+
 /* `term` NULL: for this one request. */
 static bool
 answer(struct agent *agent,
@@ -30,18 +81,14 @@ answer(struct agent *agent,
        char **grant,
        GError **error)
 {
-  g_autoptr(PersonRef) person = agent_person(agent);
+  g_autoptr(PersonRef) person =
+      developer(agent, given->id, term != NULL, error);
   const char *reason = *given->reason ? given->reason : NULL;
   uint8_t digest[SHA256_LEN];
   Answer meant;
 
-  if (!person) {
-    g_set_error_literal(error,
-                        BUS_ERROR,
-                        BUS_ERROR_INVALID,
-                        "Nobody is signed in. Run `hoop-agent login`.");
+  if (!person)
     return false;
-  }
   if (!answer_from(given->answer, &meant) ||
       !hex_decode(given->digest, digest, sizeof digest)) {
     g_set_error_literal(

@@ -285,6 +285,9 @@ test('a held request whose session ends is refused when it is approved', async (
   assert.equal((await agent.cli(['logout'])).code, 0);
   // Somebody else's session is not the one that asked.
   await assertSignedIn(signIn(agent, provider, 'none'));
+  const granted = await agent.cli(['approve', held.id, '--for', '10m']);
+  assert.notEqual(granted.code, 0);
+  assert.match(granted.stderr, /signed out meanwhile/);
   assert.equal((await agent.cli(['approve', held.id])).code, 0);
   assert.equal(codeOf(await answer), 'not_signed_in');
   assert.equal((await backend.modelCalls()).length, 0);
