@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decides what libhs only suspects: keywords, PCRE2 on a bounded window, then
- * entropy, checksums and allow lists. Meeting a match limit is an error, so
- * that no text passes because it was too hard. */
+ * entropy, checksums and allow lists. Meeting a match limit is an error. */
 #include "inspect/detector.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -10,8 +9,7 @@
 
 /* Match data of a scratch holds so many groups. */
 #define MAX_GROUP 15
-/* Starts that are tried inside one match that was refused or is covered,
- * before the search goes on behind it. */
+/* Starts that are tried inside a match that was refused or is covered. */
 #define MAX_RETRIES 64
 /* An opener without an end tells less than a whole value. */
 #define UNTERMINATED_CONFIDENCE 0.5
@@ -374,8 +372,7 @@ window_search(DetectorScratch *scratch,
                   window->options | options);
 }
 
-/* Goes on behind a match, or inside it where one that begins later may still
- * be found. */
+/* Behind a match, or inside it where a later one may still be found. */
 static void
 window_advance(Window *window, const Match *match)
 {
