@@ -174,6 +174,23 @@ take_rule(Reader *reader, RulePack *pack)
     g_hash_table_insert(pack->by_id, rule->id, rule);
 }
 
+/* The last rules are those of exact values, as in any pack that was loaded. */
+static bool
+ends_in_value_rules(const RulePack *pack)
+{
+  const guint n = pack->rules->len;
+
+  if (n < N_VALUE_KINDS)
+    return false;
+  for (unsigned kind = 0; kind < N_VALUE_KINDS; kind++) {
+    const DetectorRule *rule = pack->rules->pdata[n - N_VALUE_KINDS + kind];
+
+    if (strcmp(rule->id, value_kind_id((ValueKind)kind)) != 0)
+      return false;
+  }
+  return true;
+}
+
 RulePack *
 rule_pack_thaw(GBytes *bytes)
 {
@@ -192,7 +209,9 @@ rule_pack_thaw(GBytes *bytes)
   pack->bytes = g_bytes_ref(bytes);
   for (; n > 0 && !reader.bad; n--)
     take_rule(&reader, pack);
-  return reader.bad || reader.left > 0 ? NULL : g_steal_pointer(&pack);
+  if (reader.bad || reader.left > 0 || !ends_in_value_rules(pack))
+    return NULL;
+  return g_steal_pointer(&pack);
 }
 
 bool
