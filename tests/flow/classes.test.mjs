@@ -49,8 +49,8 @@ async function reload(finding) {
   process.kill(agent.pid, 'SIGHUP');
   await until(
     async () => (await agent.status()).policy_revision !== before,
-    'the new policy',
-    30000,
+    'the new policy, whose rules sanitizers compile slowly',
+    120000,
   );
 }
 
