@@ -222,10 +222,11 @@ test('of the same program only', async () => {
     ...['-d', JSON.stringify(chat('be careful 17'))],
     `https://127.0.0.1:${agent.port}/chat/completions`,
   ]);
+  const closed = new Promise((resolve) => child.on('close', resolve));
   const [held] = await pending();
   assert.match(held.client, /curl/);
   await fine('deny', held.id);
-  await new Promise((resolve) => child.on('close', resolve));
+  await closed;
 });
 
 test('only the rules that asked are lifted', async () => {
