@@ -121,11 +121,13 @@ detector_open(const char *cache_dir,
 }
 
 Detector *
-detector_load(const char *rules_dir,
+detector_load(const char *dir,
               const char *const *named,
               const char *cache_dir,
               GError **error)
 {
+  /* One folder has one name: it stands in each rule's origin. */
+  g_autofree char *rules_dir = g_canonicalize_filename(dir, NULL);
   Detector *detector = NULL;
   bool special = false;
   uint8_t before[SHA256_LEN], after[SHA256_LEN];

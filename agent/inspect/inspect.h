@@ -32,7 +32,7 @@ Detector *detector_new(RulePack *pack, const char *cache_dir, GError **error);
  * library and the CPU are the same, not even the YAML is read again: some
  * milliseconds rather than seconds. The detector's pack has no examples. Errors
  * as rule_pack_load_dir() and detector_new(). */
-Detector *detector_load(const char *rules_dir,
+Detector *detector_load(const char *dir,
                         const char *const *named,
                         const char *cache_dir,
                         GError **error);
