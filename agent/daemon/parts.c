@@ -382,14 +382,18 @@ agent_make(struct agent *agent, GError **error)
   agent->lock_fd = -1;
   if (!make_folders(agent->config, error) || !lock_state(agent, error))
     return false;
-  if (!make_loops(agent, error) || !make_identity(agent, error) ||
-      !make_masker(agent, error) || !make_judgement(agent, error))
+  if (!make_loops(agent, error))
     return false;
   agent->conns = conn_table_new(agent->config, error);
+  /* The port comes before the rules, which can take seconds to compile: one
+   * that is taken is told at once, and who connects meanwhile waits. */
+  if (!agent->conns || !make_front(agent, error) ||
+      !make_identity(agent, error) || !make_masker(agent, error) ||
+      !make_judgement(agent, error))
+    return false;
   /* The journal comes last of what can fail on a wrong configuration: it
    * writes a row that says how the agent started. */
-  return agent->conns && make_upstream(agent, error) &&
-         make_front(agent, error) && make_journal(agent, error) &&
+  return make_upstream(agent, error) && make_journal(agent, error) &&
          make_env(agent, error) && budget_start(agent, error);
 }
 
