@@ -252,6 +252,23 @@ identity_login(Identity *identity,
   return login;
 }
 
+Secret *
+login_give_up(Login *login)
+{
+  g_autoptr(GError) error = NULL;
+  Secret *renewal;
+
+  if (!login->person)
+    return NULL;
+  renewal = g_steal_pointer(&login->renewal);
+  error = g_error_new(IDENTITY_ERROR,
+                      IDENTITY_ERROR_CANCELLED,
+                      "Signed out of %s meanwhile",
+                      login->session->issuer.issuer);
+  finish(login, NULL, error);
+  return renewal;
+}
+
 void
 login_cancel(Login *login)
 {

@@ -101,11 +101,14 @@ start(Logout *logout)
   const StoreKey key = session_key(session);
   g_autoptr(Secret) renewal =
       session->renewal ? secret_ref(session->renewal) : NULL;
+  g_autoptr(Secret) given =
+      session->login ? login_give_up(session->login) : NULL;
   g_autofree char *hint = session_hint(session);
   const bool was_signed_in = session->person != NULL;
   const bool machine = session->machine;
 
-  logout->was_kept = session->kept;
+  /* A sign-in that was being stored: its save comes before our clear. */
+  logout->was_kept = session->kept || given;
   session_forget(session);
   session->kept = false;
   session_end(session,
@@ -115,9 +118,9 @@ start(Logout *logout)
   if (!machine)
     logout->clearing =
         token_store_clear(session->identity->store, &key, on_cleared, logout);
-  if (renewal)
-    logout->revoking =
-        session->type->revoke(session->provider, renewal, &events, logout);
+  if (renewal || given)
+    logout->revoking = session->type->revoke(
+        session->provider, given ? given : renewal, &events, logout);
   if (was_signed_in)
     session_tell(session,
                  IDENTITY_SIGNED_OUT,

@@ -121,7 +121,7 @@ conclude(ProviderCall *call, const char *userinfo, bool fresh)
     oidc_fail(call, error);
     return;
   }
-  if (call->was && !g_str_equal(call->was->subject, person->subject)) {
+  if (call->was && !g_str_equal(call->was, person->subject)) {
     oidc_fail_with(
         call, IDENTITY_ERROR_TOKEN, "the renewed session is another person's");
     return;

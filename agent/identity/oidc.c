@@ -31,7 +31,7 @@ call_free(ProviderCall *call)
   secret_unref(call->access);
   secret_unref(call->refresh);
   g_free(call->subject);
-  person_unref(call->was);
+  g_free(call->was);
   g_free(call->claims);
   g_free(call);
 }
@@ -439,7 +439,7 @@ static ProviderCall *
 renew(Provider *provider,
       const LoginSpec *spec,
       Secret *renewal,
-      const Person *person,
+      const char *subject,
       const ProviderEvents *events,
       void *data)
 {
@@ -448,7 +448,7 @@ renew(Provider *provider,
   call->renewal = true;
   call->method = spec->method;
   call->token_file = g_strdup(spec->token_file);
-  call->was = person ? person_ref(person) : NULL;
+  call->was = g_strdup(subject);
   if (!renewal)
     oidc_later(call, 0, begin);
   else

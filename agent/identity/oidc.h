@@ -63,7 +63,7 @@ struct provider_call {
   Secret *refresh;
   int64_t expires_in; /* s; 0: not told */
   char *subject;      /* the sub that it must be, or NULL */
-  const Person *was;  /* a renewal: who it must be, or NULL */
+  char *was;          /* a renewal: the Person's subject it must be, or NULL */
   char *claims;
   bool refetched; /* the keys, for this call */
 };

@@ -26,6 +26,7 @@ struct session {
   /* How it was signed in, and how it stays. */
   LoginMethod method;
   char *token_file;
+  char *subject;    /* whose it stays, behind its end too; NULL: not known */
   bool kept;        /* something stored, or on its way */
   StorePlace place; /* where, or where it is to be */
   bool memory_only; /* no place would take it */
@@ -99,6 +100,9 @@ int64_t session_wait_us(const Session *session);
  */
 
 void login_stop(Login *login);
+/* Where what the provider gave is being stored, no session comes of it: the
+ * caller is told so, and what there is to revoke is returned, or NULL. */
+Secret *login_give_up(Login *login);
 void logouts_stop(Session *session);
 
 /* ---- identity.c -----------------------------------------------------------

@@ -52,13 +52,14 @@ typedef struct {
                          void *data);
   /* Renews by what was stored (for LOGIN_TOKEN_FILE and
    * LOGIN_CLIENT_CREDENTIALS renewal is NULL and `spec` is asked again).
-   * person is who is signed in, and must stay it; NULL after a restart.
+   * subject is the Person's whose session it is or was, and must stay; NULL
+   * where what was stored alone tells, after a restart.
    * IDENTITY_ERROR_DENIED: the provider ended the session;
    * IDENTITY_ERROR_TOKEN: what it sent failed a check. */
   ProviderCall *(*renew)(Provider *provider,
                          const LoginSpec *spec,
                          Secret *renewal,
-                         const Person *person,
+                         const char *subject,
                          const ProviderEvents *events,
                          void *data);
   /* Ends what was stored at the provider. */

@@ -172,6 +172,8 @@ session_forget(Session *session)
     token_store_cancel(g_steal_pointer(&session->loading));
   g_clear_pointer(&session->renewal, secret_unref);
   g_clear_pointer(&session->token_file, g_free);
+  g_clear_pointer(&session->subject, g_free);
+  session->method = LOGIN_DEVICE;
   session->failures = 0;
   session->memory_only = false;
   set_problem(session, NULL);
@@ -197,6 +199,8 @@ session_adopt(Session *session, const ProviderGrant *grant)
   }
   session->failures = 0;
   session->renewed_us = clock_wall_us();
+  g_free(session->subject);
+  session->subject = g_strdup(grant->person->subject);
   publish(session, grant->person, NULL);
   set_next(session, grant->renew_us);
 }
@@ -308,7 +312,7 @@ renew(Session *session)
   session->renewing = session->type->renew(session->provider,
                                            &spec,
                                            session->renewal,
-                                           session->person,
+                                           session->subject,
                                            &events,
                                            session);
 }
@@ -483,6 +487,7 @@ session_clear(Session *session)
   person_unref(session->person);
   secret_unref(session->renewal);
   g_free(session->token_file);
+  g_free(session->subject);
   g_free(session->why);
   g_free(session->problem);
   g_free(session->store_problem);

@@ -436,6 +436,36 @@ test_token_file_ends(void)
   g_assert_cmpuint(letters(desk, 'N'), ==, 0);
 }
 
+static bool
+told_another(void *data)
+{
+  g_autofree char *who = desk_who(data);
+
+  return strstr(who, "another person's") != NULL;
+}
+
+/* Its session's end frees nobody to take its place. */
+static void
+test_token_file_of_another(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+
+  mount(desk, &(TokenSpec){.life = SHORT});
+  desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
+  g_assert_no_error(desk->error);
+  desk_until_event(desk, 'O');
+  mount(desk, &(TokenSpec){.sub = "mallory"});
+  desk_until(told_another, desk);
+  mount(desk, &(TokenSpec){0});
+  desk_until_event(desk, 'N');
+  /* Whoever is asked for by name may come. */
+  mount(desk, &(TokenSpec){.sub = "mallory"});
+  desk_sign_in(desk, LOGIN_TOKEN_FILE, false);
+  g_assert_no_error(desk->error);
+  g_assert_cmpstr(desk->person->subject, ==, "mallory");
+}
+
 static void
 test_token_file_refused(void)
 {
@@ -562,6 +592,8 @@ main(int argc, char **argv)
   g_test_add_func("/identity/machine/no-secret", test_no_secret);
   g_test_add_func("/identity/machine/token-file", test_token_file);
   g_test_add_func("/identity/machine/token-file-ends", test_token_file_ends);
+  g_test_add_func("/identity/machine/token-file-of-another",
+                  test_token_file_of_another);
   g_test_add_func("/identity/machine/token-file-refused",
                   test_token_file_refused);
   result = g_test_run();

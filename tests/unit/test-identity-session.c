@@ -294,6 +294,40 @@ test_logout(void)
   g_assert_null(text);
 }
 
+/* What the provider gave is in the store, and nobody is signed in yet. */
+static void
+test_logout_while_storing(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+  g_autofree char *message = NULL;
+  g_autofree char *text = NULL;
+  g_autofree char *left = NULL;
+
+  fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
+  fake_answer(fake, "/revoke", 200, NULL);
+  fake_grant(fake, "r1", &(TokenSpec){0});
+  desk_login(desk, LOGIN_DEVICE, true);
+  while (!text) {
+    if (!g_main_context_iteration(NULL, FALSE))
+      g_usleep(1000);
+    text = stored(desk, NULL);
+  }
+  g_assert_false(desk->done);
+  message = desk_logout(desk);
+  g_assert_null(message);
+  g_assert_true(desk->done);
+  assert_login_error(desk, IDENTITY_ERROR_CANCELLED, "Signed out");
+  desk_run(100);
+  assert_who(desk, "Nobody is signed in");
+  left = stored(desk, NULL);
+  g_assert_null(left);
+  assert_sent(fake, "/revoke", "token=r1&");
+  desk_restart(desk);
+  desk_run(100);
+  assert_who(desk, "Nobody is signed in");
+}
+
 static void
 test_keys(void)
 {
@@ -456,6 +490,8 @@ main(int argc, char **argv)
   g_test_add_func("/identity/session/no-id-token-nor-groups",
                   test_no_id_token_nor_groups);
   g_test_add_func("/identity/session/logout", test_logout);
+  g_test_add_func("/identity/session/logout-while-storing",
+                  test_logout_while_storing);
   g_test_add_func("/identity/session/keys", test_keys);
   g_test_add_func("/identity/session/open-file-is-refused",
                   test_open_file_is_refused);
