@@ -5,6 +5,7 @@
 
 #include "upstream/tls.h"
 
+#include <openssl/err.h>
 #include <string.h>
 
 #define HTTP_PROXY_AUTH 407
@@ -87,11 +88,20 @@ broke_off(const Fault *fault)
   return false;
 }
 
+static char *
+ca_hint(const char *group)
+{
+  return g_strdup_printf("; a private authority's certificate belongs into the "
+                         "file that [%s] ca-file names",
+                         group);
+}
+
 static GError *
 tls_fault(const Fault *fault)
 {
   long verify = info_long(fault, CURLINFO_SSL_VERIFYRESULT);
   g_autofree char *detail = NULL;
+  g_autofree char *hint = NULL;
   const char *why;
   bool hint_ca;
 
@@ -104,13 +114,12 @@ tls_fault(const Fault *fault)
 
   if (fault->code == CURLE_PEER_FAILED_VERIFICATION && verify != X509_V_OK) {
     why = tls_verify_text(verify, &hint_ca);
+    hint = hint_ca ? ca_hint(fault->upstream->group) : NULL;
     return cannot(UPSTREAM_ERROR_TLS,
                   "%s cannot be trusted: %s%s",
                   fault->where,
                   why,
-                  hint_ca ? "; a private authority's certificate belongs "
-                            "into the file that [upstream] ca-file names"
-                          : "");
+                  hint ? hint : "");
   }
   if (strstr(fault->detail, "invalid status response") != NULL)
     return cannot(UPSTREAM_ERROR_TLS,
@@ -267,4 +276,29 @@ fault_of_connect(const Upstream *upstream,
                  .via_proxy = via_proxy};
 
   return fault_before_request(&fault);
+}
+
+GError *
+upstream_tls_fault(const SSL *ssl, const char *host, const char *group)
+{
+  const long verify = SSL_get_verify_result(ssl);
+  g_autofree char *hint = NULL;
+  const char *why, *reason;
+  bool hint_ca;
+
+  if (verify != X509_V_OK) {
+    why = tls_verify_text(verify, &hint_ca);
+    hint = hint_ca ? ca_hint(group) : NULL;
+    return cannot(UPSTREAM_ERROR_TLS,
+                  "%s cannot be trusted: %s%s",
+                  host,
+                  why,
+                  hint ? hint : "");
+  }
+  reason = ERR_reason_error_string(ERR_peek_last_error());
+  return cannot(UPSTREAM_ERROR_TLS,
+                "no secure connection with %s: %s (TLS 1.2 or newer with "
+                "forward secrecy and SHA-2 is needed)",
+                host,
+                reason ? reason : "it ended the handshake");
 }

@@ -84,7 +84,9 @@ handle_new(Upstream *upstream)
   handle->job = (Job){.upstream = upstream, .fd = -1};
   handle->easy = easy;
   upstream_set_common(upstream, easy, &handle->job, handle->error);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+  curl_easy_setopt(easy,
+                   CURLOPT_PROTOCOLS_STR,
+                   upstream->plain_loopback ? "https,http" : "https");
   curl_easy_setopt(easy, CURLOPT_SHARE, upstream->share);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, handle);

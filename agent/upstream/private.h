@@ -37,6 +37,8 @@ struct upstream {
   unsigned connect_timeout;        /* s */
   unsigned idle_timeout;           /* s */
   bool http2;
+  bool plain_loopback;
+  const char *group; /* of agent.conf, for messages */
   bool job_work;     /* some job has no_watch or lost_socket */
   bool connect_work; /* some UpstreamConnect waits for the kick */
   bool in_curl;      /* curl's frames are on the stack: its API is closed */

@@ -356,7 +356,7 @@ upstream_send(Upstream *upstream,
   UpstreamRequest *request;
 
   if (!check_spec(upstream, spec, error) ||
-      !target_parse(&target, spec->url, error))
+      !target_parse(&target, spec->url, upstream->plain_loopback, error))
     return NULL;
   request = g_new0(UpstreamRequest, 1);
   *request = (UpstreamRequest){
@@ -369,7 +369,8 @@ upstream_send(Upstream *upstream,
       .link_queue.data = request,
       .head_request = strcmp(spec->method, "HEAD") == 0,
       .idempotent = is_idempotent(spec->method),
-      .via_proxy = upstream_uses_proxy(upstream, target.host, target.ip)};
+      .via_proxy = !target.plain &&
+                   upstream_uses_proxy(upstream, target.host, target.ip)};
   target = (Target){0};
   if (spec->body != NULL && g_bytes_get_size(spec->body) <= LEAVES_AT_ONCE)
     request->uploaded = (curl_off_t)g_bytes_get_size(spec->body);

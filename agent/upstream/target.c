@@ -16,6 +16,8 @@
 
 #define SCHEME "https://"
 #define DEFAULT_PORT 443
+#define PLAIN_SCHEME "http://"
+#define PLAIN_PORT 80
 
 static bool
 is_number_label(const char *label, size_t len)
@@ -147,18 +149,30 @@ refuse(GError **error, const char *why)
   return false;
 }
 
-bool
-target_parse(Target *target, const char *url, GError **error)
+static bool
+is_loopback(const char *host)
 {
-  const char *authority = url + strlen(SCHEME);
+  return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+         g_str_has_prefix(host, "127.");
+}
+
+bool
+target_parse(Target *target,
+             const char *url,
+             bool plain_loopback,
+             GError **error)
+{
+  const bool plain = plain_loopback && g_str_has_prefix(url, PLAIN_SCHEME);
+  const char *scheme = plain ? PLAIN_SCHEME : SCHEME;
+  const char *authority = url + strlen(scheme);
   g_autofree char *host = NULL;
   g_autofree char *where = NULL;
   const char *path;
-  uint16_t port = DEFAULT_PORT;
+  uint16_t port = plain ? PLAIN_PORT : DEFAULT_PORT;
   bool ip = false;
   size_t len, host_len;
 
-  if (!g_str_has_prefix(url, SCHEME))
+  if (!g_str_has_prefix(url, scheme))
     return refuse(error, "its URL is not https");
   if (strlen(url) > MAX_URL)
     return refuse(error, "its URL is too long");
@@ -175,11 +189,14 @@ target_parse(Target *target, const char *url, GError **error)
       (authority[host_len] != ':' ||
        !parse_port(authority + host_len + 1, len - host_len - 1, &port)))
     return refuse(error, "its URL has no valid port");
+  if (plain && !(is_loopback(host) && (ip || strcmp(host, "localhost") == 0)))
+    return refuse(error, "its URL is http, which only this machine may have");
   where = host_port(host, port);
   *target = (Target){.host = g_steal_pointer(&host),
                      .port = port,
                      .ip = ip,
-                     .origin = g_strconcat(SCHEME, where, "/", NULL),
+                     .plain = plain,
+                     .origin = g_strconcat(scheme, where, "/", NULL),
                      .path = path[0] == '/' ? g_strdup(path)
                                             : g_strconcat("/", path, NULL)};
   return true;

@@ -12,13 +12,18 @@ typedef struct {
   char *host; /* lower case, no brackets, no trailing dot */
   uint16_t port;
   bool ip;      /* an address, not a name */
+  bool plain;   /* http */
   char *origin; /* "https://host:port/", what curl connects to */
   char *path;   /* origin-form target as given; "/" when there is none */
 } Target;
 
-/* Splits an https URL (RFC 3986). UPSTREAM_ERROR_PROTOCOL for any other
- * scheme, user info, a fragment, or bytes that do not belong into a URL. */
-bool target_parse(Target *target, const char *url, GError **error);
+/* Splits an https URL (RFC 3986), or with plain_loopback an http one to this
+ * machine. UPSTREAM_ERROR_PROTOCOL for any other scheme, user info, a fragment,
+ * or bytes that do not belong into a URL. */
+bool target_parse(Target *target,
+                  const char *url,
+                  bool plain_loopback,
+                  GError **error);
 void target_clear(Target *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Target, target_clear)
 

@@ -185,7 +185,7 @@ set_proxy(Upstream *upstream, const char *url, GError **error)
             : g_strdup_printf(
                   "https://%.*s:%d", (int)strcspn(rest, "/"), rest, PROXY_PORT);
   }
-  if (https == NULL || !target_parse(&target, https, NULL) ||
+  if (https == NULL || !target_parse(&target, https, false, NULL) ||
       strcmp(target.path, "/") != 0) {
     g_set_error(error,
                 UPSTREAM_ERROR,
@@ -247,6 +247,8 @@ upstream_new(Loop *loop, const UpstreamOptions *options, GError **error)
   upstream->connect_timeout = MAX(options->connect_timeout, 1);
   upstream->idle_timeout = MAX(options->idle_timeout, 1);
   upstream->http2 = options->http2;
+  upstream->plain_loopback = options->plain_loopback;
+  upstream->group = options->group ? options->group : "upstream";
   upstream->no_proxy = g_strdup(options->no_proxy);
   upstream->todo = g_ptr_array_new();
   upstream->handles = g_ptr_array_new();

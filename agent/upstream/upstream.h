@@ -35,6 +35,9 @@ typedef struct {
   unsigned idle_timeout;    /* s without a byte from the server */
   unsigned max_connections; /* per host; 0: no limit */
   bool http2;               /* offer h2 by ALPN */
+  bool plain_loopback; /* http:// URLs to 127.0.0.0/8, ::1 and localhost, too */
+  const char *group;   /* of agent.conf, whose ca-file messages name; NULL:
+                          "upstream". Static text */
 } UpstreamOptions;
 
 /* Binds to `loop`; all calls and callbacks on its thread. Options are copied.
@@ -80,7 +83,8 @@ typedef struct {
 
 typedef struct {
   const char *method; /* a token as RFC 9110 has it; not CONNECT */
-  const char *url;    /* https://host[:port]/raw-path?query, sent as is */
+  const char *url;    /* https://host[:port]/raw-path?query, sent as is; http://
+                         only with plain_loopback */
   const HttpHeaders *headers; /* or NULL: sent as given, without Host, framing
                                  and hop-by-hop fields */
   const char *host_header;    /* Host to send instead of the URL's, or NULL */
@@ -118,5 +122,23 @@ UpstreamConnect *upstream_connect(Upstream *upstream,
                                   void *data);
 /* Ends it without a callback. Safe inside callbacks. */
 void upstream_connect_cancel(UpstreamConnect *connect);
+
+/* The same trust and strength for TLS clients of other protocols; one thread
+ * at a time. Fails as upstream_new() does for its ca_file. */
+typedef struct upstream_tls UpstreamTls;
+UpstreamTls *upstream_tls_new(const char *ca_file, GError **error);
+/* Accepts NULL. After all contexts were freed. */
+void upstream_tls_free(UpstreamTls *tls);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(UpstreamTls, upstream_tls_free)
+/* A context for one connection to `host` (a name or an address), verified as
+ * above; SSL_CTX_free() it. NULL with UPSTREAM_ERROR_PROTOCOL when host is
+ * neither. */
+SSL_CTX *upstream_tls_context(UpstreamTls *tls,
+                              const char *host,
+                              GError **error);
+/* Why the handshake of such a connection failed, in a sentence that names the
+ * host, and [group] ca-file where that would help; UPSTREAM_ERROR_TLS. Right
+ * after the failure, on its thread. */
+GError *upstream_tls_fault(const SSL *ssl, const char *host, const char *group);
 
 #endif

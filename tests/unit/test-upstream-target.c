@@ -63,13 +63,43 @@ test_url(void)
     g_autoptr(GError) error = NULL;
 
     g_test_message("%s", cases[i].url);
-    g_assert_true(target_parse(&target, cases[i].url, &error));
+    g_assert_true(target_parse(&target, cases[i].url, false, &error));
     g_assert_no_error(error);
     g_assert_cmpstr(target.host, ==, cases[i].host);
     g_assert_cmpstr(target.origin, ==, cases[i].origin);
     g_assert_cmpstr(target.path, ==, cases[i].path);
     g_assert_cmpuint(target.port, ==, cases[i].port);
     g_assert_cmpint(target.ip, ==, cases[i].ip);
+  }
+}
+
+static void
+test_plain(void)
+{
+  static const struct {
+    const char *url, *origin; /* NULL: refused */
+  } cases[] = {
+      {"http://127.0.0.1:4318/v1/logs", "http://127.0.0.1:4318/"},
+      {"http://[::1]/", "http://[::1]:80/"},
+      {"http://localhost:1/", "http://localhost:1/"},
+      {"https://collector.example/", "https://collector.example:443/"},
+      {"http://collector.example/", NULL},
+      {"http://127.0.0.1.example/", NULL},
+      {"http://127.x/", NULL},
+      {"http://10.0.0.1/", NULL},
+      {"http://localhost.example/", NULL},
+      {"http://user@127.0.0.1/", NULL},
+      {"ftp://127.0.0.1/", NULL},
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_auto(Target) target = {0};
+
+    g_test_message("%s", cases[i].url);
+    g_assert_cmpint(target_parse(&target, cases[i].url, true, NULL),
+                    ==,
+                    cases[i].origin != NULL);
+    g_assert_cmpstr(target.origin, ==, cases[i].origin);
   }
 }
 
@@ -192,6 +222,7 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/upstream/target/plain", test_plain);
   g_test_add_func("/upstream/target/url", test_url);
   g_test_add_func("/upstream/target/long-names", test_long_names);
   g_test_add_func("/upstream/target/no-proxy", test_no_proxy);
