@@ -36,6 +36,7 @@ typedef enum {
   ROW_ERROR,
   ROW_SIGNIN, /* signed in, renewed or signed out */
   ROW_PRUNE,  /* retention took rows or bodies away: hoop-journal(5) */
+  ROW_SHIP,   /* of shipping itself: a row set aside, another receiver … */
   N_ROW_KINDS
 } RowKind;
 /* The name it is stored under, e.g. "request". */
@@ -70,7 +71,12 @@ typedef struct {
   int64_t bytes_in, bytes_out;
   int64_t tokens_in, tokens_out;
   int64_t duration_us;
+  int64_t first_byte_us; /* until the answer's first byte */
+  int64_t held_us;       /* that it waited for approval */
   GBytes *body; /* masked; NULL: none; stored compressed, deduplicated */
+  /* What `body` was before masking; sealed with JournalOptions.escrow_key,
+   * never stored without. NULL: as `body`, or not kept. */
+  GBytes *original;
 } JournalRow;
 
 /* wall_us is now, every other integer -1, every string NULL. */
@@ -131,6 +137,32 @@ void journal_append(Journal *journal,
  * thread. */
 char *journal_health(Journal *journal);
 
+/* ---- What shipping keeps in the journal -----------------------------------
+ */
+
+/* What became of rows at a receiver; whatever is 0 or NULL stays as it is. */
+typedef struct {
+  const char *receiver;   /* its name: the endpoint */
+  int64_t seq;            /* all rows up to this one were dealt with */
+  int64_t checkpoint_seq; /* so were all checkpoints */
+  int64_t bad_seq;        /* a row that it will not take, and why; the row is
+                           * set aside and must be passed by `seq` later */
+  const char *bad_reason;
+  int64_t receipt_seq; /* a head that it confirmed to hold … */
+  const uint8_t *receipt_hash;
+  const char *receipt; /* … in its own words */
+} JournalShipped;
+/* Stores that, as durably as a row; copies all of `shipped`. A cursor only
+ * moves forward. done, reply_loop, errors, threads: as journal_append(). */
+void journal_shipped(Journal *journal,
+                     const JournalShipped *shipped,
+                     Loop *reply_loop,
+                     JournalDone done,
+                     void *data);
+/* The newest row that a power loss cannot take away any more: what may leave
+ * the machine. 0: none. Any thread. */
+int64_t journal_durable_seq(Journal *journal);
+
 /* A fresh exchange id: 26 characters of base32hex (RFC 4648 section 7, lower
  * case): 64 bits of time in nanoseconds, 64 of chance. Ids of one process
  * sort in the order of the calls. g_free. Any thread. */
@@ -149,6 +181,7 @@ typedef struct {
   const char *exchange; /* an id or its beginning */
   const char *user, *client, *model, *rule, *verdict, *connection;
   int64_t since_us, until_us;
+  int64_t after_seq; /* later rows than this one */
   int kind;          /* RowKind or -1 */
   unsigned limit;    /* 0: all */
   bool oldest_first; /* else the newest */
@@ -164,6 +197,7 @@ typedef struct {
   bool has_body;                   /* stored and not pruned */
   uint64_t cut;                    /* bit n: field n of hoop-journal(5) was
                                     * longer than the journal records */
+  bool sealed;                     /* the original is there, sealed */
   JournalRow *row;                 /* body not loaded */
 } JournalEntry;
 
@@ -194,6 +228,42 @@ bool journal_usage(JournalReader *reader,
 GBytes *journal_body(JournalReader *reader,
                      const uint8_t digest[SHA256_LEN],
                      GError **error);
+
+/* Where shipping to a receiver stands; all 0 when nothing was shipped there. */
+typedef struct {
+  int64_t seq, checkpoint_seq;
+  int64_t wall_us;     /* of the last progress */
+  int64_t quarantined; /* rows set aside */
+} JournalCursor;
+bool journal_cursor(JournalReader *reader,
+                    const char *receiver,
+                    JournalCursor *out,
+                    GError **error);
+/* A signed checkpoint; the message that was signed is in hoop-journal(5). */
+typedef struct {
+  int64_t seq, wall_us;
+  uint8_t hash[SHA256_LEN];
+  uint8_t public_key[32];
+  uint8_t signature[64];
+} JournalCheckpoint;
+/* The checkpoints after that of row `after_seq`, oldest first; return false
+ * in each() to stop. */
+bool journal_checkpoints(JournalReader *reader,
+                         int64_t after_seq,
+                         bool (*each)(const JournalCheckpoint *checkpoint,
+                                      void *data),
+                         void *data,
+                         GError **error);
+/* Rows that a receiver would not take, oldest first. */
+bool journal_quarantined(
+    JournalReader *reader,
+    const char *receiver,
+    void (*each)(int64_t seq, int64_t wall_us, const char *reason, void *data),
+    void *data,
+    GError **error);
+/* The newest row and its hash: "SEQ:HEXHASH", to be held elsewhere. g_free.
+ * JOURNAL_ERROR_NOT_FOUND while there is none. */
+char *journal_head(JournalReader *reader, GError **error);
 
 typedef struct {
   bool intact;

@@ -6,17 +6,13 @@
 #include <string.h>
 
 /* Column of has_body, after those of the table. */
-#define COLUMN_HAS_BODY FIELD_HASH
+#define COLUMN_HAS_BODY FIELD_LAST
 
-static const char select_rows[] =
-    "SELECT seq, kind, wall_us, exchange, user, \"groups\", issuer, client, "
-    "pid, process, connection, host, method, path, api, model, conversation, "
-    "verdict, rule, detail, policy_revision, status, bytes_in, bytes_out, "
-    "tokens_in, tokens_out, duration_us, body_digest, body_len, kept_digest, "
-    "kept_len, cut, hash, kept_len IS NOT NULL AND EXISTS (SELECT 1 FROM "
-    "bodies WHERE digest = coalesce(kept_digest, body_digest)) FROM rows";
+#define HAS_BODY                                                               \
+  "kept_len IS NOT NULL AND EXISTS (SELECT 1 FROM bodies WHERE digest = "      \
+  "coalesce(kept_digest, body_digest))"
 
-#define MAX_CONDITIONS 11
+#define MAX_CONDITIONS 12
 
 typedef struct {
   const char *sql;
@@ -51,6 +47,7 @@ collect(const JournalQuery *query,
            ? row_kind_name((RowKind)query->kind)
            : NULL,
        0},
+      {"seq > ?", NULL, query->after_seq},
       {"wall_us >= ?", NULL, query->since_us},
       {"wall_us < ?", NULL, query->until_us},
   };
@@ -66,12 +63,14 @@ collect(const JournalQuery *query,
 static sqlite3_stmt *
 prepare_query(JournalReader *reader, const JournalQuery *query, GError **error)
 {
-  g_autoptr(GString) sql = g_string_new(select_rows);
+  g_autofree char *columns = schema_row_columns(reader->version);
+  g_autoptr(GString) sql = g_string_new("SELECT ");
   g_autofree char *limit = id_limit(query->exchange);
   Condition conditions[MAX_CONDITIONS];
   int n = collect(query, limit, conditions);
   sqlite3_stmt *stmt;
 
+  g_string_append_printf(sql, "%s, " HAS_BODY " FROM rows", columns);
   for (int i = 0; i < n; i++)
     g_string_append_printf(
         sql, "%s%s", i ? " AND " : " WHERE ", conditions[i].sql);
@@ -127,6 +126,8 @@ read_entry(sqlite3_stmt *stmt, JournalEntry *entry)
   entry->kept_len = read_int(stmt, FIELD_KEPT_LEN - 1);
   entry->cut = (uint64_t)sqlite3_column_int64(stmt, FIELD_CUT - 1);
   entry->has_body = sqlite3_column_int(stmt, COLUMN_HAS_BODY) != 0;
+  entry->sealed =
+      sqlite3_column_type(stmt, FIELD_SEALED_DIGEST - 1) != SQLITE_NULL;
   if (entry->body_len >= 0 &&
       !column_bytes(
           stmt, FIELD_BODY_DIGEST - 1, entry->body_digest, SHA256_LEN))

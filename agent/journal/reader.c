@@ -27,7 +27,8 @@ journal_reader_open(const char *path, GError **error)
   reader->db = schema_connect_reader(path, error);
   if (reader->db == NULL ||
       !schema_limit_work(reader->db, path, &reader->budget, error) ||
-      !schema_check(reader->db, path, error))
+      !schema_check(reader->db, path, error) ||
+      !schema_version(reader->db, path, &reader->version, error))
     return NULL;
   return g_steal_pointer(&reader);
 }

@@ -8,6 +8,7 @@
 struct journal_reader {
   char *path;
   sqlite3 *db;
+  int64_t version;   /* of its schema: an older one is read as it is */
   WorkBudget budget; /* of the query or verification that runs */
 };
 

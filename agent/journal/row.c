@@ -52,6 +52,8 @@ const RowField row_fields[] = {
     FIELD(25, ROW_INT, tokens_in, 0),
     FIELD(26, ROW_INT, tokens_out, 0),
     FIELD(27, ROW_INT, duration_us, 0),
+    FIELD(FIELD_FIRST_BYTE_US, ROW_INT, first_byte_us, 0),
+    FIELD(FIELD_HELD_US, ROW_INT, held_us, 0),
 };
 const size_t n_row_fields = G_N_ELEMENTS(row_fields);
 
@@ -69,7 +71,44 @@ static const char *const kind_names[N_ROW_KINDS] = {
     [ROW_ERROR] = "error",
     [ROW_SIGNIN] = "signin",
     [ROW_PRUNE] = "prune",
+    [ROW_SHIP] = "ship",
 };
+
+/* The columns that are no members of JournalRow. */
+static const struct {
+  int field;
+  const char *name;
+} own_columns[] = {
+    {FIELD_SEQ, "seq"},
+    {FIELD_KIND, "kind"},
+    {FIELD_BODY_DIGEST, "body_digest"},
+    {FIELD_BODY_LEN, "body_len"},
+    {FIELD_KEPT_DIGEST, "kept_digest"},
+    {FIELD_KEPT_LEN, "kept_len"},
+    {FIELD_CUT, "cut"},
+    {FIELD_HASH, "hash"},
+    {FIELD_SEALED_DIGEST, "sealed_digest"},
+};
+
+const char *
+row_column(int field)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(own_columns); i++) {
+    if (own_columns[i].field == field)
+      return own_columns[i].name;
+  }
+  for (size_t i = 0; i < n_row_fields; i++) {
+    if (row_fields[i].number == field)
+      return row_fields[i].name;
+  }
+  g_assert_not_reached();
+}
+
+int
+row_column_since(int field)
+{
+  return field <= FIELD_HASH ? 1 : 2;
+}
 
 const char *
 row_kind_name(RowKind kind)
@@ -124,6 +163,7 @@ journal_row_free(JournalRow *row)
       g_free(*row_text(row, &row_fields[i]));
   }
   g_clear_pointer(&row->body, g_bytes_unref);
+  g_clear_pointer(&row->original, g_bytes_unref);
   g_free(row);
 }
 
@@ -138,7 +178,8 @@ row_size(const JournalRow *row)
       size += text ? strlen(text) + 1 : 0;
     }
   }
-  return size + (row->body ? g_bytes_get_size(row->body) : 0);
+  size += row->body ? g_bytes_get_size(row->body) : 0;
+  return size + (row->original ? g_bytes_get_size(row->original) : 0);
 }
 
 /* A JSON object cannot be cut and stay one: what is too long is replaced by

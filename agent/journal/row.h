@@ -18,7 +18,11 @@ enum {
   FIELD_KEPT_DIGEST = 30, /* of the stored text, when less than the whole */
   FIELD_KEPT_LEN = 31,    /* bytes stored; NULL: only the digest */
   FIELD_CUT = 32,         /* bit n: field n was cut */
-  FIELD_HASH = 33         /* the last column; not in the encoding */
+  FIELD_HASH = 33,        /* not in the encoding */
+  FIELD_FIRST_BYTE_US = 34,
+  FIELD_HELD_US = 35,
+  FIELD_SEALED_DIGEST = 36, /* of the sealed original */
+  FIELD_LAST = FIELD_SEALED_DIGEST
 };
 
 typedef enum { ROW_INT, ROW_TEXT } RowFieldType;
@@ -34,6 +38,10 @@ typedef struct {
 
 extern const RowField row_fields[];
 extern const size_t n_row_fields;
+
+/* The column of a field, and the schema's version that brought it. */
+const char *row_column(int field);
+int row_column_since(int field);
 
 /* The text member of `row` that a field names. */
 char **row_text(JournalRow *row, const RowField *field);

@@ -3,6 +3,8 @@
  * the words for what SQLite reports. */
 #include "journal/schema.h"
 
+#include "journal/row.h"
+
 #include "kit/clock.h"
 
 #include <errno.h>
@@ -21,75 +23,6 @@
 #define WORK_PER_PAGE 50000
 #define WORK_AT_LEAST 10000000
 #define WORK_STEP 10000
-
-/* Each brings the database from the version of its index to the next. A
- * released entry is never edited: its text is also what schema_check()
- * expects to find. */
-static const char *const migrations[SCHEMA_VERSION] = {
-    "CREATE TABLE meta ("
-    " id BLOB NOT NULL,"
-    " public_key BLOB NOT NULL,"
-    " created_us INTEGER NOT NULL"
-    ") STRICT;"
-    "CREATE TABLE rows ("
-    " seq INTEGER PRIMARY KEY,"
-    " kind TEXT NOT NULL,"
-    " wall_us INTEGER NOT NULL,"
-    " exchange TEXT,"
-    " user TEXT,"
-    " \"groups\" TEXT,"
-    " issuer TEXT,"
-    " client TEXT,"
-    " pid INTEGER,"
-    " process TEXT,"
-    " connection TEXT,"
-    " host TEXT,"
-    " method TEXT,"
-    " path TEXT,"
-    " api TEXT,"
-    " model TEXT,"
-    " conversation TEXT,"
-    " verdict TEXT,"
-    " rule TEXT,"
-    " detail TEXT,"
-    " policy_revision TEXT,"
-    " status INTEGER,"
-    " bytes_in INTEGER,"
-    " bytes_out INTEGER,"
-    " tokens_in INTEGER,"
-    " tokens_out INTEGER,"
-    " duration_us INTEGER,"
-    " body_digest BLOB,"
-    " body_len INTEGER,"
-    " kept_digest BLOB,"
-    " kept_len INTEGER,"
-    " cut INTEGER,"
-    " hash BLOB NOT NULL"
-    ") STRICT;"
-    "CREATE INDEX rows_exchange ON rows(exchange) WHERE exchange IS NOT NULL;"
-    "CREATE INDEX rows_wall ON rows(wall_us);"
-    "CREATE INDEX rows_kept ON rows(body_digest)"
-    " WHERE kept_digest IS NOT NULL;"
-    "CREATE INDEX rows_prune ON rows(kind) WHERE kind = 'prune';"
-    "CREATE TABLE checkpoints ("
-    " seq INTEGER PRIMARY KEY,"
-    " wall_us INTEGER NOT NULL,"
-    " hash BLOB NOT NULL,"
-    " public_key BLOB NOT NULL,"
-    " signature BLOB NOT NULL"
-    ") STRICT;"
-    "CREATE TABLE bodies ("
-    " id INTEGER PRIMARY KEY,"
-    " digest BLOB NOT NULL UNIQUE,"
-    " len INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL,"
-    " data BLOB NOT NULL"
-    ") STRICT;"
-    "CREATE TABLE open_requests ("
-    " seq INTEGER PRIMARY KEY,"
-    " exchange TEXT NOT NULL UNIQUE"
-    ") STRICT;",
-};
 
 static JournalErrorCode
 error_code(int result, int system_errno)
@@ -389,7 +322,7 @@ migrate_from(sqlite3 *db,
   char pragmas[128];
 
   for (int64_t next = version; next < SCHEMA_VERSION; next++) {
-    if (!run(db, path, migrations[next], error))
+    if (!run(db, path, schema_migrations[next], error))
       return false;
   }
   if (version == 0 && !insert_meta(db, path, key, error))
@@ -459,6 +392,29 @@ schema_migrate(sqlite3 *db,
   return false;
 }
 
+bool
+schema_version(sqlite3 *db, const char *path, int64_t *version, GError **error)
+{
+  return read_int(db, path, "PRAGMA user_version", version, error);
+}
+
+char *
+schema_row_columns(int64_t version)
+{
+  GString *list = g_string_new(NULL);
+
+  for (int field = FIELD_SEQ; field <= FIELD_LAST; field++) {
+    const char *name = row_column(field);
+    bool there = version >= row_column_since(field);
+
+    g_string_append_printf(list,
+                           there ? "%s\"%s\"" : "%sNULL AS \"%s\"",
+                           field == FIELD_SEQ ? "" : ", ",
+                           name);
+  }
+  return g_string_free(list, FALSE);
+}
+
 /* Every object of the schema, as text. */
 static char *
 describe(sqlite3 *db, const char *path, GError **error)
@@ -504,7 +460,7 @@ schema_check(sqlite3 *db, const char *path, GError **error)
     return false;
   }
   for (int64_t i = 0; i < version; i++) {
-    if (!run(model, path, migrations[i], error))
+    if (!run(model, path, schema_migrations[i], error))
       return false;
   }
   found = describe(db, path, error);

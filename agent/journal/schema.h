@@ -11,7 +11,9 @@
 
 /* "hoop", in the file's header (sqlite.org/fileformat.html, offset 68). */
 #define SCHEMA_APPLICATION_ID 0x686f6f70
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+/* The statements that lead from the version of their index to the next. */
+extern const char *const schema_migrations[SCHEMA_VERSION];
 
 /* Opens an existing file. Writers own it (FULL or NORMAL as `durability`
  * says); readers cannot change it. */
@@ -33,6 +35,15 @@ bool schema_is_new(sqlite3 *db, const char *path, bool *is_new, GError **error);
 /* Refuses anything but exactly the tables and indices of this version: a
  * trigger or view that somebody added would run with our statements. */
 bool schema_check(sqlite3 *db, const char *path, GError **error);
+
+/* PRAGMA user_version of a database that check passed. */
+bool schema_version(sqlite3 *db,
+                    const char *path,
+                    int64_t *version,
+                    GError **error);
+/* The columns of `rows` in the order of their field numbers, as they are
+ * selected from a database of that version: NULL for those that came later. */
+char *schema_row_columns(int64_t version);
 
 /* What table `meta` says: who this journal is. */
 typedef struct {

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Groups of rows in the database: each row is bounded, its body stored once,
  * encoded, hashed onto the chain and inserted. */
-#include "journal/store.h"
-
-#include "journal/body.h"
-#include "journal/place.h"
 #include "journal/row.h"
+#include "journal/store-state.h"
 
 #include "kit/clock.h"
 
@@ -16,28 +13,6 @@
  * nothing waits, and that are moved in any case. */
 #define TIDY_IDLE_FRAMES 256
 #define TIDY_FRAMES 4096
-
-struct store {
-  char *path;
-  sqlite3 *db;
-  SigningKey *key;
-  JournalMeta meta;
-  Place place; /* where the files were when it was opened */
-  BodyPacker *packer;
-  GByteArray *encoded;
-  bool bodies;
-  size_t max_recorded_body;
-  uint64_t max_size;
-  Head head;
-  Head committed;
-  int wal_frames;
-  int tidy_at; /* frames at which tidying is forced */
-  sqlite3_stmt *begin, *commit, *rollback;
-  sqlite3_stmt *insert_row, *insert_checkpoint;
-  sqlite3_stmt *find_body, *insert_body;
-  sqlite3_stmt *insert_open, *delete_open;
-  sqlite3_stmt *find_row;
-};
 
 /* ---- Opening ------------------------------------------------------------ */
 
@@ -53,13 +28,27 @@ prepare_all(Store *store, GError **error)
       {&store->rollback, "ROLLBACK"},
       {&store->insert_row,
        "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&store->insert_checkpoint,
        "INSERT INTO checkpoints (seq, wall_us, hash, public_key, signature) "
        "VALUES (?, ?, ?, ?, ?)"},
-      {&store->find_body, "SELECT 1 FROM bodies WHERE digest = ?"},
+      {&store->find_body, "SELECT id FROM bodies WHERE digest = ?"},
       {&store->insert_body,
-       "INSERT INTO bodies (digest, len, seq, data) VALUES (?, ?, ?, ?)"},
+       "INSERT INTO bodies (digest, len, seq, data, used_seq, parts) "
+       "VALUES (?, ?, ?3, ?, ?3, 0)"},
+      {&store->use_body, "UPDATE bodies SET used_seq = ? WHERE id = ?"},
+      {&store->set_cursor,
+       "INSERT INTO ship_cursor (receiver, seq, checkpoint_seq, wall_us) "
+       "VALUES (?, ?, ?, ?) ON CONFLICT (receiver) DO UPDATE SET "
+       "seq = max(seq, excluded.seq), checkpoint_seq = "
+       "max(checkpoint_seq, excluded.checkpoint_seq), "
+       "wall_us = excluded.wall_us"},
+      {&store->set_aside,
+       "INSERT OR IGNORE INTO quarantine (receiver, seq, wall_us, reason) "
+       "VALUES (?, ?, ?, ?)"},
+      {&store->keep_receipt,
+       "INSERT OR REPLACE INTO receipts (receiver, seq, wall_us, hash, "
+       "receipt) VALUES (?, ?, ?, ?, ?)"},
       {&store->insert_open,
        "INSERT OR IGNORE INTO open_requests (seq, exchange) VALUES (?, ?)"},
       {&store->delete_open, "DELETE FROM open_requests WHERE exchange = ?"},
@@ -247,16 +236,10 @@ store_close(Store *store)
 {
   if (store == NULL)
     return;
-  sqlite3_finalize(store->begin);
-  sqlite3_finalize(store->commit);
-  sqlite3_finalize(store->rollback);
-  sqlite3_finalize(store->insert_row);
-  sqlite3_finalize(store->insert_checkpoint);
-  sqlite3_finalize(store->find_body);
-  sqlite3_finalize(store->insert_body);
-  sqlite3_finalize(store->insert_open);
-  sqlite3_finalize(store->delete_open);
-  sqlite3_finalize(store->find_row);
+  /* every statement of this connection, whichever file prepared it */
+  for (sqlite3_stmt *stmt;
+       store->db && (stmt = sqlite3_next_stmt(store->db, NULL)) != NULL;)
+    sqlite3_finalize(stmt);
   sqlite3_close(store->db);
   signing_key_free(store->key);
   body_packer_free(store->packer);
@@ -267,9 +250,8 @@ store_close(Store *store)
 
 /* ---- Rows --------------------------------------------------------------- */
 
-/* Runs a statement that returns nothing. */
-static bool
-step(Store *store, sqlite3_stmt *stmt, GError **error)
+bool
+store_step(Store *store, sqlite3_stmt *stmt, GError **error)
 {
   int result;
 
@@ -313,14 +295,17 @@ put_null(Store *store, int field)
   sqlite3_bind_null(store->insert_row, field);
 }
 
+/* The members whose fields are numbered from `first` to `last`. */
 static void
-put_members(Store *store, JournalRow *row)
+put_members(Store *store, JournalRow *row, int first, int last)
 {
   for (size_t i = 0; i < n_row_fields; i++) {
     const RowField *field = &row_fields[i];
     int64_t number = field->type == ROW_INT ? *row_int(row, field) : -1;
     const char *text = field->type == ROW_TEXT ? *row_text(row, field) : NULL;
 
+    if (field->number < first || field->number > last)
+      continue;
     if (text)
       put_text(store, field->number, text);
     else if (number != -1 || field->number == FIELD_WALL_US)
@@ -342,34 +327,6 @@ kept_len(const Store *store, const uint8_t *text, size_t len)
        back++)
     keep--;
   return keep;
-}
-
-/* Stores the text unless it is there already. */
-static bool
-store_body(Store *store,
-           const uint8_t digest[SHA256_LEN],
-           const uint8_t *text,
-           size_t len,
-           GError **error)
-{
-  const uint8_t *packed;
-  size_t packed_len;
-  int result;
-
-  sqlite3_bind_blob(store->find_body, 1, digest, SHA256_LEN, SQLITE_STATIC);
-  result = sqlite3_step(store->find_body);
-  if (result != SQLITE_ROW && result != SQLITE_DONE)
-    schema_set_error(error, store->db, store->path, "read");
-  sqlite3_reset(store->find_body);
-  if (result != SQLITE_DONE)
-    return result == SQLITE_ROW;
-  if (!body_pack(store->packer, text, len, &packed, &packed_len, error))
-    return false;
-  sqlite3_bind_blob(store->insert_body, 1, digest, SHA256_LEN, SQLITE_STATIC);
-  sqlite3_bind_int64(store->insert_body, 2, (int64_t)len);
-  sqlite3_bind_int64(store->insert_body, 3, store->head.seq + 1);
-  sqlite3_bind_blob64(store->insert_body, 4, packed, packed_len, SQLITE_STATIC);
-  return step(store, store->insert_body, error);
 }
 
 typedef struct {
@@ -415,7 +372,7 @@ note_open(Store *store, const JournalRow *row, GError **error)
     sqlite3_bind_int64(stmt, 1, store->head.seq);
   sqlite3_bind_text(
       stmt, row->kind == ROW_REQUEST ? 2 : 1, row->exchange, -1, SQLITE_STATIC);
-  return step(store, stmt, error);
+  return store_step(store, stmt, error);
 }
 
 bool
@@ -428,7 +385,7 @@ store_put(Store *store, JournalRow *row, GError **error)
   chain_begin(store->encoded, CHAIN_ROW, store->head.link);
   put_int(store, FIELD_SEQ, store->head.seq + 1);
   put_text(store, FIELD_KIND, row_kind_name(row->kind));
-  put_members(store, row);
+  put_members(store, row, FIELD_WALL_US, FIELD_BODY_DIGEST - 1);
   for (int field = FIELD_BODY_DIGEST; !row->body && field < FIELD_CUT; field++)
     put_null(store, field);
   if (row->body && !put_body(store, row->body, &digests, error))
@@ -437,10 +394,12 @@ store_put(Store *store, JournalRow *row, GError **error)
     put_int(store, FIELD_CUT, (int64_t)cut);
   else
     put_null(store, FIELD_CUT);
+  put_members(store, row, FIELD_HASH + 1, FIELD_LAST);
+  put_null(store, FIELD_SEALED_DIGEST);
   chain_hash(store->encoded, hash);
   sqlite3_bind_blob(
       store->insert_row, FIELD_HASH, hash, SHA256_LEN, SQLITE_STATIC);
-  if (!step(store, store->insert_row, error))
+  if (!store_step(store, store->insert_row, error))
     return false;
   store->head.seq++;
   memcpy(store->head.hash, hash, SHA256_LEN);
@@ -472,7 +431,7 @@ store_checkpoint(Store *store, GError **error)
       stmt, 4, checkpoint.public_key, CHAIN_KEY_LEN, SQLITE_STATIC);
   sqlite3_bind_blob(
       stmt, 5, checkpoint.signature, CHAIN_SIGNATURE_LEN, SQLITE_STATIC);
-  if (!step(store, stmt, error))
+  if (!store_step(store, stmt, error))
     return false;
   chain_link(store->meta.genesis, &checkpoint, store->head.link);
   store->head.unsigned_rows = 0;
@@ -505,13 +464,13 @@ check_size(Store *store, GError **error)
 bool
 store_begin(Store *store, GError **error)
 {
-  return check_size(store, error) && step(store, store->begin, error);
+  return check_size(store, error) && store_step(store, store->begin, error);
 }
 
 bool
 store_commit(Store *store, GError **error)
 {
-  if (!step(store, store->commit, error) ||
+  if (!store_step(store, store->commit, error) ||
       !place_check(store->path, &store->place, error))
     return false;
   store->committed = store->head;

@@ -21,6 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 bool store_begin(Store *store, GError **error);
 /* Bounds the row's texts, chains and stores it; signs when it is time. */
 bool store_put(Store *store, JournalRow *row, GError **error);
+/* Stores what became of rows at a receiver. Inside a group. */
+bool store_shipped(Store *store, const JournalShipped *shipped, GError **error);
 /* Signs the head, unless it is signed. Inside a group. */
 bool store_checkpoint(Store *store, GError **error);
 /* True when the group is where the path leads, as durable as SQLite makes it:

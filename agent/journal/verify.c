@@ -217,10 +217,12 @@ encode_row(Verifier *verifier, sqlite3_stmt *stmt, int64_t seq)
   GByteArray *encoded = verifier->encoded;
 
   chain_begin(encoded, CHAIN_ROW, verifier->link);
-  for (int field = FIELD_SEQ; field < FIELD_HASH; field++) {
+  for (int field = FIELD_SEQ; field <= FIELD_LAST; field++) {
     int column = field - 1;
     size_t len;
 
+    if (field == FIELD_HASH)
+      continue;
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_NULL:
       break;
@@ -255,7 +257,7 @@ check_body(Verifier *verifier, sqlite3_stmt *row, int64_t seq, GError **error)
   int column = sqlite3_column_type(row, FIELD_KEPT_DIGEST - 1) == SQLITE_NULL
                    ? FIELD_BODY_DIGEST - 1
                    : FIELD_KEPT_DIGEST - 1;
-  int64_t len = -1;
+  int64_t len = -1, used = seq;
   int result;
 
   if (sqlite3_column_type(row, FIELD_KEPT_LEN - 1) == SQLITE_NULL)
@@ -266,8 +268,10 @@ check_body(Verifier *verifier, sqlite3_stmt *row, int64_t seq, GError **error)
                     sqlite3_column_bytes(row, column),
                     SQLITE_STATIC);
   result = sqlite3_step(stmt);
-  if (result == SQLITE_ROW)
+  if (result == SQLITE_ROW) {
     len = sqlite3_column_int64(stmt, 0);
+    used = sqlite3_column_int64(stmt, 1);
+  }
   sqlite3_reset(stmt);
   if (result != SQLITE_ROW && result != SQLITE_DONE)
     return unreadable(verifier, seq, error);
@@ -279,6 +283,11 @@ check_body(Verifier *verifier, sqlite3_stmt *row, int64_t seq, GError **error)
     return bad(verifier,
                seq,
                "the body of row %lld is not as long as it was",
+               (long long)seq);
+  if (used < seq)
+    return bad(verifier,
+               seq,
+               "the body of row %lld is marked as not used by it",
                (long long)seq);
   return true;
 }
@@ -327,15 +336,11 @@ check_row(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
 static bool
 check_rows(Verifier *verifier, GError **error)
 {
-  g_autoptr(sqlite3_stmt) stmt = schema_prepare(
-      verifier->reader->db,
-      verifier->reader->path,
-      "SELECT seq, kind, wall_us, exchange, user, \"groups\", issuer, client, "
-      "pid, process, connection, host, method, path, api, model, "
-      "conversation, verdict, rule, detail, policy_revision, status, "
-      "bytes_in, bytes_out, tokens_in, tokens_out, duration_us, body_digest, "
-      "body_len, kept_digest, kept_len, cut, hash FROM rows ORDER BY seq",
-      error);
+  g_autofree char *columns = schema_row_columns(verifier->reader->version);
+  g_autofree char *sql =
+      g_strdup_printf("SELECT %s FROM rows ORDER BY seq", columns);
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(verifier->reader->db, verifier->reader->path, sql, error);
   JournalVerification *out = verifier->out;
   int result;
 
@@ -359,14 +364,14 @@ check_rows(Verifier *verifier, GError **error)
 
 /* ---- Bodies ------------------------------------------------------------- */
 
-/* The row that a body says it came with must name it. */
+/* The rows that a body says it came with, and was last used by, must name it,
+ * unless they were pruned. */
 static bool
 check_namer(Verifier *verifier,
-            sqlite3_stmt *body,
+            int64_t seq,
             const uint8_t digest[SHA256_LEN],
             GError **error)
 {
-  int64_t seq = sqlite3_column_int64(body, 3);
   sqlite3_stmt *stmt = verifier->find_namer;
   uint8_t named[SHA256_LEN];
   int result;
@@ -383,7 +388,7 @@ check_namer(Verifier *verifier,
     return unreadable(verifier, seq, error);
   return names || bad(verifier,
                       seq,
-                      "a stored body says that it came with row %lld, which "
+                      "a stored body says that it belongs to row %lld, which "
                       "does not name it",
                       (long long)seq);
 }
@@ -407,7 +412,8 @@ check_text(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
                seq,
                "the body stored with row %lld is not what was recorded",
                (long long)seq);
-  return check_namer(verifier, stmt, digest, error);
+  return check_namer(verifier, seq, digest, error) &&
+         check_namer(verifier, sqlite3_column_int64(stmt, 4), digest, error);
 }
 
 static bool
@@ -416,7 +422,11 @@ check_bodies(Verifier *verifier, GError **error)
   g_autoptr(sqlite3_stmt) stmt =
       schema_prepare(verifier->reader->db,
                      verifier->reader->path,
-                     "SELECT digest, len, data, seq FROM bodies ORDER BY id",
+                     verifier->reader->version < 2
+                         ? "SELECT digest, len, data, seq, seq FROM bodies "
+                           "ORDER BY id"
+                         : "SELECT digest, len, data, seq, used_seq "
+                           "FROM bodies ORDER BY id",
                      error);
   int result;
 
@@ -512,11 +522,14 @@ prepare_all(Verifier *verifier, GError **error)
                      error);
   if (verifier->checkpoints == NULL)
     return false;
-  verifier->find_body = schema_prepare(reader->db,
-                                       reader->path,
-                                       "SELECT len FROM bodies "
-                                       "WHERE digest = ?",
-                                       error);
+  verifier->find_body =
+      schema_prepare(reader->db,
+                     reader->path,
+                     reader->version < 2 ? "SELECT len, 1 << 62 FROM bodies "
+                                           "WHERE digest = ?"
+                                         : "SELECT len, used_seq FROM bodies "
+                                           "WHERE digest = ?",
+                     error);
   if (verifier->find_body == NULL)
     return false;
   verifier->find_namer =

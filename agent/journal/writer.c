@@ -29,10 +29,11 @@
 
 #define NEVER INT64_MAX
 
-/* A row that waits, and then its answer. */
+/* A row (or a note of shipping's) that waits, and then its answer. */
 typedef struct pending {
   struct pending *next;
   JournalRow *row;
+  JournalShipped *shipped; /* its texts are owned */
   size_t size;
   Loop *loop;
   JournalDone done;
@@ -65,6 +66,7 @@ struct journal {
   bool closing;
   char *health;
   uint64_t turned_away; /* by a full queue */
+  int64_t durable_seq;
 
   /* The writer's own from here. */
   Store *store; /* NULL while failed */
@@ -106,10 +108,35 @@ list_pop(PendingList *list)
   return first;
 }
 
+static JournalShipped *
+shipped_copy(const JournalShipped *shipped)
+{
+  JournalShipped *copy = g_memdup2(shipped, sizeof *shipped);
+
+  copy->receiver = g_strdup(shipped->receiver);
+  copy->bad_reason = g_strdup(shipped->bad_reason);
+  copy->receipt_hash = g_memdup2(shipped->receipt_hash, SHA256_LEN);
+  copy->receipt = g_strdup(shipped->receipt);
+  return copy;
+}
+
+static void
+shipped_free(JournalShipped *shipped)
+{
+  if (shipped == NULL)
+    return;
+  g_free((char *)shipped->receiver);
+  g_free((char *)shipped->bad_reason);
+  g_free((uint8_t *)shipped->receipt_hash);
+  g_free((char *)shipped->receipt);
+  g_free(shipped);
+}
+
 static void
 pending_free(Pending *pending)
 {
   journal_row_free(pending->row);
+  shipped_free(pending->shipped);
   g_free(pending);
 }
 
@@ -150,6 +177,7 @@ answer(PendingList *group, const GError *error)
     Batch *batch = NULL;
 
     g_clear_pointer(&pending->row, journal_row_free);
+    g_clear_pointer(&pending->shipped, shipped_free);
     if (pending->done == NULL) {
       pending_free(pending);
       continue;
@@ -244,7 +272,8 @@ store_group(Journal *journal, const PendingList *group, GError **error)
                 (outage == NULL || store_put(journal->store, outage, error));
 
   for (Pending *one = group->first; stored && one; one = one->next)
-    stored = store_put(journal->store, one->row, error);
+    stored = one->row ? store_put(journal->store, one->row, error)
+                      : store_shipped(journal->store, one->shipped, error);
   if (!stored || !store_commit(journal->store, error)) {
     store_rollback(journal->store);
     return false;
@@ -254,14 +283,23 @@ store_group(Journal *journal, const PendingList *group, GError **error)
   return true;
 }
 
+static void
+set_durable(Journal *journal)
+{
+  pthread_mutex_lock(&journal->lock);
+  journal->durable_seq = journal->known.seq;
+  pthread_mutex_unlock(&journal->lock);
+}
+
 /* After a commit: when the disk must have it, when it must be signed. */
 static void
 set_deadlines(Journal *journal)
 {
   int64_t now = clock_mono_us();
 
-  if (journal->options.durability == DURABILITY_GROUPED &&
-      journal->sync_at == NEVER)
+  if (journal->options.durability == DURABILITY_FULL)
+    set_durable(journal);
+  else if (journal->sync_at == NEVER)
     journal->sync_at = now + SYNC_US;
   if (journal->known.unsigned_rows == 0)
     journal->checkpoint_at = NEVER;
@@ -413,8 +451,10 @@ look_after(Journal *journal)
   }
   if (now >= journal->checkpoint_at && sign_head(journal, &error))
     set_deadlines(journal);
-  if (!error && now >= journal->sync_at && store_sync(journal->store, &error))
+  if (!error && now >= journal->sync_at && store_sync(journal->store, &error)) {
     journal->sync_at = NEVER;
+    set_durable(journal);
+  }
   if (!error && store_tidy(journal->store, now >= journal->idle_at, &error) &&
       now >= journal->idle_at)
     journal->idle_at = NEVER;
@@ -563,23 +603,12 @@ turn_away(Pending *pending)
   answer(&list, error);
 }
 
-void
-journal_append(Journal *journal,
-               JournalRow *row,
-               Loop *reply_loop,
-               JournalDone done,
-               void *data)
+/* Takes what waits into the queue, or turns it away. */
+static void
+enqueue(Journal *journal, Pending *pending)
 {
-  Pending *pending = g_new(Pending, 1);
   bool taken, wake;
 
-  *pending = (Pending){
-      .row = row,
-      .size = row_size(row) + sizeof *pending,
-      .loop = reply_loop,
-      .done = done,
-      .data = data,
-  };
   pthread_mutex_lock(&journal->lock);
   taken = pending->size <= journal->options.max_queued &&
           journal->queued_bytes <= journal->options.max_queued - pending->size;
@@ -598,6 +627,55 @@ journal_append(Journal *journal,
     pthread_cond_signal(&journal->wake);
   if (!taken)
     turn_away(pending);
+}
+
+void
+journal_append(Journal *journal,
+               JournalRow *row,
+               Loop *reply_loop,
+               JournalDone done,
+               void *data)
+{
+  Pending *pending = g_new(Pending, 1);
+
+  *pending = (Pending){
+      .row = row,
+      .size = row_size(row) + sizeof *pending,
+      .loop = reply_loop,
+      .done = done,
+      .data = data,
+  };
+  enqueue(journal, pending);
+}
+
+void
+journal_shipped(Journal *journal,
+                const JournalShipped *shipped,
+                Loop *reply_loop,
+                JournalDone done,
+                void *data)
+{
+  Pending *pending = g_new(Pending, 1);
+
+  *pending = (Pending){
+      .shipped = shipped_copy(shipped),
+      .size = sizeof *pending + sizeof *shipped,
+      .loop = reply_loop,
+      .done = done,
+      .data = data,
+  };
+  enqueue(journal, pending);
+}
+
+int64_t
+journal_durable_seq(Journal *journal)
+{
+  int64_t seq;
+
+  pthread_mutex_lock(&journal->lock);
+  seq = journal->durable_seq;
+  pthread_mutex_unlock(&journal->lock);
+  return seq;
 }
 
 char *

@@ -27,17 +27,36 @@ COLUMNS = [
     "conversation", "verdict", "rule", "detail", "policy_revision", "status",
     "bytes_in", "bytes_out", "tokens_in", "tokens_out", "duration_us",
     "body_digest", "body_len", "kept_digest", "kept_len", "cut"]
-TABLES = {
+# The columns after "hash", whose number in the encoding is 33.
+LATER = ["first_byte_us", "held_us", "sealed_digest"]
+# Tables and indices by the version of the schema.
+TABLES = {1: {
     "meta": ["id", "public_key", "created_us"],
     "rows": COLUMNS + ["hash"],
     "checkpoints": ["seq", "wall_us", "hash", "public_key", "signature"],
     "bodies": ["id", "digest", "len", "seq", "data"],
-    "open_requests": ["seq", "exchange"]}
-INDICES = {
+    "open_requests": ["seq", "exchange"]}}
+INDICES = {1: {
     "rows_exchange": ["exchange"], "rows_wall": ["wall_us"],
     "rows_kept": ["body_digest"], "rows_prune": ["kind"],
     "sqlite_autoindex_bodies_1": ["digest"],
-    "sqlite_autoindex_open_requests_1": ["exchange"]}
+    "sqlite_autoindex_open_requests_1": ["exchange"]}}
+TABLES[2] = {
+    **TABLES[1],
+    "rows": COLUMNS + ["hash"] + LATER,
+    "bodies": ["id", "digest", "len", "seq", "data", "used_seq", "parts"],
+    "parts": ["id", "digest", "len", "used_seq", "data"],
+    "sealed": ["seq", "data"],
+    "ship_cursor": ["receiver", "seq", "checkpoint_seq", "wall_us"],
+    "quarantine": ["id", "receiver", "seq", "wall_us", "reason"],
+    "receipts": ["id", "receiver", "seq", "hash", "wall_us", "receipt"]}
+INDICES[2] = {
+    **INDICES[1],
+    "bodies_used": ["used_seq"], "parts_used": ["used_seq"],
+    "sqlite_autoindex_parts_1": ["digest"],
+    "sqlite_autoindex_ship_cursor_1": ["receiver"],
+    "sqlite_autoindex_quarantine_1": ["receiver", "seq"],
+    "sqlite_autoindex_receipts_1": ["receiver", "seq"]}
 
 
 class Bad(Exception):
@@ -146,6 +165,10 @@ def take_checkpoint(checkpoint, genesis, public_key, row_hash):
 
 
 def check_schema(db):
+    """The schema's version, whose tables and indices are all there is."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version not in TABLES:
+        raise Bad(f"a schema of version {version}")
     found = {"table": {}, "index": {}}
     for kind, name in db.execute("SELECT type, name FROM sqlite_schema"):
         if kind.decode() not in found:
@@ -156,13 +179,14 @@ def check_schema(db):
         found[kind.decode()][name] = [
             row[column].decode() for row in
             db.execute(f"PRAGMA {listing}('{name}')")]
-    if found != {"table": TABLES, "index": INDICES}:
-        raise Bad("tables or indices are not those of version 1")
+    if found != {"table": TABLES[version], "index": INDICES[version]}:
+        raise Bad(f"tables or indices are not those of version {version}")
+    return version
 
 
 def verify(db, head):
     """Raises Bad at the first thing that is not what was written."""
-    check_schema(db)
+    version = check_schema(db)
     metas = db.execute("SELECT id, public_key, created_us FROM meta").fetchall()
     if len(metas) != 1:
         raise Bad("table meta is not one row")
@@ -176,19 +200,22 @@ def verify(db, head):
         "SELECT seq, wall_us, hash, public_key, signature FROM checkpoints")}
     bodies = {}
     zstd = load_zstd()
-    for digest, length, data, seq in db.execute(
-            "SELECT digest, len, data, seq FROM bodies NOT INDEXED"):
+    for digest, length, data, seq, used in db.execute(
+            "SELECT digest, len, data, seq, " +
+            ("seq" if version == 1 else "used_seq") +
+            " FROM bodies NOT INDEXED"):
         need(digest, 32, "a body's digest")
         if sha256(unpack(zstd, data, length)) != digest:
             raise Bad(f"the body of row {seq} is not what was recorded")
-        bodies[digest] = (length, seq)
+        bodies[digest] = (length, seq, used)
 
     names = {}
     link, last, first, last_checkpoint, head_found = genesis, None, 0, 0, False
-    columns = ", ".join(f'"{name}"' for name in COLUMNS)
-    for row in db.execute(f"SELECT {columns}, hash FROM rows NOT INDEXED "
+    columns = COLUMNS + ["hash"] + (LATER if version > 1 else [])
+    listed = ", ".join(f'"{name}"' for name in columns)
+    for row in db.execute(f"SELECT {listed} FROM rows NOT INDEXED "
                           "ORDER BY seq"):
-        seq, stored = row[0], row[-1]
+        seq, stored = row[0], row[32]
         if last is None:
             first = seq
             if seq != 1:
@@ -201,7 +228,7 @@ def verify(db, head):
         elif seq != last + 1:
             raise Bad(f"row {last + 1} is missing")
         encoded = b"".join(field(i + 1, value)
-                           for i, value in enumerate(row[:-1]))
+                           for i, value in enumerate(row) if i != 32)
         link = sha256(b"HJR\x01" + link + encoded)
         if link != stored:
             raise Bad(f"row {seq} is not what was written")
@@ -217,6 +244,8 @@ def verify(db, head):
                     raise Bad(f"the body of row {seq} is missing")
             elif bodies[key][0] != kept_len:
                 raise Bad(f"the body of row {seq} is not as long as it was")
+            elif version > 1 and bodies[key][2] < seq:
+                raise Bad(f"the body of row {seq} is marked as not used by it")
         if seq in checkpoints:
             link = take_checkpoint(checkpoints.pop(seq), genesis, public_key,
                                    link)
@@ -227,9 +256,10 @@ def verify(db, head):
         raise Bad(f"a checkpoint without its row: {min(checkpoints)}")
     if head and not head_found:
         raise Bad(f"the head, row {head[0]}, is not in the chain")
-    for digest, (_, seq) in bodies.items():
-        if not 0 < seq < first and names.get(seq) != digest:
-            raise Bad(f"row {seq} does not name the body stored with it")
+    for digest, (_, came, used) in bodies.items():
+        for seq in (came, used):
+            if not 0 < seq < first and names.get(seq) != digest:
+                raise Bad(f"row {seq} does not name a body that is its own")
     check = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if check != b"ok":
         raise Bad("the file is damaged: " + check.decode(errors="replace"))

@@ -3,6 +3,7 @@
 #include "tests/unit/journal-kit.h"
 #include "tests/unit/folder.h"
 
+#include "journal/row.h"
 #include "kit/clock.h"
 
 #include <glib/gstdio.h>
@@ -110,6 +111,8 @@ test_response(const char *id, const char *body)
   row->tokens_in = 12;
   row->tokens_out = 34;
   row->duration_us = 56789;
+  row->first_byte_us = 1234;
+  row->held_us = 77;
   return row;
 }
 
@@ -305,4 +308,89 @@ test_head(const char *path)
   g_assert_true(journal_verify(reader, NULL, NULL, NULL, &result, &error));
   hex_encode(result.head, SHA256_LEN, hex);
   return g_strdup_printf("%" G_GINT64_FORMAT ":%s", result.head_seq, hex);
+}
+
+void
+test_resign(const char *path, const SigningKey *key)
+{
+  g_autoptr(GByteArray) encoded = g_byte_array_new();
+  sqlite3 *db = NULL;
+  sqlite3_stmt *read = NULL, *write = NULL, *sign = NULL, *meta = NULL;
+  uint8_t link[SHA256_LEN], genesis[SHA256_LEN], hash[SHA256_LEN];
+
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+  sqlite3_prepare_v2(db, "UPDATE meta SET public_key = ?", -1, &meta, NULL);
+  sqlite3_bind_blob(
+      meta, 1, signing_key_public(key), CHAIN_KEY_LEN, SQLITE_STATIC);
+  sqlite3_step(meta);
+  sqlite3_finalize(meta);
+  sqlite3_prepare_v2(db, "SELECT id, created_us FROM meta", -1, &meta, NULL);
+  g_assert_cmpint(sqlite3_step(meta), ==, SQLITE_ROW);
+  chain_genesis(sqlite3_column_blob(meta, 0),
+                signing_key_public(key),
+                sqlite3_column_int64(meta, 1),
+                genesis);
+  sqlite3_finalize(meta);
+  memcpy(link, genesis, SHA256_LEN);
+
+  sqlite3_prepare_v2(db, "SELECT * FROM rows ORDER BY seq", -1, &read, NULL);
+  sqlite3_prepare_v2(
+      db, "UPDATE rows SET hash = ? WHERE seq = ?", -1, &write, NULL);
+  sqlite3_prepare_v2(db,
+                     "UPDATE checkpoints SET hash = ?, public_key = ?, "
+                     "signature = ? WHERE seq = ? RETURNING wall_us",
+                     -1,
+                     &sign,
+                     NULL);
+  while (sqlite3_step(read) == SQLITE_ROW) {
+    int64_t seq = sqlite3_column_int64(read, 0);
+    Checkpoint checkpoint = {.seq = seq};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *wall = g_strdup_printf(
+        "SELECT wall_us FROM checkpoints WHERE seq = %d", (int)seq);
+
+    chain_begin(encoded, CHAIN_ROW, link);
+    for (int field = 1; field <= FIELD_LAST; field++) {
+      const void *bytes = sqlite3_column_blob(read, field - 1);
+      size_t len = (size_t)sqlite3_column_bytes(read, field - 1);
+
+      if (field == FIELD_HASH)
+        continue;
+      if (sqlite3_column_type(read, field - 1) == SQLITE_INTEGER)
+        chain_int(encoded, field, sqlite3_column_int64(read, field - 1));
+      else if (sqlite3_column_type(read, field - 1) == SQLITE_TEXT)
+        chain_text(encoded, field, bytes, len);
+      else if (sqlite3_column_type(read, field - 1) == SQLITE_BLOB)
+        chain_blob(encoded, field, bytes, len);
+    }
+    chain_hash(encoded, hash);
+    memcpy(link, hash, SHA256_LEN);
+    sqlite3_bind_blob(write, 1, hash, SHA256_LEN, SQLITE_STATIC);
+    sqlite3_bind_int64(write, 2, seq);
+    g_assert_cmpint(sqlite3_step(write), ==, SQLITE_DONE);
+    sqlite3_reset(write);
+
+    sqlite3_prepare_v2(db, wall, -1, &meta, NULL);
+    if (sqlite3_step(meta) == SQLITE_ROW) {
+      checkpoint.wall_us = sqlite3_column_int64(meta, 0);
+      memcpy(checkpoint.hash, hash, SHA256_LEN);
+      g_assert_true(signing_key_sign(key, genesis, &checkpoint, &error));
+      chain_link(genesis, &checkpoint, link);
+      sqlite3_bind_blob(sign, 1, hash, SHA256_LEN, SQLITE_STATIC);
+      sqlite3_bind_blob(
+          sign, 2, checkpoint.public_key, CHAIN_KEY_LEN, SQLITE_STATIC);
+      sqlite3_bind_blob(
+          sign, 3, checkpoint.signature, CHAIN_SIGNATURE_LEN, SQLITE_STATIC);
+      sqlite3_bind_int64(sign, 4, seq);
+      g_assert_cmpint(sqlite3_step(sign), ==, SQLITE_ROW);
+      sqlite3_reset(sign);
+    }
+    sqlite3_finalize(meta);
+  }
+  sqlite3_finalize(read);
+  sqlite3_finalize(write);
+  sqlite3_finalize(sign);
+  g_assert_cmpint(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close(db);
 }

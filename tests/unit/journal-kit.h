@@ -4,7 +4,7 @@
 #ifndef HOOP_TESTS_JOURNAL_KIT_H
 #define HOOP_TESTS_JOURNAL_KIT_H
 
-#include "journal/journal.h"
+#include "journal/chain.h"
 
 #include <sqlite3.h>
 
@@ -56,6 +56,9 @@ void test_copy(const char *from, const char *to);
 bool test_verify(const char *path, const char *head);
 /* The same, and that it is intact. */
 void test_verify_intact(const char *path);
+/* Signs the whole chain anew, as whoever reads the key can: rows, checkpoints
+ * and the journal's key are then flawless. */
+void test_resign(const char *path, const SigningKey *key);
 /* The head that journal_verify() found: "SEQ:HASH". g_free. */
 char *test_head(const char *path);
 

@@ -486,9 +486,12 @@ test_not_ours(void)
   g_autoptr(TestJournal) test = test_journal_new();
   g_autofree char *key = g_strconcat(test->path, ".key", NULL);
   g_autofree char *away = g_build_filename(test->folder, "away", NULL);
+  g_autofree char *back = NULL;
 
   test_journal_open(test);
   test_journal_close(test);
+  back = g_strdup_printf("PRAGMA user_version = %d",
+                         (int)test_count(test->path, "PRAGMA user_version"));
   /* the key is gone, is another, can be read by others */
   g_assert_cmpint(g_rename(key, away), ==, 0);
   assert_refused(test, JOURNAL_ERROR_OPEN, "key");
@@ -507,7 +510,8 @@ test_not_ours(void)
   /* written by a newer version; not a journal; altered */
   test_edit(test->path, "PRAGMA user_version = 99");
   assert_refused(test, JOURNAL_ERROR_OPEN, "newer");
-  test_edit(test->path, "PRAGMA user_version = 1; PRAGMA application_id = 7");
+  test_edit(test->path, back);
+  test_edit(test->path, "PRAGMA application_id = 7");
   assert_refused(test, JOURNAL_ERROR_CORRUPT, "not a journal");
   test_edit(test->path, "PRAGMA application_id = 0x686f6f70");
   test_edit(test->path,

@@ -16,6 +16,17 @@
 /* The row whose head is held elsewhere. */
 #define HEAD_ROW 150
 
+/* What retention does, and a careful forger: each body's last user again. */
+#define USED_AGAIN                                                             \
+  "UPDATE bodies SET used_seq = coalesce((SELECT max(r.seq) FROM rows r "      \
+  "WHERE r.kept_len IS NOT NULL AND coalesce(r.kept_digest, r.body_digest) "   \
+  "= bodies.digest), used_seq);"
+/* Everything after a row is gone. */
+#define CUT_AFTER(seq)                                                         \
+  "DELETE FROM rows WHERE seq > " #seq ";"                                     \
+  "DELETE FROM checkpoints WHERE seq > " #seq ";"                              \
+  "DELETE FROM bodies WHERE seq > " #seq ";" USED_AGAIN
+
 typedef struct {
   TestJournal *test;
   char *path; /* the copy that is edited */
@@ -50,7 +61,6 @@ static Base *
 base_new(void)
 {
   Base *base = g_new0(Base, 1);
-  g_autofree char *part = NULL;
 
   base->test = test_journal_new();
   base->test->options.max_recorded_body = 1000;
@@ -62,13 +72,7 @@ base_new(void)
 
   /* The head at HEAD_ROW, as it would have been shipped then. */
   test_copy(base->test->path, base->path);
-  part = g_strdup_printf("DELETE FROM rows WHERE seq > %d;"
-                         "DELETE FROM checkpoints WHERE seq > %d;"
-                         "DELETE FROM bodies WHERE seq > %d",
-                         HEAD_ROW,
-                         HEAD_ROW,
-                         HEAD_ROW);
-  test_edit(base->path, part);
+  test_edit(base->path, CUT_AFTER(150)); /* HEAD_ROW */
   base->head = test_head(base->path);
   g_assert_true(g_str_has_prefix(base->head, "150:"));
   return base;
@@ -216,14 +220,19 @@ test_bodies(void)
       "UPDATE bodies SET seq = 58 WHERE seq = 57",
       "UPDATE bodies SET seq = 0 WHERE seq = 57",
       "UPDATE bodies SET seq = 1000 WHERE seq = 57",
+      "UPDATE bodies SET used_seq = used_seq - 1 WHERE seq = 57",
+      "UPDATE bodies SET used_seq = used_seq + 1 WHERE seq = 57",
+      "UPDATE bodies SET used_seq = 10 WHERE seq = 10",
+      "UPDATE bodies SET used_seq = 0 WHERE seq = 10",
+      "UPDATE bodies SET used_seq = 1000 WHERE seq = 10",
       "DELETE FROM bodies WHERE seq = 57",
       "DELETE FROM bodies WHERE seq = 10",
       "DELETE FROM bodies WHERE seq = 229",
       "DELETE FROM bodies",
       /* one that no row names: "zstd" of nothing */
-      "INSERT INTO bodies (digest, len, seq, data) VALUES ("
+      "INSERT INTO bodies (digest, len, seq, used_seq, data) VALUES ("
       "x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',"
-      "0, 57, x'28b52ffd2000010000')",
+      "0, 57, 57, x'28b52ffd2000010000')",
   };
 
   check_each(edits, G_N_ELEMENTS(edits));
@@ -291,9 +300,7 @@ static void
 test_truncation(void)
 {
   g_autoptr(Base) base = base_new();
-  const char *cut = "DELETE FROM rows WHERE seq > 100;"
-                    "DELETE FROM checkpoints WHERE seq > 100;"
-                    "DELETE FROM bodies WHERE seq > 100";
+  const char *cut = CUT_AFTER(100);
   const char *everything = "DELETE FROM rows; DELETE FROM checkpoints;"
                            "DELETE FROM bodies";
 
@@ -301,102 +308,9 @@ test_truncation(void)
   g_assert_false(intact_after(base, cut, base->head));
   g_assert_true(intact_after(base, everything, NULL));
   g_assert_false(intact_after(base, everything, base->head));
-  g_assert_false(intact_after(base,
-                              "DELETE FROM rows WHERE seq > 220;"
-                              "DELETE FROM checkpoints WHERE seq > 220;"
-                              "DELETE FROM bodies WHERE seq > 220",
-                              base->last));
+  g_assert_false(intact_after(base, CUT_AFTER(220), base->last));
   /* cut after the head that is held: out of its sight */
-  g_assert_true(intact_after(base,
-                             "DELETE FROM rows WHERE seq > 220;"
-                             "DELETE FROM checkpoints WHERE seq > 220;"
-                             "DELETE FROM bodies WHERE seq > 220",
-                             base->head));
-}
-
-/* Signs a whole copy anew, as whoever reads the key can; `path` is then a
- * flawless chain. */
-static void
-resign(const char *path, const SigningKey *key)
-{
-  g_autoptr(GByteArray) encoded = g_byte_array_new();
-  sqlite3 *db = NULL;
-  sqlite3_stmt *read = NULL, *write = NULL, *sign = NULL, *meta = NULL;
-  uint8_t link[SHA256_LEN], genesis[SHA256_LEN], hash[SHA256_LEN];
-
-  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
-  sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
-  sqlite3_prepare_v2(db, "UPDATE meta SET public_key = ?", -1, &meta, NULL);
-  sqlite3_bind_blob(
-      meta, 1, signing_key_public(key), CHAIN_KEY_LEN, SQLITE_STATIC);
-  sqlite3_step(meta);
-  sqlite3_finalize(meta);
-  sqlite3_prepare_v2(db, "SELECT id, created_us FROM meta", -1, &meta, NULL);
-  g_assert_cmpint(sqlite3_step(meta), ==, SQLITE_ROW);
-  chain_genesis(sqlite3_column_blob(meta, 0),
-                signing_key_public(key),
-                sqlite3_column_int64(meta, 1),
-                genesis);
-  sqlite3_finalize(meta);
-  memcpy(link, genesis, SHA256_LEN);
-
-  sqlite3_prepare_v2(db, "SELECT * FROM rows ORDER BY seq", -1, &read, NULL);
-  sqlite3_prepare_v2(
-      db, "UPDATE rows SET hash = ? WHERE seq = ?", -1, &write, NULL);
-  sqlite3_prepare_v2(db,
-                     "UPDATE checkpoints SET hash = ?, public_key = ?, "
-                     "signature = ? WHERE seq = ? RETURNING wall_us",
-                     -1,
-                     &sign,
-                     NULL);
-  while (sqlite3_step(read) == SQLITE_ROW) {
-    int64_t seq = sqlite3_column_int64(read, 0);
-    Checkpoint checkpoint = {.seq = seq};
-    g_autoptr(GError) error = NULL;
-    g_autofree char *wall = g_strdup_printf(
-        "SELECT wall_us FROM checkpoints WHERE seq = %d", (int)seq);
-
-    chain_begin(encoded, CHAIN_ROW, link);
-    for (int field = 1; field < FIELD_HASH; field++) {
-      const void *bytes = sqlite3_column_blob(read, field - 1);
-      size_t len = (size_t)sqlite3_column_bytes(read, field - 1);
-
-      if (sqlite3_column_type(read, field - 1) == SQLITE_INTEGER)
-        chain_int(encoded, field, sqlite3_column_int64(read, field - 1));
-      else if (sqlite3_column_type(read, field - 1) == SQLITE_TEXT)
-        chain_text(encoded, field, bytes, len);
-      else if (sqlite3_column_type(read, field - 1) == SQLITE_BLOB)
-        chain_blob(encoded, field, bytes, len);
-    }
-    chain_hash(encoded, hash);
-    memcpy(link, hash, SHA256_LEN);
-    sqlite3_bind_blob(write, 1, hash, SHA256_LEN, SQLITE_STATIC);
-    sqlite3_bind_int64(write, 2, seq);
-    g_assert_cmpint(sqlite3_step(write), ==, SQLITE_DONE);
-    sqlite3_reset(write);
-
-    sqlite3_prepare_v2(db, wall, -1, &meta, NULL);
-    if (sqlite3_step(meta) == SQLITE_ROW) {
-      checkpoint.wall_us = sqlite3_column_int64(meta, 0);
-      memcpy(checkpoint.hash, hash, SHA256_LEN);
-      g_assert_true(signing_key_sign(key, genesis, &checkpoint, &error));
-      chain_link(genesis, &checkpoint, link);
-      sqlite3_bind_blob(sign, 1, hash, SHA256_LEN, SQLITE_STATIC);
-      sqlite3_bind_blob(
-          sign, 2, checkpoint.public_key, CHAIN_KEY_LEN, SQLITE_STATIC);
-      sqlite3_bind_blob(
-          sign, 3, checkpoint.signature, CHAIN_SIGNATURE_LEN, SQLITE_STATIC);
-      sqlite3_bind_int64(sign, 4, seq);
-      g_assert_cmpint(sqlite3_step(sign), ==, SQLITE_ROW);
-      sqlite3_reset(sign);
-    }
-    sqlite3_finalize(meta);
-  }
-  sqlite3_finalize(read);
-  sqlite3_finalize(write);
-  sqlite3_finalize(sign);
-  g_assert_cmpint(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), ==, SQLITE_OK);
-  sqlite3_close(db);
+  g_assert_true(intact_after(base, CUT_AFTER(220), base->head));
 }
 
 /* Rewritten and signed anew, with the real key or another: found up to the
@@ -418,25 +332,25 @@ test_resigned(void)
   other = signing_key_load(other_path, true, &error);
   g_assert_no_error(error);
 
-  resign(base->path, real); /* the same keys sign the same */
+  test_resign(base->path, real); /* the same keys sign the same */
   g_assert_true(test_verify(base->path, base->head));
   g_assert_true(test_verify(base->path, base->last));
 
   test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 57");
   g_assert_false(test_verify(base->path, NULL));
-  resign(base->path, real);
+  test_resign(base->path, real);
   g_assert_true(test_verify(base->path, NULL));
   g_assert_false(test_verify(base->path, base->head));
 
   test_copy(base->test->path, base->path);
-  resign(base->path, other);
+  test_resign(base->path, other);
   g_assert_true(test_verify(base->path, NULL));
   g_assert_false(test_verify(base->path, base->head));
 
   /* after the head: out of its sight, as hoop-journal(5) says */
   test_copy(base->test->path, base->path);
   test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 157");
-  resign(base->path, real);
+  test_resign(base->path, real);
   g_assert_true(test_verify(base->path, base->head));
   g_assert_false(test_verify(base->path, base->last));
 }

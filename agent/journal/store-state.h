@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a Store, for the files that make it up. Private to them. */
+#ifndef HOOP_JOURNAL_STORE_STATE_H
+#define HOOP_JOURNAL_STORE_STATE_H
+
+#include "journal/body.h"
+#include "journal/place.h"
+#include "journal/store.h"
+
+struct store {
+  char *path;
+  sqlite3 *db;
+  SigningKey *key;
+  JournalMeta meta;
+  Place place; /* where the files were when it was opened */
+  BodyPacker *packer;
+  GByteArray *encoded;
+  bool bodies;
+  size_t max_recorded_body;
+  uint64_t max_size;
+  Head head;
+  Head committed;
+  int wal_frames;
+  int tidy_at; /* frames at which tidying is forced */
+  sqlite3_stmt *begin, *commit, *rollback;
+  sqlite3_stmt *insert_row, *insert_checkpoint;
+  sqlite3_stmt *find_body, *insert_body, *use_body;
+  sqlite3_stmt *set_cursor, *set_aside, *keep_receipt;
+  sqlite3_stmt *insert_open, *delete_open;
+  sqlite3_stmt *find_row;
+};
+
+/* Runs a statement that returns nothing, and resets it. */
+bool store_step(Store *store, sqlite3_stmt *stmt, GError **error);
+/* Stores a text under its digest as used by the next row, unless it is there
+ * already. */
+bool store_body(Store *store,
+                const uint8_t digest[SHA256_LEN],
+                const uint8_t *text,
+                size_t len,
+                GError **error);
+
+#endif
