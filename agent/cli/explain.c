@@ -263,21 +263,6 @@ explain_exchange(Explain *explain, const Config *config)
 /* ---- The verb ------------------------------------------------------------
  */
 
-/* The policy that --policy names, or the one in effect. */
-static Policy *
-explain_policy(const Call *call, const Config *config, int *code)
-{
-  PolicySource source = {.path = call_value(call, "policy"),
-                         .layer = LAYER_SYSTEM};
-  g_autoptr(GError) error = NULL;
-  Policy *policy = source.path ? policy_load(&source, 1, &error)
-                               : daemon_load_policy(config, &error);
-
-  if (!policy)
-    *code = complain_error(call, error);
-  return policy;
-}
-
 int
 policy_explain(const Call *call)
 {
@@ -300,8 +285,8 @@ policy_explain(const Call *call)
   bytes = config && !recorded && who_asks(&explain, config, &code)
               ? read_body(call, call->args[1], &code)
               : NULL;
-  policy = config && (bytes || recorded) ? explain_policy(call, config, &code)
-                                         : NULL;
+  policy =
+      config && (bytes || recorded) ? call_policy(call, config, &code) : NULL;
   if (policy && trial_init(&explain.trial, call, config, policy, &code)) {
     ledger = recorded ? NULL : used_before(&explain, config, clock_wall_us());
     explain.subject.ledger = ledger;

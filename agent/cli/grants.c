@@ -115,20 +115,6 @@ print_list(GVariant *list)
   puts("No approval is remembered.");
 }
 
-static void line(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void
-line(const char *name, const char *format, ...)
-{
-  g_autofree char *shown = NULL;
-  va_list args;
-
-  va_start(args, format);
-  shown = visible_format(false, format, args);
-  va_end(args);
-  printf("  %-10s %s\n", name, shown);
-}
-
 static void
 print_one(GVariant *grant)
 {
@@ -139,39 +125,41 @@ print_one(GVariant *grant)
   g_autofree char *last = time_text(time_of(grant, "last_us"));
   const char *conversation = text(grant, "conversation");
 
-  line("grant", "%s", text(grant, "id") ?: "?");
-  line("given",
-       "by %s (%s) at %s, answering %s%s%s",
-       text(grant, "who") ?: "?",
-       text(grant, "approver") ?: "?",
-       since,
-       text(grant, "prompt") ?: "?",
-       text(grant, "reason") ? ": " : "",
-       text(grant, "reason") ?: "");
-  line("lifts", "rules %s, and no others", rules);
-  line("lets pass",
-       "%s",
-       flag(grant, "masked") ? "what was found masked" : "the text as it is");
-  line("of",
-       "%s (%s), from %s on connection %s",
-       text(grant, "user") ?: "?",
-       text(grant, "issuer") ?: "?",
-       text(grant, "client") ?: "?",
-       text(grant, "connection") ?: "?");
+  say_field("grant", "%s", text(grant, "id") ?: "?");
+  say_field("given",
+            "by %s (%s) at %s, answering %s%s%s",
+            text(grant, "who") ?: "?",
+            text(grant, "approver") ?: "?",
+            since,
+            text(grant, "prompt") ?: "?",
+            text(grant, "reason") ? ": " : "",
+            text(grant, "reason") ?: "");
+  say_field("lifts", "rules %s, and no others", rules);
+  say_field("lets pass",
+            "%s",
+            flag(grant, "masked") ? "what was found masked"
+                                  : "the text as it is");
+  say_field("of",
+            "%s (%s), from %s on connection %s",
+            text(grant, "user") ?: "?",
+            text(grant, "issuer") ?: "?",
+            text(grant, "client") ?: "?",
+            text(grant, "connection") ?: "?");
   if (flag(grant, "session"))
-    line("session",
-         conversation ? "of conversation %s; over after 30 idle minutes"
-                      : "of requests that name no conversation%s; over after "
-                        "30 idle minutes",
-         conversation ? conversation : "");
-  line("until", "%s, %s left", until, left);
+    say_field("session",
+              conversation
+                  ? "of conversation %s; over after 30 idle minutes"
+                  : "of requests that name no conversation%s; over after "
+                    "30 idle minutes",
+              conversation ? conversation : "");
+  say_field("until", "%s, %s left", until, left);
   if (uses_of(grant))
-    line("used",
-         "%" G_GUINT64_FORMAT " times, the last at %s",
-         uses_of(grant),
-         last);
+    say_field("used",
+              "%" G_GUINT64_FORMAT " times, the last at %s",
+              uses_of(grant),
+              last);
   else
-    line("used", "not yet");
+    say_field("used", "not yet");
 }
 
 static GVariant *

@@ -2,9 +2,24 @@
 /* policy check and show: rules without traffic. Works without the daemon. */
 #include "cli/policy.h"
 #include "daemon/daemon.h"
-#include "policy/policy.h"
 #include <stdio.h>
 #include <string.h>
+
+Policy *
+call_policy(const Call *call, const Config *config, int *code)
+{
+  PolicySource source = {.path = call_value(call, "policy"),
+                         .layer = LAYER_SYSTEM};
+  g_autoptr(GError) error = NULL;
+  Policy *policy = source.path ? policy_load(&source, 1, &error)
+                               : daemon_load_policy(config, &error);
+
+  if (!policy && source.path)
+    *code = complain(call, CLI_USAGE, "%s", error->message);
+  else if (!policy)
+    *code = complain_error(call, error);
+  return policy;
+}
 
 /* ---- check ---------------------------------------------------------------
  */

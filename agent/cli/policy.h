@@ -4,6 +4,11 @@
 #define HOOP_CLI_POLICY_H
 
 #include "cli/verb.h"
+#include "policy/policy.h"
+
+/* The policy that --policy names, or the one in effect; NULL after having
+ * complained into *code. */
+Policy *call_policy(const Call *call, const Config *config, int *code);
 
 int policy_explain(const Call *call);
 int policy_test(const Call *call);

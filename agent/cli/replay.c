@@ -2,6 +2,7 @@
 /* journal replay: what another policy would have done to recorded traffic, row
  * after row, in memory that does not grow with the journal. */
 #include "cli/replay.h"
+#include "cli/policy.h"
 #include "cli/progress.h"
 #include "cli/recorded.h"
 #include "cli/rows.h"
@@ -441,20 +442,6 @@ replay_clear(Replay *replay)
   journal_reader_free(replay->bodies);
 }
 
-static Policy *
-load_policy(const Call *call, const Config *config, int *code)
-{
-  PolicySource source = {.path = call_value(call, "policy"),
-                         .layer = LAYER_SYSTEM};
-  g_autoptr(GError) error = NULL;
-  Policy *policy = source.path ? policy_load(&source, 1, &error)
-                               : daemon_load_policy(config, &error);
-
-  if (!policy)
-    *code = complain(call, CLI_USAGE, "%s", error->message);
-  return policy;
-}
-
 static int
 run(Replay *replay, JournalReader *reader, const JournalQuery *query)
 {
@@ -489,7 +476,7 @@ journal_replay(const Call *call)
   config = cli_config(call, &code);
   reader = config ? rows_open(call, config, &code) : NULL;
   replay.bodies = reader ? rows_open(call, config, &code) : NULL;
-  policy = replay.bodies ? load_policy(call, config, &code) : NULL;
+  policy = replay.bodies ? call_policy(call, config, &code) : NULL;
   if (policy && trial_init(&replay.trial, call, config, policy, &code)) {
     replay_init(&replay, limit ? limit : UINT_MAX);
     code = run(&replay, reader, &query);

@@ -81,6 +81,18 @@ visible_format(bool lines, const char *format, va_list args)
   return visible(text, -1, lines);
 }
 
+void
+say_field(const char *name, const char *format, ...)
+{
+  g_autofree char *shown = NULL;
+  va_list args;
+
+  va_start(args, format);
+  shown = visible_format(false, format, args);
+  va_end(args);
+  printf("  %-10s %s\n", name, shown);
+}
+
 /* ---- Complaints ----------------------------------------------------------
  */
 

@@ -98,6 +98,8 @@ int complain_error(const Call *call, const GError *error);
 char *visible(const char *text, gssize len, bool lines);
 char *visible_format(bool lines, const char *format, va_list args)
     G_GNUC_PRINTF(2, 0);
+/* Prints "  NAME       TEXT" and a line end, the text made visible(). */
+void say_field(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Escape sequences when standard output is a terminal and NO_COLOR is not
  * set, else "". */
 typedef enum {

@@ -36,20 +36,6 @@ length(struct json_object *list)
              : 0;
 }
 
-static void line(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void
-line(const char *name, const char *format, ...)
-{
-  g_autofree char *shown = NULL;
-  va_list args;
-
-  va_start(args, format);
-  shown = visible_format(false, format, args);
-  va_end(args);
-  printf("  %-10s %s\n", name, shown);
-}
-
 /* ---- Verdicts and findings -----------------------------------------------
  */
 
@@ -72,7 +58,7 @@ say_match(struct json_object *match, bool shadow)
     g_string_append(out, ", a regex met its limit, which counts");
   if (shadow)
     g_string_append(out, " (shadow: only recorded)");
-  line(text(match, "action") ?: "?", "%s", out->str);
+  say_field(text(match, "action") ?: "?", "%s", out->str);
 }
 
 static void
@@ -85,20 +71,21 @@ say_verdict(struct json_object *verdict)
   if (!verdict)
     return;
   if (rule)
-    line("reason", "rule %s, %s", rule, text(verdict, "origin") ?: "?");
+    say_field("reason", "rule %s, %s", rule, text(verdict, "origin") ?: "?");
   else
-    line("reason",
-         "%s",
-         member(verdict, "default") ? "no rule decided: the policy's default"
-                                    : "no rule asked for anything");
+    say_field("reason",
+              "%s",
+              member(verdict, "default")
+                  ? "no rule decided: the policy's default"
+                  : "no rule asked for anything");
   if (text(verdict, "message"))
-    line("message", "%s", text(verdict, "message"));
+    say_field("message", "%s", text(verdict, "message"));
   for (size_t i = 0; i < length(matched); i++)
     say_match(json_object_array_get_idx(matched, i), false);
   for (size_t i = 0; i < length(shadow); i++)
     say_match(json_object_array_get_idx(shadow, i), true);
   if (text(verdict, "revision"))
-    line("policy", "revision %.12s", text(verdict, "revision"));
+    say_field("policy", "revision %.12s", text(verdict, "revision"));
 }
 
 static void
@@ -110,16 +97,16 @@ say_findings(struct json_object *detail)
   for (size_t i = 0; i < MIN(length(list), MAX_FINDINGS); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
 
-    line("found",
-         "%s in %s, %d bytes (fingerprint %s%s)",
-         text(one, "rule") ?: "?",
-         text(one, "field") ?: "?",
-         json_object_get_int(member(one, "length")),
-         text(one, "fingerprint") ?: "?",
-         member(one, "allowed") ? ", allowed by you" : "");
+    say_field("found",
+              "%s in %s, %d bytes (fingerprint %s%s)",
+              text(one, "rule") ?: "?",
+              text(one, "field") ?: "?",
+              json_object_get_int(member(one, "length")),
+              text(one, "fingerprint") ?: "?",
+              member(one, "allowed") ? ", allowed by you" : "");
   }
   if (n > MAX_FINDINGS)
-    line("", "and %zu more", n - MAX_FINDINGS);
+    say_field("", "and %zu more", n - MAX_FINDINGS);
 }
 
 /* How many masks of each rule. */
@@ -136,7 +123,7 @@ say_masked(struct json_object *detail)
     g_string_append_printf(
         out, "%s%d %s", out->len ? ", " : "", json_object_get_int(count), rule);
   }
-  line("masked", "%s", out->str);
+  say_field("masked", "%s", out->str);
 }
 
 /* Where an answer came from, and what it gave. g_free. */
@@ -163,14 +150,14 @@ say_answers(struct json_object *detail)
     const char *reason = text(one, "reason");
     g_autofree char *way = way_of(one);
 
-    line(text(one, "answer") ?: "?",
-         "by %s (%s, %s) at %s%s%s",
-         text(one, "who") ?: "?",
-         text(one, "approver") ?: "?",
-         way,
-         text(one, "when") ?: "?",
-         reason ? ": " : "",
-         reason ? reason : "");
+    say_field(text(one, "answer") ?: "?",
+              "by %s (%s, %s) at %s%s%s",
+              text(one, "who") ?: "?",
+              text(one, "approver") ?: "?",
+              way,
+              text(one, "when") ?: "?",
+              reason ? ": " : "",
+              reason ? reason : "");
   }
 }
 
@@ -183,17 +170,18 @@ say_numbers(const JournalRow *row)
   g_autofree char *took = span_text(MAX(row->duration_us, 0));
 
   if (row->status >= 0)
-    line("status", "%d", (int)row->status);
+    say_field("status", "%d", (int)row->status);
   if (row->duration_us >= 0)
-    line("took",
-         row->duration_us < G_USEC_PER_SEC ? "%d ms" : "%.0d%s",
-         row->duration_us < G_USEC_PER_SEC ? (int)(row->duration_us / 1000) : 0,
-         took);
+    say_field("took",
+              row->duration_us < G_USEC_PER_SEC ? "%d ms" : "%.0d%s",
+              row->duration_us < G_USEC_PER_SEC ? (int)(row->duration_us / 1000)
+                                                : 0,
+              took);
   if (row->tokens_in >= 0 || row->tokens_out >= 0)
-    line("tokens",
-         "%" G_GINT64_FORMAT " in, %" G_GINT64_FORMAT " out",
-         MAX(row->tokens_in, 0),
-         MAX(row->tokens_out, 0));
+    say_field("tokens",
+              "%" G_GINT64_FORMAT " in, %" G_GINT64_FORMAT " out",
+              MAX(row->tokens_in, 0),
+              MAX(row->tokens_out, 0));
 }
 
 static void
@@ -213,30 +201,30 @@ say_row(const JournalEntry *entry)
          when,
          entry->seq);
   if (text(detail, "tool"))
-    line("tool", "%s", text(detail, "tool"));
+    say_field("tool", "%s", text(detail, "tool"));
   if (text(detail, "groups_unknown"))
-    line("groups",
-         "not known (%s): the strictest rules of all groups apply",
-         text(detail, "groups_unknown"));
+    say_field("groups",
+              "not known (%s): the strictest rules of all groups apply",
+              text(detail, "groups_unknown"));
   say_verdict(member(detail, "verdict"));
   say_findings(detail);
   say_masked(detail);
   say_answers(detail);
   if (text(detail, "refused"))
-    line("refused", "%s", text(detail, "refused"));
+    say_field("refused", "%s", text(detail, "refused"));
   if (text(detail, "message"))
-    line("told", "%s", text(detail, "message"));
+    say_field("told", "%s", text(detail, "message"));
   if (text(detail, "inside"))
-    line("inside",
-         "%s%s%s%s",
-         text(detail, "inside"),
-         text(detail, "sni") ? " for " : "",
-         text(detail, "sni") ?: "",
-         json_object_get_boolean(member(detail, "ech"))
-             ? " (encrypted hello: it may be for another)"
-             : "");
+    say_field("inside",
+              "%s%s%s%s",
+              text(detail, "inside"),
+              text(detail, "sni") ? " for " : "",
+              text(detail, "sni") ?: "",
+              json_object_get_boolean(member(detail, "ech"))
+                  ? " (encrypted hello: it may be for another)"
+                  : "");
   if (text(detail, "why"))
-    line("why", "%s", text(detail, "why"));
+    say_field("why", "%s", text(detail, "why"));
   say_numbers(row);
   json_object_put(detail);
 }
@@ -244,20 +232,20 @@ say_row(const JournalEntry *entry)
 static void
 say_head(const JournalRow *row)
 {
-  line("exchange", "%s", row->exchange);
-  line("user", "%s (%s)", row->user ?: "unknown", row->issuer ?: "-");
-  line("client", "%s", row->client ?: "unknown");
+  say_field("exchange", "%s", row->exchange);
+  say_field("user", "%s (%s)", row->user ?: "unknown", row->issuer ?: "-");
+  say_field("client", "%s", row->client ?: "unknown");
   if (row->process)
-    line("process", "%s", row->process);
-  line("request",
-       "%s %s at %s (%s, connection %s)",
-       row->method ?: "?",
-       row->path ?: "?",
-       row->host ?: "?",
-       row->api ?: "?",
-       row->connection ?: "-");
+    say_field("process", "%s", row->process);
+  say_field("request",
+            "%s %s at %s (%s, connection %s)",
+            row->method ?: "?",
+            row->path ?: "?",
+            row->host ?: "?",
+            row->api ?: "?",
+            row->connection ?: "-");
   if (row->model)
-    line("model", "%s", row->model);
+    say_field("model", "%s", row->model);
 }
 
 static void

@@ -47,20 +47,6 @@ wants_offline(const char *scopes)
 /* ---- the answer ---------------------------------------------------------- */
 
 static void
-on_tokens(ProviderCall *call, const WebAnswer *answer, const GError *error)
-{
-  g_autofree char *word = NULL;
-  GError *fault = NULL;
-
-  if (error)
-    oidc_fail(call, g_error_copy(error));
-  else if (oidc_is_error(call, answer, &word, &fault))
-    oidc_fail(call, fault);
-  else
-    oidc_take_tokens(call, answer);
-}
-
-static void
 send_code(ProviderCall *call, const Secret *code)
 {
   Buf form;
@@ -71,7 +57,7 @@ send_code(ProviderCall *call, const Secret *code)
   form_add(&form, "redirect_uri", call->redirect_uri);
   form_add(&form, "code_verifier", secret_text(call->verifier));
   oidc_ask_as_client(
-      call, call->provider->metadata->token, &form, false, on_tokens);
+      call, call->provider->metadata->token, &form, false, oidc_on_tokens);
 }
 
 static void

@@ -8,20 +8,6 @@
 /* An ID token is at most that long. */
 #define MAX_FILE ((size_t)64 * 1024)
 
-static void
-on_tokens(ProviderCall *call, const WebAnswer *answer, const GError *error)
-{
-  g_autofree char *word = NULL;
-  GError *fault = NULL;
-
-  if (error)
-    oidc_fail(call, g_error_copy(error));
-  else if (oidc_is_error(call, answer, &word, &fault))
-    oidc_fail(call, fault);
-  else
-    oidc_take_tokens(call, answer);
-}
-
 void
 oidc_credentials_start(ProviderCall *call)
 {
@@ -44,7 +30,7 @@ oidc_credentials_start(ProviderCall *call)
   form_add(&form, "grant_type", "client_credentials");
   form_add(&form, "scope", issuer->scopes);
   form_add(&form, "audience", issuer->audience);
-  oidc_ask_as_client(call, metadata->token, &form, false, on_tokens);
+  oidc_ask_as_client(call, metadata->token, &form, false, oidc_on_tokens);
 }
 
 static bool

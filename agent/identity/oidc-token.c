@@ -332,3 +332,17 @@ oidc_take_tokens(ProviderCall *call, const WebAnswer *answer)
                    "the provider sent no ID token (do this issuer's scopes "
                    "hold `openid`?)");
 }
+
+void
+oidc_on_tokens(ProviderCall *call, const WebAnswer *answer, const GError *error)
+{
+  g_autofree char *word = NULL;
+  GError *fault = NULL;
+
+  if (error)
+    oidc_fail(call, g_error_copy(error));
+  else if (oidc_is_error(call, answer, &word, &fault))
+    oidc_fail(call, fault);
+  else
+    oidc_take_tokens(call, answer);
+}

@@ -384,20 +384,6 @@ unpack(ProviderCall *call, Secret *renewal)
 }
 
 static void
-on_refreshed(ProviderCall *call, const WebAnswer *answer, const GError *error)
-{
-  g_autofree char *word = NULL;
-  GError *fault = NULL;
-
-  if (error)
-    oidc_fail(call, g_error_copy(error));
-  else if (oidc_is_error(call, answer, &word, &fault))
-    oidc_fail(call, fault);
-  else
-    oidc_take_tokens(call, answer);
-}
-
-static void
 send_refresh(ProviderCall *call)
 {
   const Metadata *metadata = call->provider->metadata;
@@ -411,7 +397,7 @@ send_refresh(ProviderCall *call)
   buf_init(&form, WEB_MAX_FORM);
   form_add(&form, "grant_type", "refresh_token");
   form_add(&form, "refresh_token", secret_text(call->refresh));
-  oidc_ask_as_client(call, metadata->token, &form, false, on_refreshed);
+  oidc_ask_as_client(call, metadata->token, &form, false, oidc_on_tokens);
 }
 
 /* The keys first, so that what comes back can be judged at once. */

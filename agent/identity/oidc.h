@@ -113,6 +113,10 @@ bool oidc_may_refetch(Provider *provider);
 /* Takes the tokens of a token endpoint's answer, checks them and ends the
  * call. */
 void oidc_take_tokens(ProviderCall *call, const WebAnswer *answer);
+/* The same as a CallAnswer: ends the call when nothing or an error came. */
+void oidc_on_tokens(ProviderCall *call,
+                    const WebAnswer *answer,
+                    const GError *error);
 /* The same for call->id_token alone, which came otherwise. */
 void oidc_check_id_token(ProviderCall *call);
 
