@@ -272,6 +272,9 @@ typedef struct {
   int64_t signed_seq;    /* the last row under a checkpoint; 0: none */
   int64_t first_bad_seq; /* 0 when intact */
   char *reason;          /* what is wrong, in a sentence; NULL when intact */
+  char *bad_kind;        /* of that row, as it now is; NULL: it is not there */
+  char *bad_exchange;    /* or NULL */
+  int64_t bad_wall_us;   /* 0: not known */
   uint8_t head[SHA256_LEN];
   int64_t head_seq;
 } JournalVerification;

@@ -2,7 +2,7 @@
 /* Opens a journal for reading beside its writer, and fetches bodies. */
 #include "journal/reader.h"
 
-#include "journal/body.h"
+#include "journal/parts.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -43,13 +43,51 @@ journal_reader_free(JournalReader *reader)
   g_free(reader);
 }
 
-/* Steps to the body stored under `digest`, or under the digest of what was
- * kept when the whole of it was longer. */
-static int
-step_body(sqlite3_stmt *stmt, const uint8_t digest[SHA256_LEN])
+/* Where a body may be found: under its own digest, or under the digest of what
+ * was kept when the whole of it was longer. */
+static const char *const by_digest[] = {
+    " FROM bodies b WHERE b.digest = ?",
+    " FROM rows r "
+    "JOIN bodies b ON b.digest = r.kept_digest "
+    "WHERE r.body_digest = ? AND r.kept_digest IS NOT NULL "
+    "ORDER BY r.seq DESC LIMIT 1",
+};
+
+/* NULL without an error: not there. */
+static GBytes *
+find_body(JournalReader *reader,
+          const char *from,
+          const uint8_t digest[SHA256_LEN],
+          GError **error)
 {
+  g_autofree char *sql = g_strconcat("SELECT b.digest, b.len, b.data, ",
+                                     reader->version < 2 ? "0" : "b.parts",
+                                     from,
+                                     NULL);
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(reader->db, reader->path, sql, error);
+  g_autoptr(sqlite3_stmt) parts =
+      stmt && reader->version >= 2
+          ? parts_prepare(reader->db, reader->path, error)
+          : NULL;
+  uint8_t kept[SHA256_LEN];
+  int result;
+
+  if (stmt == NULL || (reader->version >= 2 && parts == NULL))
+    return NULL;
   sqlite3_bind_blob(stmt, 1, digest, SHA256_LEN, SQLITE_STATIC);
-  return sqlite3_step(stmt);
+  result = sqlite3_step(stmt);
+  if (result == SQLITE_ROW && column_bytes(stmt, 0, kept, SHA256_LEN))
+    return parts_join(parts,
+                      sqlite3_column_blob(stmt, 2),
+                      (size_t)sqlite3_column_bytes(stmt, 2),
+                      sqlite3_column_int64(stmt, 3),
+                      (size_t)sqlite3_column_int64(stmt, 1),
+                      kept,
+                      error);
+  if (result != SQLITE_DONE)
+    schema_set_error(error, reader->db, reader->path, "read");
+  return NULL;
 }
 
 GBytes *
@@ -57,36 +95,22 @@ journal_body(JournalReader *reader,
              const uint8_t digest[SHA256_LEN],
              GError **error)
 {
-  static const char *const queries[] = {
-      "SELECT digest, len, data FROM bodies WHERE digest = ?",
-      "SELECT b.digest, b.len, b.data FROM rows r "
-      "JOIN bodies b ON b.digest = r.kept_digest "
-      "WHERE r.body_digest = ? AND r.kept_digest IS NOT NULL "
-      "ORDER BY r.seq DESC LIMIT 1",
-  };
+  /* One snapshot: retention may take a body away between two reads. */
+  bool begun = sqlite3_get_autocommit(reader->db) &&
+               sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
+  g_autoptr(GError) why = NULL;
+  GBytes *body = NULL;
 
-  for (size_t i = 0; i < G_N_ELEMENTS(queries); i++) {
-    g_autoptr(sqlite3_stmt) stmt =
-        schema_prepare(reader->db, reader->path, queries[i], error);
-    uint8_t kept[SHA256_LEN];
-    int result = stmt ? step_body(stmt, digest) : SQLITE_ERROR;
-
-    if (stmt == NULL)
-      return NULL;
-    if (result == SQLITE_ROW && column_bytes(stmt, 0, kept, SHA256_LEN))
-      return body_unpack(sqlite3_column_blob(stmt, 2),
-                         (size_t)sqlite3_column_bytes(stmt, 2),
-                         (size_t)sqlite3_column_int64(stmt, 1),
-                         kept,
-                         error);
-    if (result != SQLITE_DONE) {
-      schema_set_error(error, reader->db, reader->path, "read");
-      return NULL;
-    }
-  }
-  g_set_error_literal(error,
-                      JOURNAL_ERROR,
-                      JOURNAL_ERROR_NOT_FOUND,
-                      "no body is stored for this row");
-  return NULL;
+  for (size_t i = 0; !body && !why && i < G_N_ELEMENTS(by_digest); i++)
+    body = find_body(reader, by_digest[i], digest, &why);
+  if (begun)
+    sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
+  if (why)
+    g_propagate_error(error, g_steal_pointer(&why));
+  else if (!body)
+    g_set_error_literal(error,
+                        JOURNAL_ERROR,
+                        JOURNAL_ERROR_NOT_FOUND,
+                        "no body is stored for this row");
+  return body;
 }

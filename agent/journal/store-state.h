@@ -4,6 +4,7 @@
 #define HOOP_JOURNAL_STORE_STATE_H
 
 #include "journal/body.h"
+#include "journal/parts.h"
 #include "journal/place.h"
 #include "journal/store.h"
 
@@ -14,7 +15,9 @@ struct store {
   JournalMeta meta;
   Place place; /* where the files were when it was opened */
   BodyPacker *packer;
+  PartCutter cutter;
   GByteArray *encoded;
+  GByteArray *list; /* of a body's parts */
   bool bodies;
   size_t max_recorded_body;
   uint64_t max_size;
@@ -25,6 +28,7 @@ struct store {
   sqlite3_stmt *begin, *commit, *rollback;
   sqlite3_stmt *insert_row, *insert_checkpoint;
   sqlite3_stmt *find_body, *insert_body, *use_body;
+  sqlite3_stmt *find_part, *insert_part, *use_part;
   sqlite3_stmt *set_cursor, *set_aside, *keep_receipt;
   sqlite3_stmt *insert_open, *delete_open;
   sqlite3_stmt *find_row;

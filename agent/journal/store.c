@@ -32,11 +32,17 @@ prepare_all(Store *store, GError **error)
       {&store->insert_checkpoint,
        "INSERT INTO checkpoints (seq, wall_us, hash, public_key, signature) "
        "VALUES (?, ?, ?, ?, ?)"},
-      {&store->find_body, "SELECT id FROM bodies WHERE digest = ?"},
+      {&store->find_body,
+       "SELECT id, parts, data FROM bodies WHERE digest = ?"},
       {&store->insert_body,
        "INSERT INTO bodies (digest, len, seq, data, used_seq, parts) "
-       "VALUES (?, ?, ?3, ?, ?3, 0)"},
+       "VALUES (?, ?, ?3, ?, ?3, ?)"},
       {&store->use_body, "UPDATE bodies SET used_seq = ? WHERE id = ?"},
+      {&store->find_part, "SELECT id, used_seq FROM parts WHERE digest = ?"},
+      {&store->insert_part,
+       "INSERT INTO parts (digest, len, used_seq, data) VALUES (?, ?, ?, ?)"},
+      {&store->use_part,
+       "UPDATE parts SET used_seq = ?1 WHERE id = ?2 AND used_seq < ?1 - ?3"},
       {&store->set_cursor,
        "INSERT INTO ship_cursor (receiver, seq, checkpoint_seq, wall_us) "
        "VALUES (?, ?, ?, ?) ON CONFLICT (receiver) DO UPDATE SET "
@@ -216,7 +222,9 @@ store_open(const JournalOptions *options, bool create, GError **error)
   store->max_size = options->max_size;
   store->tidy_at = TIDY_FRAMES;
   store->packer = body_packer_new();
+  part_cutter_init(&store->cutter);
   store->encoded = g_byte_array_new();
+  store->list = g_byte_array_new();
   if (!place_prepare(store->path, create, error))
     return NULL;
   store->db = schema_connect_writer(store->path, options->durability, error);
@@ -244,6 +252,7 @@ store_close(Store *store)
   signing_key_free(store->key);
   body_packer_free(store->packer);
   g_clear_pointer(&store->encoded, g_byte_array_unref);
+  g_clear_pointer(&store->list, g_byte_array_unref);
   g_free(store->path);
   g_free(store);
 }

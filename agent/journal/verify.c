@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recomputes the chain from what the database holds, type by type, and says
  * where it first differs from what was written. */
-#include "journal/body.h"
-#include "journal/reader.h"
 #include "journal/row.h"
+#include "journal/verify-state.h"
 
 #include "kit/json.h"
 
@@ -13,31 +12,8 @@
 /* Rows between two calls of progress(). */
 #define PROGRESS_STEP 1000
 
-typedef struct {
-  JournalReader *reader;
-  JournalVerification *out;
-  void (*progress)(int64_t done, int64_t total, void *data);
-  void *data;
-  int64_t done, total;
-  JournalMeta meta;
-  GByteArray *encoded;
-  uint8_t link[SHA256_LEN]; /* what the next row must follow */
-  int64_t rows_through;     /* what retention says that it took away */
-  int64_t bodies_through;
-  sqlite3_stmt *checkpoints;
-  Checkpoint next; /* the next checkpoint; seq 0 when there is none */
-  int64_t last_checkpoint;
-  sqlite3_stmt *find_body, *find_namer;
-  int64_t head_seq; /* the head held elsewhere; 0: none */
-  uint8_t head_hash[SHA256_LEN];
-  bool head_found;
-} Verifier;
-
-/* Found something: always false, so that callers stop. */
-static bool bad(Verifier *verifier, int64_t seq, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-static bool
-bad(Verifier *verifier, int64_t seq, const char *format, ...)
+bool
+verify_bad(Verifier *verifier, int64_t seq, const char *format, ...)
 {
   va_list args;
 
@@ -49,22 +25,22 @@ bad(Verifier *verifier, int64_t seq, const char *format, ...)
   return false;
 }
 
-/* A read failed: damage is a finding, anything else is an error. */
-static bool
-unreadable(Verifier *verifier, int64_t seq, GError **error)
+bool
+verify_unreadable(Verifier *verifier, int64_t seq, GError **error)
 {
   sqlite3 *db = verifier->reader->db;
 
   if (sqlite3_errcode(db) == SQLITE_CORRUPT ||
       sqlite3_errcode(db) == SQLITE_NOTADB ||
       sqlite3_errcode(db) == SQLITE_INTERRUPT)
-    return bad(verifier, seq, "the file is damaged: %s", sqlite3_errmsg(db));
+    return verify_bad(
+        verifier, seq, "the file is damaged: %s", sqlite3_errmsg(db));
   schema_set_error(error, db, verifier->reader->path, "read");
   return false;
 }
 
-static void
-advance(Verifier *verifier)
+void
+verify_advance(Verifier *verifier)
 {
   verifier->done++;
   if (verifier->progress && verifier->done % PROGRESS_STEP == 0)
@@ -127,7 +103,7 @@ read_prunes(Verifier *verifier, GError **error)
     if (detail)
       read_prune(verifier, detail);
   }
-  return result == SQLITE_DONE || unreadable(verifier, 0, error);
+  return result == SQLITE_DONE || verify_unreadable(verifier, 0, error);
 }
 
 /* ---- Checkpoints -------------------------------------------------------- */
@@ -145,17 +121,17 @@ next_checkpoint(Verifier *verifier, GError **error)
   if (result == SQLITE_DONE)
     return true;
   if (result != SQLITE_ROW)
-    return unreadable(verifier, before + 1, error);
+    return verify_unreadable(verifier, before + 1, error);
   next->seq = sqlite3_column_int64(stmt, 0);
   next->wall_us = sqlite3_column_int64(stmt, 1);
   if (next->seq > before && column_bytes(stmt, 2, next->hash, SHA256_LEN) &&
       column_bytes(stmt, 3, next->public_key, CHAIN_KEY_LEN) &&
       column_bytes(stmt, 4, next->signature, CHAIN_SIGNATURE_LEN))
     return true;
-  return bad(verifier,
-             sqlite3_column_int64(stmt, 0),
-             "the checkpoint after row %lld is not whole",
-             (long long)sqlite3_column_int64(stmt, 0));
+  return verify_bad(verifier,
+                    sqlite3_column_int64(stmt, 0),
+                    "the checkpoint after row %lld is not whole",
+                    (long long)sqlite3_column_int64(stmt, 0));
 }
 
 /* The checkpoint after the row just read: it must sign that row's hash, with
@@ -169,20 +145,21 @@ take_checkpoint(Verifier *verifier,
   long long seq = (long long)checkpoint->seq;
 
   if (memcmp(checkpoint->hash, hash, SHA256_LEN) != 0)
-    return bad(
+    return verify_bad(
         verifier, seq, "the checkpoint after row %lld is for another row", seq);
   if (memcmp(checkpoint->public_key,
              verifier->meta.public_key,
              CHAIN_KEY_LEN) != 0)
-    return bad(verifier,
-               seq,
-               "the checkpoint after row %lld was signed with another key",
-               seq);
+    return verify_bad(
+        verifier,
+        seq,
+        "the checkpoint after row %lld was signed with another key",
+        seq);
   if (!chain_signed(verifier->meta.genesis, checkpoint))
-    return bad(verifier,
-               seq,
-               "the signature of the checkpoint after row %lld is wrong",
-               seq);
+    return verify_bad(verifier,
+                      seq,
+                      "the signature of the checkpoint after row %lld is wrong",
+                      seq);
   chain_link(verifier->meta.genesis, checkpoint, verifier->link);
   verifier->out->checkpoints++;
   verifier->out->signed_seq = checkpoint->seq;
@@ -202,11 +179,12 @@ start_chain(Verifier *verifier, int64_t first, GError **error)
     return true;
   }
   if (verifier->rows_through != first - 1 || verifier->next.seq != first - 1)
-    return bad(verifier,
-               1,
-               "the journal begins at row %lld, and no record says that the "
-               "rows before it were pruned there",
-               (long long)first);
+    return verify_bad(
+        verifier,
+        1,
+        "the journal begins at row %lld, and no record says that the "
+        "rows before it were pruned there",
+        (long long)first);
   return take_checkpoint(verifier, verifier->next.hash, error);
 }
 
@@ -239,10 +217,10 @@ encode_row(Verifier *verifier, sqlite3_stmt *stmt, int64_t seq)
       chain_blob(encoded, field, sqlite3_column_blob(stmt, column), len);
       break;
     default:
-      return bad(verifier,
-                 seq,
-                 "row %lld holds a value of no known type",
-                 (long long)seq);
+      return verify_bad(verifier,
+                        seq,
+                        "row %lld holds a value of no known type",
+                        (long long)seq);
     }
   }
   return true;
@@ -274,21 +252,21 @@ check_body(Verifier *verifier, sqlite3_stmt *row, int64_t seq, GError **error)
   }
   sqlite3_reset(stmt);
   if (result != SQLITE_ROW && result != SQLITE_DONE)
-    return unreadable(verifier, seq, error);
+    return verify_unreadable(verifier, seq, error);
   if (result == SQLITE_DONE && seq > verifier->bodies_through)
-    return bad(
+    return verify_bad(
         verifier, seq, "the body of row %lld is missing", (long long)seq);
   if (result == SQLITE_ROW &&
       len != sqlite3_column_int64(row, FIELD_KEPT_LEN - 1))
-    return bad(verifier,
-               seq,
-               "the body of row %lld is not as long as it was",
-               (long long)seq);
+    return verify_bad(verifier,
+                      seq,
+                      "the body of row %lld is not as long as it was",
+                      (long long)seq);
   if (used < seq)
-    return bad(verifier,
-               seq,
-               "the body of row %lld is marked as not used by it",
-               (long long)seq);
+    return verify_bad(verifier,
+                      seq,
+                      "the body of row %lld is marked as not used by it",
+                      (long long)seq);
   return true;
 }
 
@@ -302,19 +280,20 @@ check_row(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
   if (out->rows == 0 && !start_chain(verifier, seq, error))
     return false;
   if (out->rows > 0 && seq != out->head_seq + 1)
-    return bad(verifier,
-               out->head_seq + 1,
-               "row %lld is missing",
-               (long long)(out->head_seq + 1));
+    return verify_bad(verifier,
+                      out->head_seq + 1,
+                      "row %lld is missing",
+                      (long long)(out->head_seq + 1));
   if (!encode_row(verifier, stmt, seq))
     return false;
   chain_hash(verifier->encoded, hash);
   if (!column_bytes(stmt, FIELD_HASH - 1, out->head, SHA256_LEN) ||
       memcmp(out->head, hash, SHA256_LEN) != 0)
-    return bad(verifier,
-               seq,
-               "row %lld, or its place in the chain, is not what was written",
-               (long long)seq);
+    return verify_bad(
+        verifier,
+        seq,
+        "row %lld, or its place in the chain, is not what was written",
+        (long long)seq);
   memcpy(verifier->link, hash, SHA256_LEN);
   out->head_seq = seq;
   out->rows++;
@@ -326,10 +305,11 @@ check_row(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
     return false;
   if (seq - verifier->last_checkpoint > CHAIN_MAX_UNSIGNED ||
       (verifier->next.seq > 0 && verifier->next.seq <= seq))
-    return bad(verifier,
-               seq,
-               "a checkpoint at or before row %lld is missing or misplaced",
-               (long long)seq);
+    return verify_bad(
+        verifier,
+        seq,
+        "a checkpoint at or before row %lld is missing or misplaced",
+        (long long)seq);
   return true;
 }
 
@@ -349,95 +329,18 @@ check_rows(Verifier *verifier, GError **error)
   while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
     if (!check_row(verifier, stmt, error))
       return false;
-    advance(verifier);
+    verify_advance(verifier);
   }
   if (result != SQLITE_DONE)
-    return unreadable(verifier, out->head_seq + 1, error);
+    return verify_unreadable(verifier, out->head_seq + 1, error);
   if (verifier->next.seq > 0)
-    return bad(verifier,
-               out->head_seq + 1,
-               "rows are missing after row %lld: a checkpoint signs row %lld",
-               (long long)out->head_seq,
-               (long long)verifier->next.seq);
+    return verify_bad(
+        verifier,
+        out->head_seq + 1,
+        "rows are missing after row %lld: a checkpoint signs row %lld",
+        (long long)out->head_seq,
+        (long long)verifier->next.seq);
   return true;
-}
-
-/* ---- Bodies ------------------------------------------------------------- */
-
-/* The rows that a body says it came with, and was last used by, must name it,
- * unless they were pruned. */
-static bool
-check_namer(Verifier *verifier,
-            int64_t seq,
-            const uint8_t digest[SHA256_LEN],
-            GError **error)
-{
-  sqlite3_stmt *stmt = verifier->find_namer;
-  uint8_t named[SHA256_LEN];
-  int result;
-  bool names;
-
-  if (seq > 0 && seq < verifier->out->first_seq)
-    return true;
-  sqlite3_bind_int64(stmt, 1, seq);
-  result = sqlite3_step(stmt);
-  names = result == SQLITE_ROW && column_bytes(stmt, 0, named, SHA256_LEN) &&
-          memcmp(named, digest, SHA256_LEN) == 0;
-  sqlite3_reset(stmt);
-  if (result != SQLITE_ROW && result != SQLITE_DONE)
-    return unreadable(verifier, seq, error);
-  return names || bad(verifier,
-                      seq,
-                      "a stored body says that it belongs to row %lld, which "
-                      "does not name it",
-                      (long long)seq);
-}
-
-static bool
-check_text(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
-{
-  int64_t seq = sqlite3_column_int64(stmt, 3);
-  int64_t len = sqlite3_column_int64(stmt, 1);
-  g_autoptr(GBytes) text = NULL;
-  uint8_t digest[SHA256_LEN];
-
-  if (column_bytes(stmt, 0, digest, SHA256_LEN) && len >= 0)
-    text = body_unpack(sqlite3_column_blob(stmt, 2),
-                       (size_t)sqlite3_column_bytes(stmt, 2),
-                       (size_t)len,
-                       digest,
-                       NULL);
-  if (text == NULL)
-    return bad(verifier,
-               seq,
-               "the body stored with row %lld is not what was recorded",
-               (long long)seq);
-  return check_namer(verifier, seq, digest, error) &&
-         check_namer(verifier, sqlite3_column_int64(stmt, 4), digest, error);
-}
-
-static bool
-check_bodies(Verifier *verifier, GError **error)
-{
-  g_autoptr(sqlite3_stmt) stmt =
-      schema_prepare(verifier->reader->db,
-                     verifier->reader->path,
-                     verifier->reader->version < 2
-                         ? "SELECT digest, len, data, seq, seq FROM bodies "
-                           "ORDER BY id"
-                         : "SELECT digest, len, data, seq, used_seq "
-                           "FROM bodies ORDER BY id",
-                     error);
-  int result;
-
-  if (stmt == NULL)
-    return false;
-  while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
-    if (!check_text(verifier, stmt, error))
-      return false;
-    advance(verifier);
-  }
-  return result == SQLITE_DONE || unreadable(verifier, 0, error);
 }
 
 /* ---- The whole ---------------------------------------------------------- */
@@ -451,23 +354,26 @@ check_head(Verifier *verifier)
   if (verifier->head_seq == 0 || verifier->head_found)
     return true;
   if (verifier->head_seq > out->head_seq)
-    return bad(verifier,
-               out->head_seq + 1,
-               "the journal was truncated: it ends at row %lld, the head held "
-               "elsewhere is row %lld",
-               (long long)out->head_seq,
-               (long long)verifier->head_seq);
+    return verify_bad(
+        verifier,
+        out->head_seq + 1,
+        "the journal was truncated: it ends at row %lld, the head held "
+        "elsewhere is row %lld",
+        (long long)out->head_seq,
+        (long long)verifier->head_seq);
   if (verifier->head_seq < out->first_seq)
-    return bad(verifier,
-               verifier->head_seq,
-               "the head held elsewhere is row %lld, which was pruned: use a "
-               "newer head",
-               (long long)verifier->head_seq);
-  return bad(verifier,
-             verifier->head_seq,
-             "the chain was rewritten: row %lld is not the one in the head "
-             "held elsewhere",
-             (long long)verifier->head_seq);
+    return verify_bad(
+        verifier,
+        verifier->head_seq,
+        "the head held elsewhere is row %lld, which was pruned: use a "
+        "newer head",
+        (long long)verifier->head_seq);
+  return verify_bad(
+      verifier,
+      verifier->head_seq,
+      "the chain was rewritten: row %lld is not the one in the head "
+      "held elsewhere",
+      (long long)verifier->head_seq);
 }
 
 /* Indices that do not hold what the tables do would hide rows from queries. */
@@ -483,10 +389,10 @@ check_file(Verifier *verifier, GError **error)
   if (stmt == NULL)
     return false;
   if (sqlite3_step(stmt) != SQLITE_ROW)
-    return unreadable(verifier, 0, error);
+    return verify_unreadable(verifier, 0, error);
   text = (const char *)sqlite3_column_text(stmt, 0);
   return g_strcmp0(text, "ok") == 0 ||
-         bad(verifier, 0, "the file is damaged: %s", text ? text : "");
+         verify_bad(verifier, 0, "the file is damaged: %s", text ? text : "");
 }
 
 /* Rows and bodies, for progress(). */
@@ -504,7 +410,7 @@ count_work(Verifier *verifier, GError **error)
   if (stmt == NULL)
     return false;
   if (sqlite3_step(stmt) != SQLITE_ROW)
-    return unreadable(verifier, 0, error);
+    return verify_unreadable(verifier, 0, error);
   verifier->total = sqlite3_column_int64(stmt, 0);
   return true;
 }
@@ -579,7 +485,35 @@ run_checks(Verifier *verifier, GError **error)
          count_work(verifier, error) && read_prunes(verifier, error) &&
          prepare_all(verifier, error) && next_checkpoint(verifier, error) &&
          check_rows(verifier, error) && check_head(verifier) &&
-         check_bodies(verifier, error) && check_file(verifier, error);
+         verify_kept(verifier, error) && verify_bodies(verifier, error) &&
+         check_file(verifier, error);
+}
+
+/* What the row was, as far as it can still be read. */
+static void
+name_bad_row(Verifier *verifier)
+{
+  JournalReader *reader = verifier->reader;
+  JournalVerification *out = verifier->out;
+  g_autoptr(sqlite3_stmt) stmt = NULL;
+
+  if (out->intact)
+    return;
+  stmt = schema_prepare(reader->db,
+                        reader->path,
+                        "SELECT kind, exchange, wall_us FROM rows "
+                        "WHERE seq = ?",
+                        NULL);
+  sqlite3_bind_int64(stmt, 1, out->first_bad_seq);
+  if (stmt == NULL || sqlite3_step(stmt) != SQLITE_ROW)
+    return;
+  out->bad_kind = g_utf8_make_valid((const char *)sqlite3_column_text(stmt, 0),
+                                    sqlite3_column_bytes(stmt, 0));
+  if (sqlite3_column_type(stmt, 1) != SQLITE_NULL)
+    out->bad_exchange =
+        g_utf8_make_valid((const char *)sqlite3_column_text(stmt, 1),
+                          sqlite3_column_bytes(stmt, 1));
+  out->bad_wall_us = sqlite3_column_int64(stmt, 2);
 }
 
 bool
@@ -606,10 +540,12 @@ journal_verify(JournalReader *reader,
   sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL);
   if (schema_limit_work(reader->db, reader->path, &reader->budget, &why))
     run_checks(&verifier, &why);
+  if (!why)
+    name_bad_row(&verifier);
   finalize_all(&verifier);
   sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
   if (why && why->code == JOURNAL_ERROR_CORRUPT) {
-    bad(&verifier, 0, "%s", why->message);
+    verify_bad(&verifier, 0, "%s", why->message);
     g_clear_error(&why);
   }
   if (why) {
@@ -626,6 +562,8 @@ journal_verify(JournalReader *reader,
 void
 journal_verification_clear(JournalVerification *verification)
 {
+  g_clear_pointer(&verification->bad_kind, g_free);
+  g_clear_pointer(&verification->bad_exchange, g_free);
   g_clear_pointer(&verification->reason, g_free);
   memset(verification, 0, sizeof *verification);
 }

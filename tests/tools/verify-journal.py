@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 MAX_UNSIGNED = 100
+PART_LAG = 4096
 MAX_BODY = 64 * 1024 * 1024
 COLUMNS = [
     "seq", "kind", "wall_us", "exchange", "user", "groups", "issuer", "client",
@@ -184,6 +185,82 @@ def check_schema(db):
     return version
 
 
+def read_bodies(db, version):
+    """Every body by its digest: length, first and newest user, its parts."""
+    zstd = load_zstd()
+    parts, bodies = {}, {}
+    if version > 1:
+        for number, digest, length, data in db.execute(
+                "SELECT id, digest, len, data FROM parts NOT INDEXED"):
+            need(digest, 32, "a part's digest")
+            text = unpack(zstd, data, length)
+            if sha256(text) != digest:
+                raise Bad(f"part {number} is not what was recorded")
+            parts[number] = text
+    for digest, length, data, seq, used, count in db.execute(
+            "SELECT digest, len, data, seq, " +
+            ("seq, 0" if version == 1 else "used_seq, parts") +
+            " FROM bodies NOT INDEXED"):
+        need(digest, 32, "a body's digest")
+        made_of = []
+        if count:
+            if len(data) != 8 * count:
+                raise Bad(f"the body of row {seq} lists other parts")
+            made_of = list(struct.unpack(f">{count}q", data))
+            if any(one not in parts for one in made_of):
+                raise Bad(f"a part of the body of row {seq} is missing")
+            text = b"".join(parts[one] for one in made_of)
+        else:
+            text = unpack(zstd, data, length)
+        if len(text) != length or sha256(text) != digest:
+            raise Bad(f"the body of row {seq} is not what was recorded")
+        bodies[digest] = (length, seq, used, made_of)
+    return bodies
+
+
+def check_parts(db, bodies, names, first, bodies_through):
+    """Parts belong to bodies, and to the row that they say used them."""
+    newest = {}
+    for _, _, used, made_of in bodies.values():
+        for one in made_of:
+            newest[one] = max(newest.get(one, 0), used)
+    for number, used in db.execute("SELECT id, used_seq FROM parts "
+                                   "NOT INDEXED"):
+        if number not in newest and used > bodies_through:
+            raise Bad(f"part {number} belongs to no body")
+        if number in newest and used < newest[number] - PART_LAG:
+            raise Bad(f"part {number} is marked as not used")
+        if 0 < used <= bodies_through or 0 < used < first:
+            continue
+        user = bodies.get(names.get(used))
+        if user is None or number not in user[3]:
+            raise Bad(f"row {used} does not use part {number}")
+
+
+def check_sealed(db, digests, bodies_through):
+    """Sealed originals are those that rows name."""
+    found = set()
+    for seq, data in db.execute("SELECT seq, data FROM sealed"):
+        if digests.get(seq) != sha256(data):
+            raise Bad(f"the sealed original of row {seq} is another")
+        found.add(seq)
+    for seq in digests:
+        if seq not in found and seq > bodies_through:
+            raise Bad(f"the sealed original of row {seq} is missing")
+
+
+def check_receipts(db, hashes, first, last):
+    """What a receiver holds is a head."""
+    for seq, row_hash in db.execute("SELECT seq, hash FROM receipts"):
+        if seq > last:
+            raise Bad(f"truncated: row {seq} was received elsewhere")
+        if seq >= first and hashes.get(seq) != row_hash:
+            raise Bad(f"rewritten: row {seq} is another than was received")
+    for one, other in db.execute("SELECT seq, checkpoint_seq FROM ship_cursor"):
+        if max(one, other) > last:
+            raise Bad(f"truncated: row {max(one, other)} was shipped")
+
+
 def verify(db, head):
     """Raises Bad at the first thing that is not what was written."""
     version = check_schema(db)
@@ -198,18 +275,9 @@ def verify(db, head):
     rows_through, bodies_through = prunes(db)
     checkpoints = {row[0]: row for row in db.execute(
         "SELECT seq, wall_us, hash, public_key, signature FROM checkpoints")}
-    bodies = {}
-    zstd = load_zstd()
-    for digest, length, data, seq, used in db.execute(
-            "SELECT digest, len, data, seq, " +
-            ("seq" if version == 1 else "used_seq") +
-            " FROM bodies NOT INDEXED"):
-        need(digest, 32, "a body's digest")
-        if sha256(unpack(zstd, data, length)) != digest:
-            raise Bad(f"the body of row {seq} is not what was recorded")
-        bodies[digest] = (length, seq, used)
+    bodies = read_bodies(db, version)
 
-    names = {}
+    names, sealed, hashes = {}, {}, {}
     link, last, first, last_checkpoint, head_found = genesis, None, 0, 0, False
     columns = COLUMNS + ["hash"] + (LATER if version > 1 else [])
     listed = ", ".join(f'"{name}"' for name in columns)
@@ -235,6 +303,9 @@ def verify(db, head):
         if head and head[0] == seq:
             head_found = head[1] == link
         last = seq
+        hashes[seq] = link
+        if version > 1 and row[35] is not None:
+            sealed[seq] = row[35]
         body, kept, kept_len = row[27], row[29], row[30]
         if kept_len is not None:
             key = body if kept is None else kept
@@ -256,10 +327,14 @@ def verify(db, head):
         raise Bad(f"a checkpoint without its row: {min(checkpoints)}")
     if head and not head_found:
         raise Bad(f"the head, row {head[0]}, is not in the chain")
-    for digest, (_, came, used) in bodies.items():
+    for digest, (_, came, used, _) in bodies.items():
         for seq in (came, used):
             if not 0 < seq < first and names.get(seq) != digest:
                 raise Bad(f"row {seq} does not name a body that is its own")
+    if version > 1:
+        check_parts(db, bodies, names, first, bodies_through)
+        check_sealed(db, sealed, bodies_through)
+        check_receipts(db, hashes, first, last or 0)
     check = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if check != b"ok":
         raise Bad("the file is damaged: " + check.decode(errors="replace"))

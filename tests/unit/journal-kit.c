@@ -116,8 +116,8 @@ test_response(const char *id, const char *body)
   return row;
 }
 
-static void
-on_done(const GError *error, void *data)
+void
+test_done(const GError *error, void *data)
 {
   TestJournal *test = data;
 
@@ -134,7 +134,7 @@ on_done(const GError *error, void *data)
 void
 test_append(TestJournal *test, JournalRow *row)
 {
-  journal_append(test->journal, row, test->loop, on_done, test);
+  journal_append(test->journal, row, test->loop, test_done, test);
 }
 
 void

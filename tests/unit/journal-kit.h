@@ -37,6 +37,8 @@ void test_journal_close(TestJournal *test);
 JournalRow *test_request(const char *id, const char *body);
 JournalRow *test_response(const char *id, const char *body);
 
+/* What counts an answer; `data` is the TestJournal. */
+void test_done(const GError *error, void *data);
 /* Appends without waiting. */
 void test_append(TestJournal *test, JournalRow *row);
 /* Runs the loop until `count` rows in all were answered. */

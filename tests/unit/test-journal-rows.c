@@ -198,6 +198,104 @@ test_dedupe(void)
 }
 
 /* A body beyond max_recorded_body: cut between characters, digest whole. */
+/* A conversation that grows turn by turn, as clients resend it. */
+static void
+test_resent(void)
+{
+  g_autoptr(TestJournal) test = test_journal_new();
+  g_autoptr(GString) text = g_string_new("{\"messages\":[");
+  g_autoptr(GRand) random = g_rand_new_with_seed(4711);
+  g_autoptr(GPtrArray) bodies = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(JournalReader) reader = NULL;
+  const unsigned turns = 60;
+  int64_t logical = 0, stored;
+
+  test_journal_open(test);
+  for (unsigned turn = 0; turn < turns; turn++) {
+    g_autofree char *id = g_strdup_printf("turn%u", turn);
+
+    for (int word = 0; word < 200; word++)
+      g_string_append_printf(
+          text, "%08x ", (unsigned)g_rand_int(random)); /* 1.8 KB a turn */
+    g_ptr_array_add(bodies, g_strconcat(text->str, "],\"stream\":true}", NULL));
+    logical += (int64_t)strlen(bodies->pdata[turn]);
+    g_assert_true(test_put(test, test_request(id, bodies->pdata[turn])));
+    /* the same again, later: nothing new but the row */
+    g_assert_true(test_put(test, test_response(id, bodies->pdata[turn])));
+  }
+  test_journal_close(test);
+  stored = test_count(test->path,
+                      "SELECT (SELECT sum(length(data)) FROM bodies) + "
+                      "(SELECT sum(length(data)) FROM parts)");
+  g_test_message("%d bytes of text in %d", (int)logical, (int)stored);
+  g_assert_cmpint(stored, <, logical / 8);
+  reader = journal_reader_open(test->path, NULL);
+  for (unsigned turn = 0; turn < turns; turn++) {
+    size_t len = strlen(bodies->pdata[turn]);
+    uint8_t digest[SHA256_LEN];
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) body = NULL;
+
+    sha256(bodies->pdata[turn], len, digest);
+    body = journal_body(reader, digest, &error);
+    g_assert_no_error(error);
+    g_assert_cmpmem(g_bytes_get_data(body, NULL),
+                    g_bytes_get_size(body),
+                    bodies->pdata[turn],
+                    len);
+  }
+  test_verify_intact(test->path);
+}
+
+/* What shipping keeps is there, and only moves forward. */
+static void
+test_shipped(void)
+{
+  g_autoptr(TestJournal) test = test_journal_new();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader = NULL;
+  const uint8_t hash[SHA256_LEN] = {1};
+  JournalCursor cursor;
+  g_autofree char *head = NULL;
+
+  test_journal_open(test);
+  for (int i = 0; i < 3; i++)
+    g_assert_true(test_put(test, test_request("x", "hi")));
+  g_assert_cmpint(journal_durable_seq(test->journal), ==, 3);
+  journal_shipped(
+      test->journal,
+      &(JournalShipped){
+          .receiver = "https://r", .seq = 2, .bad_seq = 2, .bad_reason = "odd"},
+      test->loop,
+      test_done,
+      test);
+  test_wait(test, 4);
+  journal_shipped(test->journal,
+                  &(JournalShipped){.receiver = "https://r",
+                                    .seq = 1,
+                                    .checkpoint_seq = 0,
+                                    .receipt_seq = 2,
+                                    .receipt_hash = hash,
+                                    .receipt = "kept"},
+                  test->loop,
+                  test_done,
+                  test);
+  test_wait(test, 5);
+  g_assert_cmpint(test->refused, ==, 0);
+  reader = journal_reader_open(test->path, &error);
+  g_assert_no_error(error);
+  g_assert_true(journal_cursor(reader, "https://r", &cursor, &error));
+  g_assert_cmpint(cursor.seq, ==, 2);
+  g_assert_cmpint(cursor.quarantined, ==, 1);
+  g_assert_cmpint(cursor.wall_us, >, 0);
+  g_assert_true(journal_cursor(reader, "another", &cursor, &error));
+  g_assert_cmpint(cursor.seq, ==, 0);
+  head = journal_head(reader, &error);
+  g_assert_true(g_str_has_prefix(head, "3:"));
+  g_assert_cmpint(strlen(head), ==, 2 + 64);
+  g_assert_false(test_verify(test->path, NULL)); /* the receipt is another's */
+}
+
 static void
 test_cut_body(void)
 {
@@ -452,6 +550,8 @@ main(int argc, char **argv)
   g_test_add_func("/journal/rows/empty", test_empty_row);
   g_test_add_func("/journal/rows/order", test_order);
   g_test_add_func("/journal/rows/dedupe", test_dedupe);
+  g_test_add_func("/journal/rows/resent", test_resent);
+  g_test_add_func("/journal/rows/shipped", test_shipped);
   g_test_add_func("/journal/rows/cut-body", test_cut_body);
   g_test_add_func("/journal/rows/digest-only", test_digest_only);
   g_test_add_func("/journal/rows/bounds", test_bounds);

@@ -20,7 +20,8 @@
 #define USED_AGAIN                                                             \
   "UPDATE bodies SET used_seq = coalesce((SELECT max(r.seq) FROM rows r "      \
   "WHERE r.kept_len IS NOT NULL AND coalesce(r.kept_digest, r.body_digest) "   \
-  "= bodies.digest), used_seq);"
+  "= bodies.digest), used_seq);"                                               \
+  "DELETE FROM parts WHERE used_seq > (SELECT max(seq) FROM rows);"
 /* Everything after a row is gone. */
 #define CUT_AFTER(seq)                                                         \
   "DELETE FROM rows WHERE seq > " #seq ";"                                     \
@@ -34,17 +35,31 @@ typedef struct {
   char *last; /* of the last row */
 } Base;
 
-/* Every nullable column is set in row 57, which has a cut body. */
+/* A conversation that is resent with each turn. */
+static char *
+conversation(int turns)
+{
+  GString *text = g_string_new("{\"messages\":[");
+
+  for (int i = 0; i < turns * 40; i++)
+    g_string_append_printf(
+        text, "{\"role\":\"user\",\"content\":\"%d of %d\"},", i, i * i);
+  return g_string_free(text, FALSE);
+}
+
+/* Every nullable column is set in row 57, which has a cut body; rows 60 to 69
+ * are a conversation. */
 static void
 fill(TestJournal *test)
 {
-  g_autofree char *big = g_strnfill(2000, 'b');
+  g_autofree char *big = g_strnfill(40000, 'b');
 
   for (int i = 1; i <= ROWS; i++) {
     g_autofree char *id = g_strdup_printf("x%03d", i / 2);
-    g_autofree char *body = i % 10 == 0   ? g_strdup("the same again")
-                            : i % 57 == 0 ? g_strdup(big)
-                                          : g_strdup_printf("body %d", i);
+    g_autofree char *body = i > 60 && i < 70 ? conversation(i - 50)
+                            : i % 10 == 0    ? g_strdup("the same again")
+                            : i % 57 == 0    ? g_strdup(big)
+                                             : g_strdup_printf("body %d", i);
     JournalRow *row = i % 2 ? test_response(id, body) : test_request(id, body);
 
     if (i == 57) {
@@ -63,7 +78,7 @@ base_new(void)
   Base *base = g_new0(Base, 1);
 
   base->test = test_journal_new();
-  base->test->options.max_recorded_body = 1000;
+  base->test->options.max_recorded_body = 35000;
   test_journal_open(base->test);
   fill(base->test);
   test_journal_close(base->test);
@@ -161,7 +176,7 @@ test_rows(void)
       "UPDATE rows SET kept_digest = NULL WHERE seq = 57",
       "UPDATE rows SET kept_digest = zeroblob(32) WHERE seq = 57",
       "UPDATE rows SET kept_len = NULL WHERE seq = 57",
-      "UPDATE rows SET kept_len = 999 WHERE seq = 57",
+      "UPDATE rows SET kept_len = 34999 WHERE seq = 57",
       "UPDATE rows SET cut = NULL WHERE seq = 57",
       "UPDATE rows SET cut = cut | 16 WHERE seq = 57",
       "UPDATE rows SET user = '' WHERE seq = 57",
@@ -238,6 +253,71 @@ test_bodies(void)
   check_each(edits, G_N_ELEMENTS(edits));
 }
 
+/* Bodies that are made of parts, which they share. */
+static void
+test_parts(void)
+{
+  static const char *const edits[] = {
+      "DELETE FROM parts",
+      "DELETE FROM parts WHERE id = 1",
+      "DELETE FROM parts WHERE id = (SELECT max(id) FROM parts)",
+      "UPDATE parts SET data = (SELECT data FROM parts WHERE id = 2) "
+      "WHERE id = 1",
+      "UPDATE parts SET data = zeroblob(30) WHERE id = 1",
+      "UPDATE parts SET len = len - 1 WHERE id = 1",
+      "UPDATE parts SET len = 1 << 50 WHERE id = 1",
+      "UPDATE parts SET len = -1 WHERE id = 1",
+      "UPDATE parts SET digest = randomblob(32) WHERE id = 1",
+      "UPDATE parts SET digest = x'00' WHERE id = 1",
+      "UPDATE parts SET used_seq = used_seq + 1 WHERE id = 1",
+      "UPDATE parts SET used_seq = 0 WHERE id = 1",
+      "UPDATE parts SET used_seq = 1 WHERE id = 1",
+      "UPDATE parts SET used_seq = 10000 WHERE id = 1",
+      "UPDATE parts SET used_seq = -5000 WHERE id = 1",
+      "UPDATE parts SET id = 1000 WHERE id = 1",
+      "INSERT INTO parts SELECT 1000, randomblob(32), len, used_seq, data "
+      "FROM parts WHERE id = 1",
+      "UPDATE bodies SET parts = 0 WHERE seq = 65",
+      "UPDATE bodies SET parts = parts + 1 WHERE seq = 65",
+      "UPDATE bodies SET parts = -1 WHERE seq = 65",
+      "UPDATE bodies SET parts = 1 WHERE seq = 10",
+      "UPDATE bodies SET data = zeroblob(8 * parts) WHERE seq = 65",
+      "UPDATE bodies SET data = (SELECT data FROM bodies WHERE seq = 66), "
+      "parts = (SELECT parts FROM bodies WHERE seq = 66) WHERE seq = 65",
+      "UPDATE bodies SET data = CAST(data || x'00' AS BLOB) WHERE seq = 65",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+/* What receivers hold is a head that the journal itself remembers. */
+static void
+test_receipts(void)
+{
+  g_autoptr(Base) base = base_new();
+  const char *told = "INSERT INTO receipts SELECT 1, 'hub', seq, hash, 1, "
+                     "'ok' FROM rows WHERE seq = 150;"
+                     "INSERT INTO ship_cursor VALUES ('hub', 200, 200, 1);";
+  static const char *const more[] = {
+      CUT_AFTER(100),
+      CUT_AFTER(140),
+      CUT_AFTER(190),
+      "UPDATE receipts SET hash = randomblob(32)",
+      "UPDATE receipts SET hash = x'00'",
+      "UPDATE receipts SET seq = 149",
+      "UPDATE receipts SET seq = 1000",
+      "UPDATE ship_cursor SET seq = 231",
+      "UPDATE ship_cursor SET checkpoint_seq = 300",
+  };
+
+  g_assert_true(intact_after(base, told, NULL));
+  for (size_t i = 0; i < G_N_ELEMENTS(more); i++) {
+    g_autofree char *both = g_strconcat(told, more[i], NULL);
+
+    g_assert_false(intact_after(base, both, NULL));
+  }
+}
+
 static void
 test_checkpoints(void)
 {
@@ -302,7 +382,7 @@ test_truncation(void)
   g_autoptr(Base) base = base_new();
   const char *cut = CUT_AFTER(100);
   const char *everything = "DELETE FROM rows; DELETE FROM checkpoints;"
-                           "DELETE FROM bodies";
+                           "DELETE FROM bodies; DELETE FROM parts";
 
   g_assert_true(intact_after(base, cut, NULL));
   g_assert_false(intact_after(base, cut, base->head));
@@ -493,6 +573,8 @@ main(int argc, char **argv)
   g_test_add_func("/journal/tamper/columns", test_columns);
   g_test_add_func("/journal/tamper/rows", test_rows);
   g_test_add_func("/journal/tamper/bodies", test_bodies);
+  g_test_add_func("/journal/tamper/parts", test_parts);
+  g_test_add_func("/journal/tamper/receipts", test_receipts);
   g_test_add_func("/journal/tamper/checkpoints", test_checkpoints);
   g_test_add_func("/journal/tamper/schema", test_schema);
   g_test_add_func("/journal/tamper/truncation", test_truncation);
