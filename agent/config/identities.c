@@ -119,6 +119,11 @@ fault(const Config *config, unsigned index)
     return g_strdup("needs client-id=, what the provider calls hoop-agent");
   if (!identity->scopes)
     return g_strdup("needs scopes=, with openid among them");
+  if (g_strcmp0(identity->groups_claim, "none") == 0 &&
+      (identity->groups_separator || identity->groups_prefix))
+    return g_strdup_printf("has groups-claim=none, so groups-%s= is of no use: "
+                           "take one of both out",
+                           identity->groups_prefix ? "prefix" : "separator");
   other = same_provider(config, index, identity->issuer);
   if (other)
     return g_strdup_printf("has the issuer of [identity \"%s\"]", other->name);

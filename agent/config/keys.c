@@ -288,7 +288,7 @@ static const KeyRow rows[] = {
            KEY_TEXT,
            groups_claim,
            "groups",
-           "Claim with the groups; dots lead into objects."),
+           "Claim with the groups; dots lead into objects; none: no groups."),
     ID_KEY("groups-separator",
            KEY_TEXT,
            groups_separator,

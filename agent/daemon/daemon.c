@@ -182,8 +182,8 @@ announce(struct agent *agent)
 
 /* The story: make the parts; take up grants and an administrator's pause; start
  * the control interface, so that `status` answers as soon as the port does;
- * start the data thread; serve until a signal; drain; record the stop; unmake
- * in reverse. */
+ * start the data thread; serve until a signal; drain; let a renewal that is
+ * under way end; record the stop; unmake in reverse. */
 static bool
 run(struct agent *agent, GError **error)
 {
@@ -198,6 +198,7 @@ run(struct agent *agent, GError **error)
   announce(agent);
   g_main_loop_run(agent->main);
   pthread_join(agent->data_thread, NULL);
+  identity_settle(agent->identity);
   control_stop(agent);
   record_agent(agent, ROW_STOP, "stopped", NULL);
   return true;

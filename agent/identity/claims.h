@@ -32,7 +32,8 @@ bool claims_want_userinfo(const IssuerOptions *issuer, const char *claims);
  * printable text, when
  * `_claim_names` or `hasgroups` say that the provider left them out (Entra ID,
  * OpenID Connect Core 5.6.2), or when Okta's list has exactly the hundred where
- * it silently ends. An empty list is known: no group.
+ * it silently ends. An empty list is known: no group. With groups_claim `none`
+ * nobody is in a group, whatever the claims say.
  *
  * IDENTITY_ERROR_TOKEN: no usable sub, userinfo of another person or a token of
  * another tenant than the issuer's. */

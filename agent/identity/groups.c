@@ -10,6 +10,8 @@
 /* Dots in a path that are tried; each can part it. */
 #define MAX_DOTS 16
 #define DEFAULT_CLAIM "groups"
+/* In place of a claim. Nothing else means it: no empty key, no other case. */
+#define NO_CLAIM "none"
 /* The group of solo mode, which no provider can put anybody into. */
 #define SOLO_GROUP "local"
 
@@ -20,6 +22,12 @@ typedef struct {
   GPtrArray *names;
   const char *fault; /* what is wrong with the claim; static */
 } Reading;
+
+bool
+groups_none(const IssuerOptions *issuer)
+{
+  return g_strcmp0(issuer->groups_claim, NO_CLAIM) == 0;
+}
 
 static const char *
 claim_path(const IssuerOptions *issuer)
@@ -210,6 +218,8 @@ groups_read(const IssuerOptions *issuer,
                      .names = names};
   const Document *value = find(claims, reading.path, MAX_DOTS);
 
+  if (groups_none(issuer))
+    return g_new0(char *, 1);
   if (!value)
     value = find(userinfo, reading.path, MAX_DOTS);
   if (left_out(claims, reading.path) || left_out(userinfo, reading.path)) {
@@ -239,5 +249,6 @@ groups_open(const IssuerOptions *issuer, const Document *claims)
 {
   const char *path = claim_path(issuer);
 
-  return !find(claims, path, MAX_DOTS) && !left_out(claims, path);
+  return !groups_none(issuer) && !find(claims, path, MAX_DOTS) &&
+         !left_out(claims, path);
 }

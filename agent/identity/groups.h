@@ -7,6 +7,10 @@
 #include "identity/claims.h"
 #include "identity/document.h"
 
+/* groups_claim=none: the issuer's people are in no group, which is known, and
+ * what its tokens say of groups is not looked at. */
+bool groups_none(const IssuerOptions *issuer);
+
 /* The names, NULL terminated; or NULL and, in *unknown, why: a sentence or two.
  * userinfo may be NULL. claims_person() tells the rules. */
 char **groups_read(const IssuerOptions *issuer,

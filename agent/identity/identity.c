@@ -11,6 +11,8 @@
 #define US_PER_S INT64_C(1000000)
 /* Longer than any session: only a change of the clock wakes it. */
 #define MAX_WAIT_US (86400 * US_PER_S)
+/* The agent's end does not wait longer for a provider. */
+#define SETTLE_MS 5000
 
 /* ---- the clock ----------------------------------------------------------- */
 
@@ -94,6 +96,39 @@ identity_new(Loop *loop, const IdentityOptions *options, GError **error)
   for (unsigned i = 0; i < identity->n_sessions; i++)
     session_begin(&identity->sessions[i]);
   return g_steal_pointer(&identity);
+}
+
+static bool
+spends(const Identity *identity)
+{
+  for (unsigned i = 0; i < identity->n_sessions; i++) {
+    const Session *session = &identity->sessions[i];
+
+    if (session->renewing && session->type->spends(session->renewing))
+      return true;
+  }
+  return false;
+}
+
+static gboolean
+on_limit(void *data)
+{
+  *(bool *)data = true;
+  return G_SOURCE_REMOVE;
+}
+
+void
+identity_settle(Identity *identity)
+{
+  bool over = false;
+  guint limit;
+
+  identity->settling = true;
+  limit = g_timeout_add(SETTLE_MS, on_limit, &over);
+  while (!over && spends(identity))
+    g_main_context_iteration(NULL, TRUE);
+  if (!over)
+    g_source_remove(limit);
 }
 
 void

@@ -56,7 +56,8 @@ typedef struct {
   const char *audience;         /* sent where the provider wants it, or NULL */
   uint16_t redirect_port;       /* 0: any free one (RFC 8252 section 7.3) */
   const char *groups_claim;     /* path: `groups`, `realm_access.roles`; a
-                                   name with dots is tried whole first */
+                                   name with dots is tried whole first. `none`:
+                                   nobody here is in a group, by design */
   const char *groups_separator; /* splits a string claim; NULL: not split */
   const char *groups_prefix;    /* taken off, and others dropped; or NULL */
   const char *ca_file;          /* more trust anchors, PEM, or NULL */
@@ -91,11 +92,17 @@ typedef struct {
  * anything else is done with the answer. Where renewals bring no ID token, the
  * session goes on for as long as the access token (a minute to an hour) with
  * what is known of the person, which after an hour is asked of userinfo again;
- * a provider without userinfo ends it then. Machines sign in anew after a
- * restart: nothing of theirs is stored. */
+ * a provider without userinfo ends it then. A machine signs in again by itself
+ * after a restart: the way it did is stored, in a file without secrets, and
+ * who it was, whom nobody else's token can follow. */
 Identity *identity_new(Loop *loop,
                        const IdentityOptions *options,
                        GError **error);
+/* Before the end: no renewal begins any more; waits up to 5 s, dispatching the
+ * default GMainContext, for those whose refresh token is under way, so that
+ * the one that takes its place is stored and not lost. At once back where there
+ * are none. */
+void identity_settle(Identity *identity);
 /* Cancels what runs, and waits up to 3 s for a keyring that is storing. Accepts
  * NULL. */
 void identity_free(Identity *identity);

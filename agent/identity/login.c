@@ -83,7 +83,8 @@ static void
 adopt(Login *login)
 {
   Session *session = login->session;
-  g_autofree char *notice = notice_of(login);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *notice = NULL;
 
   session->method = login->method;
   session->token_file = g_steal_pointer(&login->token_file);
@@ -92,6 +93,9 @@ adopt(Login *login)
                 &(ProviderGrant){.person = login->person,
                                  .renewal = login->renewal,
                                  .renew_us = login->renew_us});
+  if (!session_note_machine(session, &error) && !login->no_keyring)
+    login->no_keyring = g_strdup(error->message);
+  notice = notice_of(login);
   if (login->no_keyring)
     session_set_store_problem(session, g_strdup(notice));
   session_tell(session,

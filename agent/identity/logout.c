@@ -66,7 +66,8 @@ on_cleared(const GError *error, void *data)
 
   logout->clearing = NULL;
   /* Where nothing was kept only a lock can hide something. */
-  if (error && (logout->was_kept || error->code == IDENTITY_ERROR_LOCKED))
+  if (error && !logout->store_error &&
+      (logout->was_kept || error->code == IDENTITY_ERROR_LOCKED))
     logout->store_error =
         g_error_new(IDENTITY_ERROR,
                     error->code,
@@ -115,6 +116,7 @@ start(Logout *logout)
               g_strdup_printf("Nobody is signed in at %s. %s",
                               session->issuer.issuer,
                               hint));
+  session_note_machine(session, &logout->store_error);
   if (!machine)
     logout->clearing =
         token_store_clear(session->identity->store, &key, on_cleared, logout);

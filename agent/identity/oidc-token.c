@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a token endpoint's answer makes of a person: the ID token's checks,
  * userinfo where it says more, and how long the session lives. */
+#include "identity/groups.h"
 #include "identity/oidc.h"
 #include "identity/person.h"
 #include "kit/clock.h"
@@ -176,20 +177,25 @@ ask_userinfo(ProviderCall *call)
 
 /* ---- without an ID token ------------------------------------------------- */
 
-/* The client is the person; its groups nobody told. */
+/* The client is the person; its groups nobody told, unless nobody here has
+ * any. */
 static void
 conclude_machine(ProviderCall *call)
 {
   const IssuerOptions *issuer = call->provider->issuer;
   const int64_t now = clock_wall_us();
   const int64_t end = now + extension_us(call);
+  const bool none = groups_none(issuer);
+  char *no_groups[] = {NULL};
   g_autoptr(PersonRef) person = person_new(&(Person){
       .user = (char *)issuer->client_id,
       .subject = (char *)issuer->client_id,
       .issuer = (char *)issuer->issuer,
+      .groups = none ? no_groups : NULL,
       .groups_unknown =
-          (char *)"The provider names no groups for a client that signed in "
-                  "with its own credentials.",
+          none ? NULL
+               : (char *)"The provider names no groups for a client that "
+                         "signed in with its own credentials.",
       .expires_us = end});
 
   oidc_succeed(call,
@@ -339,6 +345,7 @@ oidc_on_tokens(ProviderCall *call, const WebAnswer *answer, const GError *error)
   g_autofree char *word = NULL;
   GError *fault = NULL;
 
+  call->spends = false;
   if (error)
     oidc_fail(call, g_error_copy(error));
   else if (oidc_is_error(call, answer, &word, &fault))

@@ -397,6 +397,7 @@ send_refresh(ProviderCall *call)
   buf_init(&form, WEB_MAX_FORM);
   form_add(&form, "grant_type", "refresh_token");
   form_add(&form, "refresh_token", secret_text(call->refresh));
+  call->spends = true;
   oidc_ask_as_client(call, metadata->token, &form, false, oidc_on_tokens);
 }
 
@@ -495,6 +496,12 @@ revoke(Provider *provider,
   return call;
 }
 
+static bool
+spends(const ProviderCall *call)
+{
+  return call->spends;
+}
+
 const ProviderType provider_oidc = {
     .type = "oidc",
     .make = make,
@@ -502,6 +509,7 @@ const ProviderType provider_oidc = {
     .login = login,
     .renew = renew,
     .revoke = revoke,
+    .spends = spends,
     .cancel = call_free,
 };
 

@@ -45,6 +45,7 @@ struct provider_call {
   LoginMethod method;
   char *token_file;
   bool renewal;
+  bool spends; /* the refresh token is on its way */
 
   /* Device flow. */
   Secret *device_code;

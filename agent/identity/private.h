@@ -53,6 +53,7 @@ struct identity {
   TokenStore *store;
   int clock_fd; /* timerfd on the wall clock: it goes on through a suspend */
   LoopWatch *clock;
+  bool settling; /* no renewal begins any more */
   void (*watch)(const char *issuer,
                 IdentityEvent event,
                 const char *sentence,
@@ -81,6 +82,9 @@ void session_adopt(Session *session, const ProviderGrant *grant);
 void session_end(Session *session, char *why);
 /* Stores what renews it, at session->place, in the background. */
 void session_save(Session *session);
+/* A machine: writes down how it signed in, so that a restart can do it again;
+ * otherwise nothing of the kind stays behind. */
+bool session_note_machine(Session *session, GError **error);
 /* No longer renews; forgets what would. */
 void session_forget(Session *session);
 /* Takes the sentence, or NULL. */

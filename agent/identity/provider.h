@@ -67,6 +67,9 @@ typedef struct {
                           Secret *renewal,
                           const ProviderEvents *events,
                           void *data);
+  /* True while a renewal has used up, or may have, what is stored, and its
+   * answer is not here yet: ending the call now may end the session. */
+  bool (*spends)(const ProviderCall *call);
   /* Ends the call without done. */
   void (*cancel)(ProviderCall *call);
 } ProviderType;

@@ -38,8 +38,8 @@ static const ProviderQuirk quirks[] = {
         .issuer = "accounts.google.com",
         .user_name = "email",
         .no_groups = "Google's tokens hold no groups: put a provider that "
-                     "knows them in between, or write rules for everybody "
-                     "(\"*\").",
+                     "knows them in between, or, where nobody is to be in "
+                     "one, set groups-claim=none.",
     },
     {
         .name = "Auth0",
@@ -76,7 +76,7 @@ static const ProviderQuirk quirks[] = {
         .issuer = "*",
         .no_groups = "Have the provider put them into the ID token or "
                      "userinfo, or name the claim that holds them in "
-                     "groups-claim.",
+                     "groups-claim (`none` where nobody is to be in one).",
     },
 };
 

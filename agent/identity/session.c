@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One issuer's session: who it is for whoever asks, renewed by one writer
  * before its end, and stored before what it was renewed with is used. */
+#include "identity/machine.h"
 #include "identity/private.h"
 #include "kit/clock.h"
 #include <stdarg.h>
@@ -118,7 +119,8 @@ session_wait_us(const Session *session)
 
   if (session->person)
     wait = MIN(session->person->expires_us - wall, session->end_boot_us - boot);
-  if (session->next_us != 0 && !session->renewing && !session->loading)
+  if (session->next_us != 0 && !session->renewing && !session->loading &&
+      !session->identity->settling)
     wait =
         MIN(wait, MIN(session->next_us - wall, session->next_boot_us - boot));
   return MAX(wait, 0);
@@ -221,6 +223,7 @@ revoke(Session *session, const GError *error)
   if (session->kept)
     token_store_clear(session->identity->store, &key, on_cleared, NULL);
   session->kept = false;
+  session_note_machine(session, NULL);
   session_tell(session,
                IDENTITY_REVOKED,
                "The session at %s was ended: %s. %s",
@@ -320,6 +323,19 @@ renew(Session *session)
 /* ---- the session that was stored ----------------------------------------- */
 
 static void
+renew_at_start(Session *session)
+{
+  g_autofree char *hint = session_hint(session);
+
+  session_end(session,
+              g_strdup_printf("The session at %s is being renewed. Try again "
+                              "in a moment; if that does not help: %s",
+                              session->issuer.issuer,
+                              hint));
+  renew(session);
+}
+
+static void
 on_loaded(Secret *secret, StorePlace place, const GError *error, void *data)
 {
   Session *session = data;
@@ -352,12 +368,48 @@ on_loaded(Secret *secret, StorePlace place, const GError *error, void *data)
   session->place = place;
   session->kept = true;
   session->method = LOGIN_DEVICE;
-  session_end(session,
-              g_strdup_printf("The session at %s is being renewed. Try again "
-                              "in a moment; if that does not help: %s",
-                              session->issuer.issuer,
-                              hint));
-  renew(session);
+  renew_at_start(session);
+}
+
+static char *
+machine_path(const Session *session)
+{
+  const StoreKey key = session_key(session);
+
+  return token_store_path(session->identity->store, &key, ".machine");
+}
+
+bool
+session_note_machine(Session *session, GError **error)
+{
+  g_autofree char *path = machine_path(session);
+  const MachineRecord record = {.method = session->method,
+                                .token_file = session->token_file,
+                                .subject = session->subject};
+
+  return session->person && session->machine
+             ? machine_remember(path, &record, error)
+             : machine_forget(path, error);
+}
+
+/* A machine signs in again by itself: true when it does. */
+static bool
+begin_machine(Session *session)
+{
+  g_autofree char *path = machine_path(session);
+  g_autoptr(GError) error = NULL;
+  MachineRecord record;
+
+  if (!machine_recall(path, &record, &error)) {
+    if (error)
+      set_problem(session, g_strdup(error->message));
+    return false;
+  }
+  session->method = record.method;
+  session->token_file = record.token_file;
+  session->subject = record.subject;
+  renew_at_start(session);
+  return true;
 }
 
 void
@@ -365,6 +417,8 @@ session_begin(Session *session)
 {
   const StoreKey key = session_key(session);
 
+  if (begin_machine(session))
+    return;
   session->loading =
       token_store_load(session->identity->store, &key, on_loaded, session);
 }
@@ -399,6 +453,7 @@ session_tick(Session *session)
       is_due(session->person->expires_us, session->end_boot_us))
     expire(session);
   if (session->next_us == 0 || session->renewing || session->loading ||
+      session->identity->settling ||
       !is_due(session->next_us, session->next_boot_us))
     return;
   session->next_us = 0;

@@ -51,17 +51,27 @@ static void run_first(TokenStore *store);
 
 /* ---- files --------------------------------------------------------------- */
 
-static char *
-file_of(const TokenStoreCall *call)
+char *
+token_store_path(const TokenStore *store,
+                 const StoreKey *key,
+                 const char *suffix)
 {
   g_autofree char *both =
-      g_strdup_printf("%s\n%s", call->issuer, call->client_id);
+      g_strdup_printf("%s\n%s", key->issuer, key->client_id);
   char hex[2 * NAME_BYTES + 1];
   uint8_t digest[SHA256_LEN];
 
   sha256(both, strlen(both), digest);
   hex_encode(digest, NAME_BYTES, hex);
-  return g_strdup_printf("%s/session-%s.token", call->store->dir, hex);
+  return g_strdup_printf("%s/session-%s%s", store->dir, hex, suffix);
+}
+
+static char *
+file_of(const TokenStoreCall *call)
+{
+  const StoreKey key = {call->issuer, call->client_id};
+
+  return token_store_path(call->store, &key, ".token");
 }
 
 static GError *

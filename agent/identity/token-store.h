@@ -31,6 +31,12 @@ TokenStore *token_store_new(Loop *loop, const char *state_dir);
 void token_store_free(TokenStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TokenStore, token_store_free)
 
+/* The file of this session with this end of its name (".token"), in the
+ * state_dir; g_free. */
+char *token_store_path(const TokenStore *store,
+                       const StoreKey *key,
+                       const char *suffix);
+
 /* Whether the keyring can be used; `prompt`: the person asked for this and may
  * be asked to unlock it. IDENTITY_ERROR_LOCKED, or _STORE where there is none;
  * not queued behind the others. */

@@ -36,6 +36,9 @@ rules:
     match: {group: contractors, direction: request}
     action: block
     message: Ask your lead.
+  - id: everybody
+    match: {group: "*", direction: request, prompt: blocked}
+    action: block
   - id: careful
     match: {group: "*", direction: request, prompt: careful}
     action: approve
@@ -219,6 +222,25 @@ test('offline at a renewal: the session goes on to its end, and says so', async 
   );
 });
 
+test('an end in the middle of a renewal loses no rotated token', async (t) => {
+  const short = await startOidcProvider(t, { ttl: { id: 8, access: 8 } });
+  const agent = await agentOf(t, { from: short });
+  await assertSignedIn(signIn(agent, short, 'dev', ['--insecure-storage']));
+  let asked = 0;
+  short.front.rewrite = async (call, answer) => {
+    if (call.form.grant_type !== 'refresh_token' || asked++) return answer;
+    // The provider has rotated; its word is still on the way.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return answer;
+  };
+  await until(() => asked, 'the renewal', 30000, 20);
+  await agent.stop();
+  short.change({ ttl: { id: 600, access: 600 } });
+  await agent.restart();
+  await until(async () => (await sessionOf(agent)).user, 'the session again');
+  assert.equal(codeOf(await ask(agent)), 'ok');
+});
+
 test('a session that the provider ended is over, and on record', async (t) => {
   const short = await startOidcProvider(t, { ttl: { id: 6, access: 6 } });
   const agent = await agentOf(t, { from: short });
@@ -358,6 +380,24 @@ for (const user of ['none', 'overage'])
     assert.match(explained.stdout, /contractors-stay-out/);
   });
 
+test('an issuer without groups: in none, and that is known', async (t) => {
+  const agent = await agentOf(t, { more: { 'groups-claim': 'none' } });
+  // A group of the token's is not looked at.
+  const end = await signIn(agent, provider, 'lone');
+  await assertSignedIn(end);
+  assert.deepEqual(end.groups, []);
+  assert.equal(codeOf(await ask(agent)), 'ok');
+  const held = await ask(agent, 'say blocked');
+  assert.equal(codeOf(held), 'policy_denied', held.text);
+  assert.match((await agent.cli(['whoami'])).stdout, /in no group/);
+  const rows = await agent.journalUntil((list) =>
+    list.some((row) => row.kind === 'request' && row.verdict === 'block'),
+  );
+  const { exchange } = rows.find((row) => row.kind === 'request');
+  const why = await agent.cli(['why', exchange]);
+  assert.doesNotMatch(why.stdout, /not known/);
+});
+
 test('each connection has the session of its issuer', async (t) => {
   const other = await startGlewlwyd(t);
   const agent = await agentOf(t, {
@@ -401,6 +441,12 @@ test('a machine by its credentials: nobody is asked', async (t) => {
   assert.equal(codeOf(answer), 'policy_denied');
   assert.match(answer.text, /nobody can be asked/);
   assert.deepEqual(await agent.json('pending'), []);
+  await agent.stop();
+  await agent.restart();
+  await until(async () => (await sessionOf(agent)).user, 'the machine again');
+  assert.equal((await sessionOf(agent)).machine, true);
+  assert.equal(codeOf(await ask(agent)), 'ok');
+  assertNowhere(agent.state, provider.machineSecret);
 });
 
 /** An ID token as a CI system would mount it. */
@@ -436,6 +482,18 @@ test('a machine by a token that is mounted', async (t) => {
   assert.match(made.stdout, /Signed in: dev, groups developers, ai-users; .*a machine/);
   assert.equal(codeOf(await ask(agent)), 'ok');
   assert.equal(codeOf(await ask(agent, 'careful now')), 'policy_denied');
+  await agent.stop();
+  await agent.restart();
+  await until(async () => (await sessionOf(agent)).user, 'the machine again');
+  fs.writeFileSync(file, await idToken('lone'), { mode: 0o600 });
+  await agent.stop();
+  await agent.restart();
+  const told = await until(
+    async () => (await sessionOf(agent)).problem,
+    'word of the other token',
+  );
+  assert.match(told, /another person's/);
+  assert.equal(codeOf(await ask(agent)), 'not_signed_in');
   fs.writeFileSync(file, 'made.up.token');
   fs.chmodSync(file, 0o644);
   const bad = await agent.cli(['login', '--token-file', file]);

@@ -156,7 +156,7 @@ export class Front {
         );
     if (fault?.headers) answer.headers = fault.headers;
     this.adapt?.(call, answer);
-    if (this.rewrite) answer = this.rewrite(call, answer) ?? answer;
+    if (this.rewrite) answer = (await this.rewrite(call, answer)) ?? answer;
     call.status = answer.status;
     this.notice(call.form);
     this.notice(jsonOf(answer.body));

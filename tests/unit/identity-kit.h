@@ -29,6 +29,8 @@ const char *fake_dir(const Fake *fake);
  * taken, or NULL for none. Status 0: the bytes are sent as they are; -1: the
  * connection is closed instead; -2: it is left without an answer. */
 void fake_answer(Fake *fake, const char *path, int status, char *body);
+/* Each answer of the path comes so late. */
+void fake_delay(Fake *fake, const char *path, int ms);
 /* Forgets the answers of the path. */
 void fake_forget(Fake *fake, const char *path);
 /* A discovery document with `edit` instead of, or beside, a member: NULL as it

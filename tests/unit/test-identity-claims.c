@@ -413,6 +413,42 @@ test_names(void)
   }
 }
 
+/* By design nobody is in a group: known, whatever a token says, and only where
+ * that one word stands. */
+static void
+test_none(void)
+{
+  static const char *const claims[] = {
+      "{\"sub\":\"s\"}",
+      "{\"sub\":\"s\",\"groups\":[\"root\"]}",
+      "{\"sub\":\"s\",\"none\":[\"root\"]}",
+      "{\"sub\":\"s\",\"groups\":17}",
+      "{\"sub\":\"s\",\"hasgroups\":true}",
+      "{\"sub\":\"s\",\"_claim_names\":{\"groups\":\"src1\"}}"};
+  static const char *const others[] = {
+      NULL, "", "None", "NONE", " none", "none ", "nobody", "-", "false"};
+  IssuerOptions issuer = {.issuer = "https://idp.example",
+                          .groups_claim = "none"};
+
+  for (size_t i = 0; i < G_N_ELEMENTS(claims); i++) {
+    g_autoptr(PersonRef) person = claims_person(
+        &issuer, claims[i], "{\"sub\":\"s\",\"groups\":[\"a\"]}", 0, NULL);
+
+    g_assert_nonnull(person->groups);
+    g_assert_null(person->groups[0]);
+    g_assert_null(person->groups_unknown);
+    g_assert_false(claims_want_userinfo(&issuer, claims[i]));
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+    g_autoptr(PersonRef) person = NULL;
+
+    issuer.groups_claim = others[i];
+    person = claims_person(&issuer, claims[0], NULL, 0, NULL);
+    g_assert_null(person->groups);
+    g_assert_nonnull(person->groups_unknown);
+  }
+}
+
 static void
 test_nobody(void)
 {
@@ -520,6 +556,7 @@ main(int argc, char **argv)
   g_test_add_func("/identity/claims/limits", test_limits);
   g_test_add_func("/identity/claims/narrowed", test_narrowed);
   g_test_add_func("/identity/claims/names", test_names);
+  g_test_add_func("/identity/claims/none", test_none);
   g_test_add_func("/identity/claims/nobody", test_nobody);
   g_test_add_func("/identity/claims/printable", test_printable);
   return g_test_run();

@@ -131,6 +131,52 @@ test_rotation_survives_a_bad_answer(void)
   g_assert_null(info.problem);
 }
 
+/* The agent ends while the provider has the old token and we do not have the
+ * new one. */
+static void
+test_rotation_survives_the_end(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+
+  sign_in(desk, "r1", SHORT);
+  fake_delay(fake, "/token", 700);
+  fake_grant(fake, "r2", &(TokenSpec){0});
+  desk_until_asked(fake, "/token", 2);
+  assert_stored(desk, "r1");
+  desk_restart(desk);
+  assert_stored(desk, "r2");
+  fake_delay(fake, "/token", 0);
+  g_string_truncate(desk->events, 0);
+  desk_until_event(desk, 'N');
+  assert_sent(fake, "/token", "refresh_token=r2");
+}
+
+/* A provider that never answers does not keep the agent from its end. */
+static void
+test_end_is_bounded(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+  int64_t begin;
+
+  sign_in(desk, "r1", SHORT);
+  fake_answer(fake, "/token", -2, NULL);
+  desk_until_asked(fake, "/token", 2);
+  begin = clock_mono_us();
+  identity_settle(desk->identity);
+  g_assert_cmpint(clock_mono_us() - begin, >, 4 * G_USEC_PER_SEC);
+  g_assert_cmpint(clock_mono_us() - begin, <, 30 * G_USEC_PER_SEC);
+  /* Nor does one that was not told anything yet. */
+  fake_forget(fake, "/token");
+  fake_answer(fake, "/.well-known/openid-configuration", -2, NULL);
+  desk_restart(desk);
+  desk_until_asked(fake, "/.well-known/openid-configuration", 2);
+  begin = clock_mono_us();
+  identity_settle(desk->identity);
+  g_assert_cmpint(clock_mono_us() - begin, <, 4 * G_USEC_PER_SEC);
+}
+
 static void
 test_offline(void)
 {
@@ -482,6 +528,9 @@ main(int argc, char **argv)
   g_test_add_func("/identity/session/renews", test_renews);
   g_test_add_func("/identity/session/rotation-survives-a-bad-answer",
                   test_rotation_survives_a_bad_answer);
+  g_test_add_func("/identity/session/rotation-survives-the-end",
+                  test_rotation_survives_the_end);
+  g_test_add_func("/identity/session/end-is-bounded", test_end_is_bounded);
   g_test_add_func("/identity/session/offline", test_offline);
   g_test_add_func("/identity/session/revoked", test_revoked);
   g_test_add_func("/identity/session/another-person", test_another_person);
