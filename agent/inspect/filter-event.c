@@ -511,7 +511,58 @@ write_edited(ResponseFilter *filter,
   if (record != NULL)
     frame_event(event, payload, record);
   if (filter->shape->written != NULL)
-    filter->shape->written(filter, event, payload->str, payload->len, true);
+    filter->shape->written(
+        filter, event, payload->str, payload->len, true, NULL, 0);
+}
+
+/* The one delta of an event of which nothing else has to be changed, and which
+ * goes as its text has it: only where it is cut differs. NULL: it is another.
+ */
+static const Slot *
+plain_delta(const FilterEvent *event, const Edits *edits)
+{
+  const Slot *slot;
+
+  if (event->slots->len != 1 || event->is_joined || event->shadows->len > 0 ||
+      event->edits.edits->len > 0 || edits->edits->len > 0)
+    return NULL;
+  slot = &g_array_index(event->slots, Slot, 0);
+  return slot->kind == SLOT_DELTA && slot->field->emitted != slot->from &&
+                 !text_field_edited(slot->field, slot->field->emitted, slot->to)
+             ? slot
+             : NULL;
+}
+
+/* Writes it in one go: no edits, no second form for the record. */
+static void
+write_delta(ResponseFilter *filter,
+            FilterEvent *event,
+            const Slot *slot,
+            Buf *out,
+            Buf *record)
+{
+  TextField *field = slot->field;
+  const GString *raw = event->raw;
+  const size_t end = event->data + slot->end;
+  const size_t behind = raw->len - event->data_end;
+  const size_t len = MAX(slot->to, field->emitted) - field->emitted;
+  const char *text = field->text->str + (field->emitted - field->base);
+  GString *bytes = filter->payload;
+
+  g_string_truncate(bytes, 0);
+  g_string_append_len(bytes, raw->str, (gssize)(event->data + slot->start));
+  string_encode(bytes, text, len);
+  g_string_append_len(bytes, raw->str + end, (gssize)(raw->len - end));
+  append_bytes(out, record, bytes->str, bytes->len);
+  field->emitted += len;
+  if (filter->shape->written != NULL && !out->refused)
+    filter->shape->written(filter,
+                           event,
+                           bytes->str + event->data,
+                           bytes->len - event->data - behind,
+                           true,
+                           text,
+                           len);
 }
 
 static void
@@ -524,12 +575,18 @@ write_event_bytes(ResponseFilter *filter,
   bool restored = false;
   size_t len;
   const char *payload;
+  const Slot *delta;
 
   edits_reset(edits);
-  edits_reset(plain);
   if (filter->shape->write != NULL &&
       !filter->shape->write(filter, event, edits, out, record))
     return;
+  delta = plain_delta(event, edits);
+  if (delta != NULL) {
+    write_delta(filter, event, delta, out, record);
+    return;
+  }
+  edits_reset(plain);
   copy_edits(&event->edits, edits);
   copy_edits(edits, plain);
   if (take_slots(filter, event, edits, plain, &restored)) {
@@ -540,7 +597,7 @@ write_event_bytes(ResponseFilter *filter,
     append_bytes(out, record, event->raw->str, event->raw->len);
     payload = event_payload(event, &len);
     if (filter->shape->written != NULL && !out->refused)
-      filter->shape->written(filter, event, payload, len, false);
+      filter->shape->written(filter, event, payload, len, false, NULL, 0);
     return;
   }
   write_edited(filter, event, edits, restored ? plain : NULL, out, record);

@@ -312,13 +312,19 @@ note_text(ResponseFilter *filter,
           const FilterEvent *event,
           const char *payload,
           size_t len,
-          bool edited)
+          bool edited,
+          const char *text,
+          size_t text_len)
 {
   ResponsesData *data = filter->data;
   const Slot *slot;
 
   if (data->text->len + len > REMEMBER_MAX || event->slots->len == 0)
     return;
+  if (text != NULL) {
+    g_string_append_len(data->text, text, (gssize)text_len);
+    return;
+  }
   if (edited) {
     if (dom_parse(&filter->dom, payload, len, NULL))
       dom_append_text(
@@ -334,7 +340,9 @@ responses_written(ResponseFilter *filter,
                   FilterEvent *event,
                   const char *payload,
                   size_t len,
-                  bool edited)
+                  bool edited,
+                  const char *text,
+                  size_t text_len)
 {
   ResponsesData *data = filter->data;
   uint32_t item;
@@ -356,7 +364,7 @@ responses_written(ResponseFilter *filter,
     break;
   case KIND_DELTA:
     data->text_open = true;
-    note_text(filter, event, payload, len, edited);
+    note_text(filter, event, payload, len, edited, text, text_len);
     break;
   case KIND_TEXT_DONE:
     data->text_open = false;

@@ -61,7 +61,9 @@ void responses_written(ResponseFilter *filter,
                        FilterEvent *event,
                        const char *payload,
                        size_t len,
-                       bool edited);
+                       bool edited,
+                       const char *text,
+                       size_t text_len);
 void responses_state(ResponseFilter *filter, AnswerState *state);
 bool responses_is_complete(const ResponseFilter *filter);
 

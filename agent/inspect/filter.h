@@ -176,12 +176,15 @@ struct shape {
                 Edits *edits,
                 Buf *out,
                 Buf *record);
-  /* After it was written, with the payload as the journal has it. */
+  /* After it was written, with the payload as the journal has it, and the text
+   * of its one delta where that is known (else NULL). */
   void (*written)(ResponseFilter *filter,
                   FilterEvent *event,
                   const char *payload,
                   size_t len,
-                  bool edited);
+                  bool edited,
+                  const char *text,
+                  size_t text_len);
   /* What the client has seen, for answer_append_message(); borrowed. */
   void (*state)(ResponseFilter *filter, AnswerState *state);
   /* True when an answer is complete but for its terminal event … */
