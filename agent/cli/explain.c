@@ -165,6 +165,8 @@ who_asks(Explain *explain, const Config *config, int *code)
     explain->person.groups = g_strsplit(groups, ",", -1);
   }
   explain->subject.user = explain->person.user;
+  explain->subject.issuer = explain->person.issuer;
+  explain->subject.sub = explain->person.subject;
   explain->subject.groups = (const char *const *)explain->person.groups;
   return true;
 }

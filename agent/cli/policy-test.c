@@ -144,7 +144,7 @@ ledger_of(const Policy *policy, const PolicyCase *one, const Subject *subject)
 {
   Ledger *ledger = ledger_new(policy_budget_window(policy));
   const LedgerUse use = {
-      .user = subject->user,
+      .person = {.user = subject->user},
       .wall_us = subject->wall_us,
       .sum = {one->used_requests, one->used_bytes, one->used_tokens}};
 

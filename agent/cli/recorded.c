@@ -187,6 +187,8 @@ read_subject(const JournalRow *row, Recorded *out)
       .user = row->user,
       .groups = (const char *const *)out->groups,
       .client = row->client,
+      .issuer = row->issuer,
+      .sub = text_of(out->detail, "sub"),
       .connection = row->connection,
       .host = row->host,
       .method = row->method,

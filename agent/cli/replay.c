@@ -24,7 +24,7 @@
 
 /* A request that counts for budgets, until its answer tells what it used. */
 typedef struct {
-  char *connection, *model;
+  char *sub, *connection, *model;
   int64_t wall_us, bytes;
 } Sent;
 
@@ -33,11 +33,11 @@ typedef struct {
   Trial trial;
   JournalReader *bodies;
   GHashTable *open; /* exchange → GArray of Action: its tool calls, as judged */
-  GHashTable *rates; /* "rule\nuser" → GQueue of times */
+  GHashTable *rates; /* "rule\nperson" → GQueue of times */
   Ledger *ledger;    /* of what this policy has budgets for; or NULL */
   GHashTable *sent;  /* exchange → Sent */
   int64_t now_us;
-  const char *user;
+  const Subject *subject; /* who asks */
   Tally tally;
   Progress progress;
   uint64_t rows;
@@ -59,8 +59,12 @@ rate(const char *rule_id, unsigned window, void *data)
 {
   Replay *replay = data;
   int64_t since = replay->now_us - (int64_t)window * G_USEC_PER_SEC;
-  g_autofree char *key =
-      g_strdup_printf("%s\n%s", rule_id, replay->user ? replay->user : "");
+  const Subject *who = replay->subject;
+  const char *sub = who->sub ? who->sub : who->user;
+  g_autofree char *key = g_strdup_printf("%s\n%s\n%s",
+                                         rule_id,
+                                         who->issuer ? who->issuer : "",
+                                         sub ? sub : "");
   GQueue *times = g_hash_table_lookup(replay->rates, key);
 
   if (!times) {
@@ -193,15 +197,16 @@ free_sent(gpointer data)
 {
   Sent *sent = data;
 
+  g_free(sent->sub);
   g_free(sent->connection);
   g_free(sent->model);
   g_free(sent);
 }
 
 static void
-use(Replay *replay, const char *user, const Sent *sent, LedgerSum sum)
+use(Replay *replay, const JournalRow *row, const Sent *sent, LedgerSum sum)
 {
-  const LedgerUse used = {.user = user,
+  const LedgerUse used = {.person = {row->user, row->issuer, sent->sub},
                           .connection = sent->connection,
                           .model = sent->model,
                           .wall_us = sent->wall_us,
@@ -212,7 +217,7 @@ use(Replay *replay, const char *user, const Sent *sent, LedgerSum sum)
 
 /* What went out then counts for the budgets, whatever this policy says. */
 static void
-use_request(Replay *replay, const JournalEntry *entry)
+use_request(Replay *replay, const JournalEntry *entry, const char *sub)
 {
   const JournalRow *row = entry->row;
   int64_t bytes = entry->body_len >= 0 ? entry->body_len : row->bytes_in;
@@ -224,12 +229,13 @@ use_request(Replay *replay, const JournalEntry *entry)
   if (!replay->ledger || !ledger_counts(api))
     return;
   sent = g_new0(Sent, 1);
-  *sent = (Sent){.connection = g_strdup(row->connection),
+  *sent = (Sent){.sub = g_strdup(sub),
+                 .connection = g_strdup(row->connection),
                  .model = g_strdup(row->model),
                  .wall_us = row->wall_us,
                  .bytes = MAX(bytes, 0)};
   use(replay,
-      row->user,
+      row,
       sent,
       (LedgerSum){1, sent->bytes, ledger_estimate(sent->bytes)});
   if (g_hash_table_size(replay->sent) < MAX_OPEN)
@@ -246,7 +252,7 @@ use_answer(Replay *replay, const JournalRow *row)
   if (!sent)
     return;
   use(replay,
-      row->user,
+      row,
       sent,
       (LedgerSum){.tokens = ledger_tokens(sent->bytes,
                                           row->tokens_in,
@@ -265,6 +271,7 @@ see_request(Replay *replay, const JournalEntry *entry)
 
   recorded_read(&replay->trial, replay->bodies, entry, &recorded);
   recorded.subject.ledger = replay->ledger;
+  replay->subject = &recorded.subject;
   verdicts =
       recorded_judge(&replay->trial, &recorded, false, rate, replay, NULL);
   if (!verdicts)
@@ -277,7 +284,7 @@ see_request(Replay *replay, const JournalEntry *entry)
           recorded_action(recorded.detail),
           verdicts->pdata[0]);
   if (!json_object_object_get_ex(recorded.detail, "refused", &refused))
-    use_request(replay, entry);
+    use_request(replay, entry, recorded.subject.sub);
 }
 
 /* Calls that the client got stand in the recorded answer; of those that were
@@ -347,7 +354,6 @@ see(const JournalEntry *entry, void *data)
                          row->kind != ROW_RESPONSE && row->kind != ROW_TOOL))
     return true;
   replay->now_us = row->wall_us;
-  replay->user = row->user;
   tally->first_us = tally->first_us ? tally->first_us : row->wall_us;
   tally->last_us = row->wall_us;
   if (row->kind == ROW_REQUEST)

@@ -137,6 +137,8 @@ local_person(const Call *call, SessionPerson *person, int *code)
     return false;
   }
   person->user = g_strdup(account->user);
+  person->issuer = g_strdup(account->issuer);
+  person->subject = g_strdup(account->subject);
   person->groups = g_strdupv(account->groups);
   return true;
 }
@@ -154,6 +156,8 @@ first_person(const Call *call,
   while ((one = g_variant_iter_next_value(&iter))) {
     if (!person->user && session_signed_in(one)) {
       person->user = g_strdup(session_text(one, "user"));
+      person->issuer = g_strdup(session_text(one, "issuer"));
+      person->subject = g_strdup(session_text(one, "subject"));
       g_variant_lookup(one, "groups", "^as", &person->groups);
     }
     g_variant_unref(one);
@@ -190,5 +194,7 @@ void
 session_person_clear(SessionPerson *person)
 {
   g_clear_pointer(&person->user, g_free);
+  g_clear_pointer(&person->issuer, g_free);
+  g_clear_pointer(&person->subject, g_free);
   g_clear_pointer(&person->groups, g_strfreev);
 }

@@ -20,7 +20,7 @@ const char *session_storage(GVariant *session);
 /* Whose requests these would be: the first who is signed in, or the local
  * account where no issuer is configured. False after a complaint. */
 typedef struct {
-  char *user;
+  char *user, *issuer, *subject;
   char **groups; /* NULL: not known */
 } SessionPerson;
 bool session_person(const Call *call,

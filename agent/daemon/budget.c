@@ -12,7 +12,7 @@ add_use(const JournalUse *use, void *data)
 {
   Api api = API_OTHER;
   const LedgerUse used = {
-      .user = use->user,
+      .person = {use->user, use->issuer, use->sub},
       .connection = use->connection,
       .model = use->model,
       .wall_us = use->wall_us,
@@ -63,7 +63,7 @@ budget_start(struct agent *agent, GError **error)
   if (!ledger)
     return false;
   agent->budget_window = window;
-  exchange_env_set_ledger(agent->env, ledger);
+  exchange_env_set_ledger(agent->env, ledger, 0);
   return true;
 }
 
@@ -81,6 +81,7 @@ typedef struct {
 typedef struct {
   ExchangeEnv *env;
   Ledger *ledger;
+  int64_t since_us; /* begin(): what came before is still to be read */
 } Take;
 
 static void
@@ -88,7 +89,7 @@ begin(void *data)
 {
   Take *take = data;
 
-  exchange_env_set_ledger(take->env, take->ledger);
+  exchange_env_set_ledger(take->env, take->ledger, take->since_us);
   g_free(take);
 }
 
@@ -102,11 +103,11 @@ merge(void *data)
 }
 
 static void
-give(struct agent *agent, LoopFunc func, Ledger *ledger)
+give(struct agent *agent, LoopFunc func, Ledger *ledger, int64_t since_us)
 {
   Take *take = g_new0(Take, 1);
 
-  *take = (Take){agent->env, ledger};
+  *take = (Take){agent->env, ledger, since_us};
   loop_post(agent->data_loop, func, take);
 }
 
@@ -128,7 +129,7 @@ past_done(void *data, bool cancelled)
   struct agent *agent = past->agent;
 
   if (!cancelled && !agent->stopping && past->past)
-    give(agent, merge, g_steal_pointer(&past->past));
+    give(agent, merge, g_steal_pointer(&past->past), 0);
   else if (!cancelled && past->error)
     log_error("what was used before cannot be read, so budgets count as used "
               "up: %s",
@@ -147,9 +148,9 @@ budget_follow(struct agent *agent, const Policy *policy)
   if (window <= agent->budget_window || !agent->journal)
     return;
   agent->budget_window = window;
-  give(agent, begin, ledger_new(window));
   past = g_new0(Past, 1);
   *past = (Past){.agent = agent, .window = window, .until_us = clock_wall_us()};
+  give(agent, begin, ledger_new(window), past->until_us);
   if (worker_run(agent->workers, agent->main_loop, past_job, past_done, past))
     return;
   agent->budget_window = 0; /* the next reload tries again */

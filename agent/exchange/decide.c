@@ -350,8 +350,10 @@ static unsigned
 rate(const char *rule_id, unsigned window, void *data)
 {
   Exchange *exchange = data;
-  g_autofree char *key =
-      g_strdup_printf("%s\n%s", rule_id, exchange->person->user);
+  g_autofree char *key = g_strdup_printf("%s\n%s\n%s",
+                                         rule_id,
+                                         exchange->person->issuer,
+                                         exchange->person->subject);
 
   return sessions_rate(
       exchange->env->sessions, key, window, loop_now_us(exchange->env->loop));
@@ -392,6 +394,8 @@ judge_request(Exchange *exchange)
   exchange_subject(exchange, DIRECTION_REQUEST, &subject);
   exchange->verdict = judge_body(
       exchange->policy, &subject, exchange->inspection, false, rate, exchange);
+  if (verdict_action(exchange->verdict) != ACTION_BLOCK)
+    budget_reserve(exchange);
   if (!prepare_record(exchange))
     return;
   switch (verdict_action(exchange->verdict)) {

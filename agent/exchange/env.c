@@ -117,10 +117,11 @@ exchange_env_set_policy(ExchangeEnv *env, Policy *policy)
 }
 
 void
-exchange_env_set_ledger(ExchangeEnv *env, Ledger *ledger)
+exchange_env_set_ledger(ExchangeEnv *env, Ledger *ledger, int64_t since_us)
 {
   ledger_free(env->ledger);
   env->ledger = ledger;
+  budget_move(env, since_us);
 }
 
 void

@@ -81,6 +81,8 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
   (void)direction;
   *out = (Subject){
       .user = exchange->person->user,
+      .issuer = exchange->person->issuer,
+      .sub = exchange->person->subject,
       .groups = (const char *const *)exchange->person->groups,
       .client = exchange->client,
       .connection = connection_name(exchange->connection),
@@ -103,6 +105,7 @@ exchange_subject(Exchange *exchange, Direction direction, Subject *out)
 static void
 stop(Exchange *exchange)
 {
+  budget_release(exchange);
   caller_forget(exchange->caller, exchange);
   hold_cancel(exchange);
   if (exchange->upstream)

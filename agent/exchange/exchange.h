@@ -65,8 +65,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExchangeEnv, exchange_env_free)
  * one they began with. Forgets remembered refusals. */
 void exchange_env_set_policy(ExchangeEnv *env, Policy *policy);
 /* What exchanges count for budgets from now on, taken; NULL: nothing. Until it
- * is ready every budget counts as used up. */
-void exchange_env_set_ledger(ExchangeEnv *env, Ledger *ledger);
+ * is ready every budget counts as used up. Those that run count in it, too, but
+ * for what went out before since_us (wall clock). */
+void exchange_env_set_ledger(ExchangeEnv *env,
+                             Ledger *ledger,
+                             int64_t since_us);
 /* What came before, taken: then it is ready. */
 void exchange_env_merge_ledger(ExchangeEnv *env, Ledger *past);
 /* Another detector of the same rules, of which others are on; for what begins

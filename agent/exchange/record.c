@@ -201,61 +201,10 @@ add_asked(GString *out, const Exchange *exchange)
       (strcmp(initiator, "user") == 0 || strcmp(initiator, "agent") == 0))
     json_member(out, "initiator", initiator);
   json_member(out, "repo", repo);
+  if (exchange->person)
+    json_member(out, "sub", exchange->person->subject);
   if (exchange->first_in_session)
     json_raw(out, "first", "true");
-}
-
-/* ---- Budgets ---------------------------------------------------------------
- */
-
-static int64_t
-body_bytes(const Exchange *exchange)
-{
-  return exchange->body ? (int64_t)g_bytes_get_size(exchange->body) : 0;
-}
-
-static void
-use(Exchange *exchange, LedgerSum sum)
-{
-  const LedgerUse used = {
-      .user = exchange->person ? exchange->person->user : NULL,
-      .connection = connection_name(exchange->connection),
-      .model =
-          exchange->inspection ? inspection_model(exchange->inspection) : NULL,
-      .wall_us = exchange->wall_us,
-      .sum = sum,
-  };
-
-  ledger_add(exchange->env->ledger, &used);
-}
-
-/* It goes out: what it may use is an estimate until its answer ends. */
-static void
-use_request(Exchange *exchange)
-{
-  int64_t bytes = body_bytes(exchange);
-
-  if (!exchange->env->ledger || exchange->answered || exchange->in_ledger ||
-      !ledger_counts(exchange->route.api))
-    return;
-  exchange->in_ledger = true;
-  use(exchange, (LedgerSum){1, bytes, ledger_estimate(bytes)});
-}
-
-static void
-use_answer(Exchange *exchange, const JournalRow *row)
-{
-  int64_t bytes = body_bytes(exchange);
-
-  if (!exchange->env->ledger || !exchange->in_ledger)
-    return;
-  exchange->in_ledger = false;
-  use(exchange,
-      (LedgerSum){.tokens = ledger_tokens(bytes,
-                                          row->tokens_in,
-                                          row->tokens_out,
-                                          row->bytes_out) -
-                            ledger_estimate(bytes)});
 }
 
 void
@@ -294,7 +243,10 @@ record_request(Exchange *exchange, RecordThen then)
   row->bytes_in = (int64_t)exchange->bytes_in;
   if (exchange->record && !exchange->route.auth)
     row->body = g_bytes_ref(exchange->record);
-  use_request(exchange);
+  if (exchange->answered)
+    budget_release(exchange);
+  else
+    budget_out(exchange);
   append(exchange, row, then);
 }
 
@@ -356,7 +308,7 @@ record_response(Exchange *exchange, RecordThen then)
   row->bytes_out = (int64_t)exchange->bytes_out;
   row->duration_us = clock_mono_us() - exchange->began_us;
   count_tokens(exchange, row);
-  use_answer(exchange, row);
+  budget_settle(exchange, row);
   if (exchange->filter)
     model = response_filter_model(exchange->filter);
   else if (exchange->answer_inspection)

@@ -57,6 +57,9 @@ typedef struct {
   char *code, *message;
 } Refusal;
 
+/* What it took from budgets; see budget.c. */
+typedef enum { BUDGET_NONE, BUDGET_RESERVED, BUDGET_OUT } BudgetState;
+
 struct exchange {
   unsigned refs; /* one of the owner, one of every call that is on its way */
   ExchangeEnv *env;
@@ -96,7 +99,7 @@ struct exchange {
   bool masked;     /* forward differs from body */
   bool recorded;   /* a request row was queued */
   bool closed_row; /* a response row was queued */
-  bool in_ledger;  /* counted when it went out */
+  BudgetState budget;
   Hold *hold;
 
   HttpHeaders *outgoing;
@@ -152,6 +155,18 @@ GHashTable *notice_count(const GArray *spans);
 /* {"rule":2,…} in the order of ids, or NULL when there is nothing; and adds it
  * to the environment's. g_free. */
 char *notice_take(ExchangeEnv *env, GHashTable *masked);
+
+/* ---- budget.c
+ * It was judged and may go out: counts it. */
+void budget_reserve(Exchange *exchange);
+/* It goes out. */
+void budget_out(Exchange *exchange);
+/* It does not: what was reserved is free again. */
+void budget_release(Exchange *exchange);
+/* Its answer ended. */
+void budget_settle(Exchange *exchange, const JournalRow *row);
+/* Another ledger, which knows of what was recorded before this time only. */
+void budget_move(ExchangeEnv *env, int64_t since_us);
 
 /* ---- memory.c
  * Counts what the exchange keeps in memory by now; false when that grew, or

@@ -9,7 +9,8 @@
 static const char select_uses[] =
     "SELECT q.wall_us, q.user, q.connection, q.model, "
     "coalesce(q.body_len, q.bytes_in, 0), coalesce(r.tokens_in, -1), "
-    "coalesce(r.tokens_out, -1), coalesce(r.bytes_out, -1), q.api "
+    "coalesce(r.tokens_out, -1), coalesce(r.bytes_out, -1), q.api, q.issuer, "
+    "CASE WHEN json_valid(q.detail) THEN json_extract(q.detail, '$.sub') END "
     "FROM rows q LEFT JOIN rows r ON r.exchange = q.exchange "
     "AND r.kind = 'response' "
     "WHERE q.kind = 'request' AND q.wall_us >= ?1 AND q.wall_us < ?2 "
@@ -45,6 +46,8 @@ journal_usage(JournalReader *reader,
         .tokens_out = sqlite3_column_int64(stmt, 6),
         .answer_bytes = sqlite3_column_int64(stmt, 7),
         .api = (const char *)sqlite3_column_text(stmt, 8),
+        .issuer = (const char *)sqlite3_column_text(stmt, 9),
+        .sub = (const char *)sqlite3_column_text(stmt, 10),
     };
 
     each(&use, data);

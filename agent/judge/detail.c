@@ -112,8 +112,9 @@ static char *
 asked_budget(const Facts *facts, const PolicyBudget *budget)
 {
   const Subject *subject = facts->subject;
+  const LedgerPerson person = {subject->user, subject->issuer, subject->sub};
   LedgerSum used =
-      ledger_sum(subject->ledger, budget, subject->user, subject->wall_us);
+      ledger_sum(subject->ledger, budget, &person, subject->wall_us);
   GString *out = g_string_new(NULL);
 
   add_use(out, "requests", budget->requests, used.requests);

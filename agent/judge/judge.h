@@ -10,15 +10,22 @@
 
 /* ---- What was used before ---------------------------------------------- */
 
-/* Each user's requests, bytes of their bodies and tokens within a window, for
+/* Each person's requests, bytes of their bodies and tokens within a window, for
  * budgets; bounded whatever is added. One thread. */
 typedef struct ledger Ledger;
 typedef struct {
   int64_t requests, bytes, tokens;
 } LedgerSum;
+/* Whose use it is: of one issuer's subject, whatever they are called there.
+ * Where a subject is not known (records of before, test cases) it is the user
+ * name that counts; an issuer that is not known could be any. */
+typedef struct {
+  const char *user; /* NULL: not counted */
+  const char *issuer, *sub;
+} LedgerPerson;
 /* One use, or what it turned out to be more (or less) than was added first. */
 typedef struct {
-  const char *user;               /* NULL: not counted */
+  LedgerPerson person;
   const char *connection, *model; /* NULL: counts for all of them */
   int64_t wall_us;
   LedgerSum sum;
@@ -33,10 +40,10 @@ void ledger_set_ready(Ledger *ledger, bool ready);
 bool ledger_is_ready(const Ledger *ledger);
 /* A correction (negative numbers) has the time of what it corrects. */
 void ledger_add(Ledger *ledger, const LedgerUse *use);
-/* What the user used of the budget in the window that ends now. */
+/* What the person used of the budget in the window that ends now. */
 LedgerSum ledger_sum(const Ledger *ledger,
                      const PolicyBudget *budget,
-                     const char *user,
+                     const LedgerPerson *person,
                      int64_t now_us);
 /* Everything of the other one; its accounts stay as they are. */
 void ledger_merge(Ledger *ledger, const Ledger *other);
@@ -60,6 +67,7 @@ int64_t ledger_tokens(int64_t bytes,
  * unknown only where a model is spoken to (hoop-policy(5), UNKNOWN FACTS). */
 typedef struct {
   const char *user;
+  const char *issuer, *sub;  /* who that is, for budgets; see LedgerPerson */
   const char *const *groups; /* identity groups, NULL terminated; an empty
                                 list: in none; NULL: not known */
   const char *client;        /* token's client name or executable */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each user sent and used lately, by connection and model and minute, for
+/* What each person sent and used lately, by connection and model and minute, for
  * budgets. */
 #include "judge/judge.h"
 
@@ -20,8 +20,9 @@ typedef struct {
 } Slot;
 
 typedef struct {
-  char *user, *connection, *model; /* NULL: of any */
-  GArray *slots;                   /* Slot, oldest first */
+  char *user, *issuer, *sub; /* the latter NULL: not known */
+  char *connection, *model;  /* NULL: of any */
+  GArray *slots;             /* Slot, oldest first */
 } Account;
 
 struct ledger {
@@ -36,6 +37,8 @@ account_free(gpointer data)
   Account *account = data;
 
   g_free(account->user);
+  g_free(account->issuer);
+  g_free(account->sub);
   g_free(account->connection);
   g_free(account->model);
   g_array_unref(account->slots);
@@ -80,26 +83,39 @@ ledger_is_ready(const Ledger *ledger)
   return ledger->ready;
 }
 
+static char *
+account_key(const LedgerPerson *person,
+            const char *connection,
+            const char *model)
+{
+  return g_strjoin("\n",
+                   person->user,
+                   person->issuer != NULL ? person->issuer : "",
+                   person->sub != NULL ? person->sub : "",
+                   connection != NULL ? connection : "",
+                   model != NULL ? model : "",
+                   NULL);
+}
+
 static Account *
 account_of(Ledger *ledger, const LedgerUse *use)
 {
   const char *connection = use->connection, *model = use->model;
-  g_autofree char *key = g_strdup_printf("%s\n%s\n%s",
-                                         use->user,
-                                         connection != NULL ? connection : "",
-                                         model != NULL ? model : "");
+  g_autofree char *key = account_key(&use->person, connection, model);
   Account *account = g_hash_table_lookup(ledger->accounts, key);
 
   if (account == NULL && g_hash_table_size(ledger->accounts) >= MAX_ACCOUNTS) {
     connection = model = NULL;
     g_free(key);
-    key = g_strdup_printf("%s\n\n", use->user);
+    key = account_key(&use->person, NULL, NULL);
     account = g_hash_table_lookup(ledger->accounts, key);
   }
   if (account != NULL)
     return account;
   account = g_new0(Account, 1);
-  account->user = g_strdup(use->user);
+  account->user = g_strdup(use->person.user);
+  account->issuer = g_strdup(use->person.issuer);
+  account->sub = g_strdup(use->person.sub);
   account->connection = g_strdup(connection);
   account->model = g_strdup(model);
   account->slots = g_array_new(FALSE, FALSE, sizeof(Slot));
@@ -193,7 +209,7 @@ ledger_add(Ledger *ledger, const LedgerUse *use)
   const Slot slot = {.end_us = (use->wall_us / SLOT_US + 1) * SLOT_US,
                      .sum = use->sum};
 
-  if (use->user != NULL)
+  if (use->person.user != NULL)
     add_slot(ledger, account_of(ledger, use), &slot, use->wall_us);
 }
 
@@ -206,7 +222,7 @@ ledger_merge(Ledger *ledger, const Ledger *other)
   g_hash_table_iter_init(&iter, other->accounts);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const Account *from = value;
-    const LedgerUse use = {.user = from->user,
+    const LedgerUse use = {.person = {from->user, from->issuer, from->sub},
                            .connection = from->connection,
                            .model = from->model};
     Account *to = account_of(ledger, &use);
@@ -233,10 +249,21 @@ names(char **patterns, const char *text, bool fold)
   return false;
 }
 
+static bool
+is_whose(const Account *account, const LedgerPerson *person)
+{
+  if (account->issuer != NULL && person->issuer != NULL &&
+      strcmp(account->issuer, person->issuer) != 0)
+    return false;
+  if (account->sub != NULL && person->sub != NULL)
+    return strcmp(account->sub, person->sub) == 0;
+  return strcmp(account->user, person->user) == 0;
+}
+
 LedgerSum
 ledger_sum(const Ledger *ledger,
            const PolicyBudget *budget,
-           const char *user,
+           const LedgerPerson *person,
            int64_t now_us)
 {
   int64_t since = now_us - (int64_t)budget->window * G_USEC_PER_SEC;
@@ -248,7 +275,7 @@ ledger_sum(const Ledger *ledger,
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const Account *account = value;
 
-    if (strcmp(account->user, user) != 0 ||
+    if (!is_whose(account, person) ||
         !names(budget->connections, account->connection, false) ||
         !names(budget->models, account->model, true))
       continue;

@@ -363,13 +363,14 @@ holds_budget(Check *check)
   const PolicyBudget *budget = &check->match->budget;
   const Facts *facts = check->facts;
   const Subject *subject = facts->subject;
+  const LedgerPerson person = {subject->user, subject->issuer, subject->sub};
   LedgerSum used;
 
   if (subject->ledger == NULL || subject->user == NULL ||
       !ledger_is_ready(subject->ledger) ||
       ledger_window(subject->ledger) < budget->window)
     return UNKNOWN;
-  used = ledger_sum(subject->ledger, budget, subject->user, subject->wall_us);
+  used = ledger_sum(subject->ledger, budget, &person, subject->wall_us);
   return from_bool(
       exceeds(budget->requests, used.requests, 1) ||
       exceeds(budget->bytes, used.bytes, facts->size) ||

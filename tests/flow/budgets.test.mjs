@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 
 import { callOf, Fixture, startAgent, startBackend, until } from './lib/harness.mjs';
 
@@ -18,6 +18,7 @@ before(async () => {
   backend = await startBackend(fixture);
 });
 after(() => fixture.close());
+beforeEach(() => backend.reset());
 
 async function start(t, ...budgets) {
   const agent = await startAgent(t, { backend, policy: policy(...budgets) });
@@ -90,4 +91,37 @@ test('replay: what a budget would have done', async (t) => {
   const seen = await agent.json('journal', 'replay', '--policy', file);
   assert.equal(seen.rules.find((rule) => rule.rule === 'b0').requests, 1);
   assert.equal(seen.changes.length, 1);
+});
+
+test('held requests do not pass a budget together', async (t) => {
+  const asks = '  - {id: asks, match: {api: chat, prompt: careful}, action: approve, timeout: 1m}\n';
+  const agent = await start(t, 'requests: 2');
+  const file = path.join(agent.dir, 'policy.yaml');
+  fs.appendFileSync(file, asks);
+  process.kill(agent.pid, 'SIGHUP');
+  await agent.journalUntil((rows) => rows.some((row) => row.kind === 'policy'));
+  const held = ['careful 1', 'careful 2'].map((text) => agent.ask(text));
+  const pending = await until(async () => {
+    const list = await agent.json('pending');
+    return list.length === 2 && list;
+  }, 'both are held');
+  // Both are spoken for, though nothing went out yet.
+  assert.equal(await agent.ask('three'), 400);
+  assert.equal(await agent.ask('careful 4'), 400);
+  assert.equal((await backend.modelCalls()).length, 0);
+  // One is denied: that is free again, once.
+  assert.equal((await agent.cli(['deny', pending[0].id])).code, 0);
+  assert.equal(await agent.ask('five'), 200);
+  assert.equal(await agent.ask('six'), 400);
+  assert.equal((await agent.cli(['approve', pending[1].id])).code, 0);
+  assert.deepEqual((await Promise.all(held)).sort(), [200, 400]);
+  assert.equal(await agent.ask('seven'), 400);
+  assert.equal((await backend.modelCalls()).length, 2);
+});
+
+test('many at the same time: exactly as many as the budget has', async (t) => {
+  const agent = await start(t, 'requests: 7');
+  const seen = await Promise.all(Array.from({ length: 20 }, (_, i) => agent.ask(`number ${i}`)));
+  assert.equal(seen.filter((status) => status === 200).length, 7);
+  assert.equal((await backend.modelCalls()).length, 7);
 });

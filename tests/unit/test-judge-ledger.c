@@ -20,7 +20,7 @@ add(Ledger *ledger,
     int64_t tokens)
 {
   const LedgerUse use = {
-      user, connection, model, wall_us, {requests, bytes, tokens}};
+      {.user = user}, connection, model, wall_us, {requests, bytes, tokens}};
 
   ledger_add(ledger, &use);
 }
@@ -30,7 +30,9 @@ sum(const Ledger *ledger, const char *user, unsigned window)
 {
   const PolicyBudget budget = {1, 1, 1, window, NULL, NULL};
 
-  return ledger_sum(ledger, &budget, user, NOW);
+  const LedgerPerson person = {.user = user};
+
+  return ledger_sum(ledger, &budget, &person, NOW);
 }
 
 static void
@@ -49,6 +51,50 @@ test_window(void)
   g_assert_cmpint(sum(ledger, "bob", 60).tokens, ==, 800);
   g_assert_cmpint(sum(ledger, "carol", 60).requests, ==, 0);
   g_assert_cmpuint(ledger_window(ledger), ==, 24 * 60 * 60);
+}
+
+/* People are told apart by issuer and subject: not by a name that two of them
+ * may have, nor by one that changes. What does not say whose it is, but for a
+ * name, counts for everybody of that name. */
+static void
+test_people(void)
+{
+  static const struct {
+    LedgerPerson person;
+    int64_t tokens;
+  } uses[] = {
+      {{"alice", "https://a.example", "1"}, 1},
+      {{"alice", "https://a.example", "2"}, 2},
+      {{"alice", "https://b.example", "1"}, 4},
+      {{"alicia", "https://a.example", "1"}, 8},
+      {{"alice", "https://a.example", NULL}, 16},
+      {{"alice", NULL, NULL}, 32},
+      {{"bob", "https://a.example", NULL}, 64},
+      {{NULL, "https://a.example", "1"}, 128},
+  },
+    asked[] = {
+        {{"alice", "https://a.example", "1"}, 1 + 8 + 16 + 32},
+        {{"alicia", "https://a.example", "1"}, 1 + 8},
+        {{"alice", "https://a.example", "2"}, 2 + 16 + 32},
+        {{"alice", "https://b.example", "1"}, 4 + 32},
+        {{"alice", "https://c.example", "1"}, 32},
+        {{"alice", NULL, NULL}, 1 + 2 + 4 + 16 + 32},
+        {{"bob", "https://a.example", "9"}, 64},
+        {{"carol", "https://a.example", "9"}, 0},
+    };
+  const PolicyBudget budget = {1, 1, 1, 3600, NULL, NULL};
+  g_autoptr(Ledger) ledger = ledger_new(3600);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(uses); i++) {
+    const LedgerUse use = {
+        uses[i].person, "c", "m", NOW, {1, 1, uses[i].tokens}};
+
+    ledger_add(ledger, &use);
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS(asked); i++)
+    g_assert_cmpint(ledger_sum(ledger, &budget, &asked[i].person, NOW).tokens,
+                    ==,
+                    asked[i].tokens);
 }
 
 /* What was used a moment before the window still counts up to a minute, and
@@ -72,13 +118,14 @@ test_scope(void)
   char *connections[] = {(char *)(uintptr_t) "copilot", NULL};
   const PolicyBudget by_model = {1, 1, 1, 3600, NULL, models};
   const PolicyBudget by_connection = {1, 1, 1, 3600, connections, NULL};
+  const LedgerPerson a = {.user = "a"};
 
   add(ledger, "a", "copilot", "gpt-5-mini", NOW, 1, 0, 1);
   add(ledger, "a", "openai", "gpt-5", NOW, 1, 0, 2);
   add(ledger, "a", "copilot", "other", NOW, 1, 0, 4);
   add(ledger, "a", "copilot", NULL, NOW, 1, 0, 8);
-  g_assert_cmpint(ledger_sum(ledger, &by_model, "a", NOW).tokens, ==, 11);
-  g_assert_cmpint(ledger_sum(ledger, &by_connection, "a", NOW).tokens, ==, 13);
+  g_assert_cmpint(ledger_sum(ledger, &by_model, &a, NOW).tokens, ==, 11);
+  g_assert_cmpint(ledger_sum(ledger, &by_connection, &a, NOW).tokens, ==, 13);
 }
 
 /* A correction goes where the use is; it takes nothing from another's. */
@@ -109,11 +156,12 @@ test_bounds(void)
     g_autofree char *model = g_strdup_printf("m%u", i);
     char *models[] = {(char *)(uintptr_t) "none", NULL};
     const PolicyBudget budget = {1, 1, 1, 3600, NULL, models};
+    const LedgerPerson a = {.user = "a"};
 
     add(ledger, "a", "c", model, NOW, 1, 0, 0);
     if (i == 4999) /* those that fit no more count for every model */
       g_assert_cmpint(
-          ledger_sum(ledger, &budget, "a", NOW).requests, ==, 5000 - 1024);
+          ledger_sum(ledger, &budget, &a, NOW).requests, ==, 5000 - 1024);
   }
   g_assert_cmpint(sum(ledger, "a", 3600).requests, ==, 5000);
   for (int64_t i = 200000; i > 0; i--)
@@ -250,6 +298,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/judge/ledger/window", test_window);
+  g_test_add_func("/judge/ledger/people", test_people);
   g_test_add_func("/judge/ledger/edge", test_edge);
   g_test_add_func("/judge/ledger/scope", test_scope);
   g_test_add_func("/judge/ledger/corrections", test_corrections);
