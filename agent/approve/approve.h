@@ -201,10 +201,15 @@ void grants_free(Grants *grants);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Grants, grants_free)
 
 /* The stored ones that are still good: of this boot of the machine, not
- * expired, no longer than they may be, for rules that the policy still has.
- * APPROVE_ERROR_STORE, and none, when the file is not as it was written. No
- * file is none. */
-bool grants_load(Grants *grants, Policy *policy, GError **error);
+ * expired, no longer than they may be, for rules that the policy still has, and
+ * not over as far as ended(id, data) knows (NULL: nothing is), so that an old
+ * copy of the file brings none back. APPROVE_ERROR_STORE, and none, when the
+ * file is not as it was written. No file is none. */
+bool grants_load(Grants *grants,
+                 Policy *policy,
+                 bool (*ended)(const char *id, void *data),
+                 void *data,
+                 GError **error);
 /* Ends those for rules that the policy has no more or not as they were, and
  * gives none for other rules from now on. */
 void grants_follow(Grants *grants, Policy *policy);

@@ -261,11 +261,16 @@ is_good(const Grants *grants, const Grant *grant)
 }
 
 static void
-take(Grants *grants, GPtrArray *stored)
+take(Grants *grants,
+     GPtrArray *stored,
+     bool (*ended)(const char *id, void *data),
+     void *data)
 {
   for (unsigned i = 0; i < stored->len; i++) {
-    if (grants->list->len >= grants->options.most ||
-        !is_good(grants, stored->pdata[i])) {
+    const Grant *grant = stored->pdata[i];
+
+    if (grants->list->len >= grants->options.most || !is_good(grants, grant) ||
+        (ended && ended(grant->id, data))) {
       grants->dirty = true;
       continue;
     }
@@ -282,7 +287,11 @@ free_untaken(void *data)
 }
 
 bool
-grants_load(Grants *grants, Policy *policy, GError **error)
+grants_load(Grants *grants,
+            Policy *policy,
+            bool (*ended)(const char *id, void *data),
+            void *data,
+            GError **error)
 {
   g_autoptr(GError) failed = NULL;
   g_autoptr(Secret) text = NULL;
@@ -312,7 +321,7 @@ grants_load(Grants *grants, Policy *policy, GError **error)
   }
   g_ptr_array_set_free_func(stored, free_untaken);
   if (g_str_equal(boot, grants->boot))
-    take(grants, stored);
+    take(grants, stored, ended, data);
   else
     grants->dirty = true;
   grants_follow(grants, policy);

@@ -61,10 +61,8 @@ rate(const char *rule_id, unsigned window, void *data)
   int64_t since = replay->now_us - (int64_t)window * G_USEC_PER_SEC;
   const Subject *who = replay->subject;
   const char *sub = who->sub ? who->sub : who->user;
-  g_autofree char *key = g_strdup_printf("%s\n%s\n%s",
-                                         rule_id,
-                                         who->issuer ? who->issuer : "",
-                                         sub ? sub : "");
+  g_autofree char *key = g_strdup_printf(
+      "%s\n%s\n%s", rule_id, who->issuer ? who->issuer : "", sub ? sub : "");
   GQueue *times = g_hash_table_lookup(replay->rates, key);
 
   if (!times) {

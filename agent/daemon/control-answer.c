@@ -165,6 +165,43 @@ on_answer(HoopAgent1 *skeleton,
   return TRUE;
 }
 
+/* A grant needs room, which those of sessions that are over must not take. */
+typedef struct {
+  struct agent *agent;
+  GDBusMethodInvocation *call;
+  char *id, *how, *answer, *digest, *nonce, *reason;
+  GrantTerm term;
+} Remember;
+
+static void
+remember(void *data)
+{
+  Remember *wanted = data;
+  const Given given = {wanted->id,
+                       wanted->how,
+                       wanted->answer,
+                       wanted->digest,
+                       wanted->nonce,
+                       wanted->reason};
+  g_autoptr(GError) error = NULL;
+  g_autofree char *grant = NULL;
+
+  if (!answer(wanted->agent, &given, &wanted->term, &grant, &error))
+    control_fail(wanted->call, error);
+  else
+    hoop_agent1_complete_answer_for(wanted->agent->skeleton,
+                                    wanted->call,
+                                    outcome_of(wanted->agent, &given),
+                                    grant);
+  g_free(wanted->id);
+  g_free(wanted->how);
+  g_free(wanted->answer);
+  g_free(wanted->digest);
+  g_free(wanted->nonce);
+  g_free(wanted->reason);
+  g_free(wanted);
+}
+
 static gboolean
 on_answer_for(HoopAgent1 *skeleton,
               GDBusMethodInvocation *call,
@@ -178,16 +215,19 @@ on_answer_for(HoopAgent1 *skeleton,
               gboolean session,
               gpointer data)
 {
-  const Given given = {id, how, answer_text, digest, nonce, reason};
-  const GrantTerm term = {.seconds = seconds, .session = session};
-  g_autoptr(GError) error = NULL;
-  g_autofree char *grant = NULL;
+  Remember *wanted = g_new0(Remember, 1);
 
-  if (!answer(data, &given, &term, &grant, &error))
-    control_fail(call, error);
-  else
-    hoop_agent1_complete_answer_for(
-        skeleton, call, outcome_of(data, &given), grant);
+  (void)skeleton;
+  *wanted = (Remember){.agent = data,
+                       .call = call,
+                       .id = g_strdup(id),
+                       .how = g_strdup(how),
+                       .answer = g_strdup(answer_text),
+                       .digest = g_strdup(digest),
+                       .nonce = g_strdup(nonce),
+                       .reason = g_strdup(reason),
+                       .term = {.seconds = seconds, .session = session}};
+  grants_refresh(data, remember, wanted);
   return TRUE;
 }
 

@@ -3,18 +3,10 @@
 #include "daemon/private.h"
 #include <string.h>
 
-/* The sessions that live are the data thread's to know. */
 typedef struct {
   struct agent *agent;
   GDBusMethodInvocation *call;
-  GHashTable *sessions;
 } List;
-
-static bool
-lives(uint64_t serial, void *data)
-{
-  return g_hash_table_contains(data, GSIZE_TO_POINTER((gsize)serial));
-}
 
 static void
 add_rules(GVariantDict *dict, const GPtrArray *rules)
@@ -68,24 +60,13 @@ list_ready(void *data)
   const GPtrArray *all;
   GVariantBuilder out;
 
-  grants_keep_sessions(grants, lives, list->sessions);
   all = grants_list(grants);
   g_variant_builder_init(&out, G_VARIANT_TYPE("aa{sv}"));
   for (unsigned i = 0; i < all->len; i++)
     g_variant_builder_add_value(&out, describe(grants, all->pdata[i]));
   hoop_agent1_complete_grants(
       list->agent->skeleton, list->call, g_variant_builder_end(&out));
-  g_hash_table_unref(list->sessions);
   g_free(list);
-}
-
-static void
-list_look(void *data)
-{
-  List *list = data;
-
-  list->sessions = exchange_env_sessions(list->agent->env);
-  loop_post(list->agent->main_loop, list_ready, list);
 }
 
 static gboolean
@@ -97,7 +78,7 @@ on_grants(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
   (void)skeleton;
   list->agent = agent;
   list->call = call;
-  loop_post(agent->data_loop, list_look, list);
+  grants_refresh(agent, list_ready, list);
   return TRUE;
 }
 

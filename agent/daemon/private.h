@@ -90,6 +90,9 @@ Secret *agent_own_key(const Config *config, const char *name, GError **error);
  * thread's start */
 bool grants_start(struct agent *agent, GError **error);
 void grants_stop(struct agent *agent);
+/* Ends those of sessions that are over, then calls then(data), once, on the
+ * main thread. While the data thread runs. */
+void grants_refresh(struct agent *agent, void (*then)(void *data), void *data);
 
 /* ---- control.c: the interface's methods and signals */
 bool control_start(struct agent *agent, GError **error);

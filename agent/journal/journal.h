@@ -211,10 +211,10 @@ bool journal_query(JournalReader *reader,
 typedef struct {
   int64_t wall_us;
   const char *user, *connection, *api, *model; /* or NULL */
-  const char *issuer, *sub; /* of the user's sign-in; or NULL */
-  int64_t bytes;                               /* of its decoded body */
-  int64_t tokens_in, tokens_out;               /* -1: not told */
-  int64_t answer_bytes;                        /* -1: it has no answer */
+  const char *issuer, *sub;      /* of the user's sign-in; or NULL */
+  int64_t bytes;                 /* of its decoded body */
+  int64_t tokens_in, tokens_out; /* -1: not told */
+  int64_t answer_bytes;          /* -1: it has no answer */
 } JournalUse;
 /* Calls each(use) for the requests of [since_us, until_us) that were not
  * refused, oldest first. Errors as journal_query(). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each person sent and used lately, by connection and model and minute, for
- * budgets. */
+/* What each person sent and used lately, by connection and model and minute,
+ * for budgets. */
 #include "judge/judge.h"
 
 #include <string.h>

@@ -198,6 +198,18 @@ test('a session grant does not outlive the agent, a timed one does', async () =>
   client = agent.client({ mode: 'base-url', token: backend.token });
   const list = await agent.json('grants');
   assert.deepEqual(list.map((g) => g.id), [lasting.id]);
+  // A copy of the file from before a revocation brings nothing back.
+  const copy = fs.readFileSync(file);
+  await fine('grants', 'revoke', lasting.id);
+  await agent.stop();
+  fs.writeFileSync(file, copy);
+  await agent.restart();
+  client.close();
+  client = agent.client({ mode: 'base-url', token: backend.token });
+  assert.deepEqual(await agent.json('grants'), []);
+  await assertHeld('be careful 25');
+  const again = await give('be careful 24', ['--for', '10m']);
+  assert.notEqual(again.id, lasting.id);
   assert.equal((await post('be careful 15')).status, 200);
   await assertHeld(`key ${SECRET}`, { conversation_id: 'one' });
 

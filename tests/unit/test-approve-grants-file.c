@@ -9,7 +9,7 @@ start_again(Fixture *f, Policy *policy, GError **error)
   grants_free(f->grants);
   f->grants = make_grants(f);
   approve_use_grants(f->queue, f->grants);
-  return grants_load(f->grants, policy, error);
+  return grants_load(f->grants, policy, NULL, NULL, error);
 }
 
 static void
@@ -53,6 +53,39 @@ test_restart(Fixture *f, const void *data)
     start_again(f, same, NULL);
     g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
   }
+}
+
+static bool
+is_id(const char *id, void *data)
+{
+  return g_str_equal(id, data);
+}
+
+/* An old copy of the file, put back after what it holds was revoked. */
+static void
+test_put_back(Fixture *f, const void *data)
+{
+  g_autoptr(Policy) policy = policy_of(HEAD CAREFUL);
+  g_autofree char *id = NULL, *copy = NULL, *text = NULL;
+  gsize len;
+
+  (void)data;
+  give(f, request_by("a", policy), ANSWER_APPROVE, &ten_minutes);
+  id = g_strdup(only(f)->id);
+  g_assert_true(g_file_get_contents(f->path, &copy, &len, NULL));
+  g_assert_true(grants_revoke(f->grants, id, NULL));
+  grants_free(f->grants);
+  g_assert_true(g_file_set_contents_full(
+      f->path, copy, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  f->grants = make_grants(f);
+  approve_use_grants(f->queue, f->grants);
+  g_assert_true(grants_load(f->grants, policy, is_id, id, NULL));
+  g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
+  g_assert_false(passes(f, request_by("b", policy)));
+  /* Nor is it in the file any more. */
+  grants_tidy(f->grants);
+  g_assert_true(g_file_get_contents(f->path, &text, NULL, NULL));
+  g_assert_null(strstr(text, id));
 }
 
 static void
@@ -104,7 +137,7 @@ test_edited_file(Fixture *f, const void *data)
     approve_use_grants(f->queue, NULL);
     rewrite(f, rows[i].from, rows[i].to);
     f->grants = make_grants(f);
-    g_assert_false(grants_load(f->grants, policy, &error));
+    g_assert_false(grants_load(f->grants, policy, NULL, NULL, &error));
     g_assert_error(error, APPROVE_ERROR, APPROVE_ERROR_STORE);
     g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
     grants_free(before);
@@ -125,7 +158,7 @@ test_open_file(Fixture *f, const void *data)
   g_assert_cmpint(g_chmod(f->path, 0660), ==, 0);
   f->grants = make_grants(f);
   approve_use_grants(f->queue, f->grants);
-  g_assert_false(grants_load(f->grants, policy, &error));
+  g_assert_false(grants_load(f->grants, policy, NULL, NULL, &error));
   g_assert_error(error, APPROVE_ERROR, APPROVE_ERROR_STORE);
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
 }
@@ -152,7 +185,7 @@ test_other_boot(Fixture *f, const void *data)
   write_file(f, text);
   f->grants = make_grants(f);
   approve_use_grants(f->queue, f->grants);
-  grants_load(f->grants, policy, &error);
+  grants_load(f->grants, policy, NULL, NULL, &error);
   g_assert_no_error(error);
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
 }
@@ -174,7 +207,7 @@ test_lower_limit(Fixture *f, const void *data)
   grants_free(f->grants);
   f->grants = grants_new(&options);
   approve_use_grants(f->queue, f->grants);
-  g_assert_true(grants_load(f->grants, policy, NULL));
+  g_assert_true(grants_load(f->grants, policy, NULL, NULL, NULL));
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
 }
 
@@ -278,6 +311,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   TEST("restart", test_restart);
+  TEST("put-back", test_put_back);
   TEST("edited-file", test_edited_file);
   TEST("open-file", test_open_file);
   TEST("other-boot", test_other_boot);

@@ -82,6 +82,17 @@ test_session(Fixture *f, const void *data)
   g_assert_false(passes(f, request("f")));
 }
 
+/* Sessions of which none lets another pass. */
+static HeldRequest *
+request_of_session(const char *id, unsigned n)
+{
+  HeldRequest *held = request(id);
+
+  g_free(held->session);
+  held->session = g_strdup_printf("/usr/bin/editor\n%u", n);
+  return held;
+}
+
 static bool
 lives_not(uint64_t serial, void *data)
 {
@@ -98,6 +109,15 @@ test_dead_session(Fixture *f, const void *data)
   g_assert_cmpuint(grants_list(f->grants)->len, ==, 0);
   g_assert_cmpuint(f->events[GRANT_ENDED], ==, 1);
   g_assert_cmpstr(f->why, ==, "its session ended");
+  /* Nor do they take the room of others: four may be in force. */
+  for (unsigned i = 0; i < 8; i++) {
+    g_autofree char *id = g_strdup_printf("s%u", i);
+
+    if (i % 4 == 0)
+      grants_keep_sessions(f->grants, lives_not, NULL);
+    give(f, request_of_session(id, i), ANSWER_APPROVE, &for_session);
+  }
+  g_assert_cmpuint(grants_list(f->grants)->len, ==, 4);
 }
 
 static void

@@ -62,16 +62,17 @@ test_people(void)
   static const struct {
     LedgerPerson person;
     int64_t tokens;
-  } uses[] = {
-      {{"alice", "https://a.example", "1"}, 1},
-      {{"alice", "https://a.example", "2"}, 2},
-      {{"alice", "https://b.example", "1"}, 4},
-      {{"alicia", "https://a.example", "1"}, 8},
-      {{"alice", "https://a.example", NULL}, 16},
-      {{"alice", NULL, NULL}, 32},
-      {{"bob", "https://a.example", NULL}, 64},
-      {{NULL, "https://a.example", "1"}, 128},
-  },
+  } uses[] =
+      {
+          {{"alice", "https://a.example", "1"}, 1},
+          {{"alice", "https://a.example", "2"}, 2},
+          {{"alice", "https://b.example", "1"}, 4},
+          {{"alicia", "https://a.example", "1"}, 8},
+          {{"alice", "https://a.example", NULL}, 16},
+          {{"alice", NULL, NULL}, 32},
+          {{"bob", "https://a.example", NULL}, 64},
+          {{NULL, "https://a.example", "1"}, 128},
+      },
     asked[] = {
         {{"alice", "https://a.example", "1"}, 1 + 8 + 16 + 32},
         {{"alicia", "https://a.example", "1"}, 1 + 8},
