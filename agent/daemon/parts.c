@@ -178,7 +178,7 @@ make_journal(struct agent *agent, GError **error)
           config->durability_full ? DURABILITY_FULL : DURABILITY_GROUPED,
       .bodies = config->bodies,
       .max_recorded_body = config->max_recorded_body,
-      .max_size = config->journal_max_size,
+      .keep.max_size = config->journal_max_size,
       .max_queued = MAX_QUEUED_ROWS,
   };
 

@@ -89,14 +89,28 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalRow, journal_row_free)
 
 typedef struct journal Journal;
 
+/* How long rows stay. */
+typedef struct {
+  int64_t retain_us; /* older ones are taken away; 0: none ever is */
+  uint64_t max_size; /* bytes of the database; 0: no limit. When it comes near,
+                      * the oldest rows go (retain_us > 0), or rows are refused
+                      * at it */
+  const char *ship_to; /* receiver that must have had a row before it goes;
+                        * NULL: nothing is shipped */
+} JournalRetention;
+
 typedef struct {
   const char *path; /* journal.db; its folder is made 0700 */
   Durability durability;
   bool bodies;              /* false: digests only */
   size_t max_recorded_body; /* longer bodies are cut, their digest is whole;
                              * 0: only at 64 MiB */
-  uint64_t max_size;        /* bytes of the database; 0: no limit */
-  size_t max_queued;        /* bytes of rows that wait */
+  JournalRetention keep;
+  size_t max_queued; /* bytes of rows that wait */
+  /* A journal that cannot be opened (no space, damage, a lost mount) is tried
+   * again like one that failed later: journal_open() then fails only when
+   * another process writes it. */
+  bool keep_trying;
 } JournalOptions;
 
 /* Opens or creates PATH, migrates it, closes requests without a response row
@@ -136,6 +150,24 @@ void journal_append(Journal *journal,
  * it recovers only into the same journal, never into an empty one. g_free. Any
  * thread. */
 char *journal_health(Journal *journal);
+
+/* What retention took away, or would. */
+typedef struct {
+  int64_t rows, bodies;
+  int64_t through_seq; /* the newest row that went; 0: none */
+  bool by_size;        /* max-size asked for it, not age */
+} JournalPruned;
+typedef void (*JournalPrunedDone)(const JournalPruned *pruned,
+                                  const GError *error,
+                                  void *data);
+/* Takes away now what JournalOptions.keep says (which the writer does by
+ * itself once an hour, and when max-size comes near), between the groups of
+ * rows. done is called on reply_loop's thread when all of it is gone, or with
+ * the error; that loop must outlive the answer. Any thread. */
+void journal_prune(Journal *journal,
+                   Loop *reply_loop,
+                   JournalPrunedDone done,
+                   void *data);
 
 /* ---- What shipping keeps in the journal -----------------------------------
  */
@@ -230,6 +262,11 @@ GBytes *journal_body(JournalReader *reader,
                      const uint8_t digest[SHA256_LEN],
                      GError **error);
 
+/* What journal_prune() would take away; for size, about. */
+bool journal_prune_plan(JournalReader *reader,
+                        const JournalRetention *keep,
+                        JournalPruned *out,
+                        GError **error);
 /* Where shipping to a receiver stands; all 0 when nothing was shipped there. */
 typedef struct {
   int64_t seq, checkpoint_seq;

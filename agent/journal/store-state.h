@@ -20,7 +20,9 @@ struct store {
   GByteArray *list; /* of a body's parts */
   bool bodies;
   size_t max_recorded_body;
-  uint64_t max_size;
+  JournalRetention keep; /* ship_to is owned */
+  uint64_t size;         /* of the files when they were last looked at */
+  bool shrinking;        /* pruning for size has begun */
   Head head;
   Head committed;
   int wal_frames;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Groups of rows in the database: each row is bounded, its body stored once,
  * encoded, hashed onto the chain and inserted. */
+#include "journal/prune.h"
 #include "journal/row.h"
 #include "journal/store-state.h"
 
@@ -219,7 +220,8 @@ store_open(const JournalOptions *options, bool create, GError **error)
   store->max_recorded_body = options->max_recorded_body
                                  ? MIN(options->max_recorded_body, BODY_MAX)
                                  : BODY_MAX;
-  store->max_size = options->max_size;
+  store->keep = options->keep;
+  store->keep.ship_to = g_strdup(options->keep.ship_to);
   store->tidy_at = TIDY_FRAMES;
   store->packer = body_packer_new();
   part_cutter_init(&store->cutter);
@@ -253,6 +255,7 @@ store_close(Store *store)
   body_packer_free(store->packer);
   g_clear_pointer(&store->encoded, g_byte_array_unref);
   g_clear_pointer(&store->list, g_byte_array_unref);
+  g_free((char *)store->keep.ship_to);
   g_free(store->path);
   g_free(store);
 }
@@ -449,25 +452,57 @@ store_checkpoint(Store *store, GError **error)
 
 /* ---- Groups ------------------------------------------------------------- */
 
+/* Where retention keeps it small, pages that wait to be used again are no
+ * reason to refuse. */
 static bool
-check_size(Store *store, GError **error)
+fits(Store *store)
 {
-  if (store->max_size == 0 || place_size(store->path) < store->max_size)
+  uint64_t used;
+
+  store->size = place_size(store->path);
+  if (store->size < store->keep.max_size)
     return true;
   /* The log counts until its pages are in the database: move them, and only
    * then believe it. */
   sqlite3_wal_checkpoint_v2(
       store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-  if (place_size(store->path) < store->max_size)
+  store->size = place_size(store->path);
+  if (store->size < store->keep.max_size)
+    return true;
+  return store->keep.retain_us > 0 &&
+         prune_used(store->db, store->path, &used, NULL) &&
+         used < store->keep.max_size;
+}
+
+bool
+store_is_full(Store *store)
+{
+  return store->keep.max_size > 0 && !fits(store);
+}
+
+static bool
+check_size(Store *store, GError **error)
+{
+  if (!store_is_full(store))
     return true;
   g_set_error(error,
               JOURNAL_ERROR,
               JOURNAL_ERROR_FULL,
               "the journal %s has reached its limit of %" G_GUINT64_FORMAT
-              " bytes ([journal] max-size)",
+              " bytes ([journal] max-size)%s",
               store->path,
-              store->max_size);
+              store->keep.max_size,
+              store->keep.retain_us > 0 && store->keep.ship_to
+                  ? " and its oldest rows were not shipped yet"
+                  : "");
   return false;
+}
+
+bool
+store_nearly_full(const Store *store)
+{
+  return store->keep.max_size > 0 && store->keep.retain_us > 0 &&
+         store->size > store->keep.max_size / 100 * PRUNE_ABOVE;
 }
 
 bool

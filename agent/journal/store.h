@@ -38,6 +38,20 @@ bool store_tidy(Store *store, bool idle, GError **error);
 /* Answers every request without a response as `interrupted`, as one group. */
 bool store_close_open_requests(Store *store, GError **error);
 
+/* Takes away a few hundred of the oldest rows where retention says so, with
+ * what belongs to them alone; adds them to *total. *more: perhaps others are
+ * due. Outside groups; on failure nothing went. */
+bool store_prune(Store *store,
+                 JournalPruned *total,
+                 bool *more,
+                 GError **error);
+/* Gives some unused pages back to the file system, if there are many. */
+bool store_give_back(Store *store, bool *more, GError **error);
+/* True when rows would be refused for max-size. */
+bool store_is_full(Store *store);
+/* True when max-size comes near and retention should look. */
+bool store_nearly_full(const Store *store);
+
 /* The chain's end as of the last commit. */
 typedef struct {
   int64_t seq;

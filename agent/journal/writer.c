@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: one thread that takes whatever waits as one group, stores it,
  * answers, and looks after itself when the disk fails. */
+#include "journal/pending.h"
 #include "journal/place.h"
 #include "journal/row.h"
 #include "journal/store.h"
@@ -27,30 +28,13 @@
 /* Nothing to do for this long: time to move the write-ahead log. */
 #define IDLE_US (200 * 1000)
 
+/* Retention looks this long after the start, and then this often. */
+#define FIRST_PRUNE_US (10 * 1000 * 1000)
+#define PRUNE_US (INT64_C(3600) * 1000 * 1000)
+/* Between two of its steps, so that rows come first. */
+#define PRUNE_STEP_US (20 * 1000)
+
 #define NEVER INT64_MAX
-
-/* A row (or a note of shipping's) that waits, and then its answer. */
-typedef struct pending {
-  struct pending *next;
-  JournalRow *row;
-  JournalShipped *shipped; /* its texts are owned */
-  size_t size;
-  Loop *loop;
-  JournalDone done;
-  void *data;
-} Pending;
-
-typedef struct {
-  Pending *first;
-  Pending **tail;
-} PendingList;
-
-/* Answers of one group to one loop. */
-typedef struct {
-  Loop *loop;
-  PendingList list;
-  GError *error;
-} Batch;
 
 struct journal {
   JournalOptions options;
@@ -67,6 +51,7 @@ struct journal {
   char *health;
   uint64_t turned_away; /* by a full queue */
   int64_t durable_seq;
+  GPtrArray *asks; /* PruneAsk: not yet begun */
 
   /* The writer's own from here. */
   Store *store; /* NULL while failed */
@@ -77,126 +62,11 @@ struct journal {
   int64_t outage_since_us;
   char *outage_reason;
   uint64_t outage_refused;
-  int64_t sync_at, checkpoint_at, retry_at, idle_at;
+  int64_t sync_at, checkpoint_at, retry_at, idle_at, prune_at;
+  JournalPruned pruned; /* since retention began to look */
+  GPtrArray *asking;    /* PruneAsk: answered when it is done */
+  bool opened;          /* once: `id` is this journal's */
 };
-
-/* ---- Lists and answers -------------------------------------------------- */
-
-static void
-list_init(PendingList *list)
-{
-  list->first = NULL;
-  list->tail = &list->first;
-}
-
-static void
-list_push(PendingList *list, Pending *pending)
-{
-  pending->next = NULL;
-  *list->tail = pending;
-  list->tail = &pending->next;
-}
-
-static Pending *
-list_pop(PendingList *list)
-{
-  Pending *first = list->first;
-
-  list->first = first->next;
-  if (list->first == NULL)
-    list->tail = &list->first;
-  return first;
-}
-
-static JournalShipped *
-shipped_copy(const JournalShipped *shipped)
-{
-  JournalShipped *copy = g_memdup2(shipped, sizeof *shipped);
-
-  copy->receiver = g_strdup(shipped->receiver);
-  copy->bad_reason = g_strdup(shipped->bad_reason);
-  copy->receipt_hash = g_memdup2(shipped->receipt_hash, SHA256_LEN);
-  copy->receipt = g_strdup(shipped->receipt);
-  return copy;
-}
-
-static void
-shipped_free(JournalShipped *shipped)
-{
-  if (shipped == NULL)
-    return;
-  g_free((char *)shipped->receiver);
-  g_free((char *)shipped->bad_reason);
-  g_free((uint8_t *)shipped->receipt_hash);
-  g_free((char *)shipped->receipt);
-  g_free(shipped);
-}
-
-static void
-pending_free(Pending *pending)
-{
-  journal_row_free(pending->row);
-  shipped_free(pending->shipped);
-  g_free(pending);
-}
-
-/* On the loop that asked. */
-static void
-run_batch(void *data)
-{
-  Batch *batch = data;
-
-  while (batch->list.first) {
-    Pending *pending = list_pop(&batch->list);
-    pending->done(batch->error, pending->data);
-    pending_free(pending);
-  }
-  g_clear_error(&batch->error);
-  g_free(batch);
-}
-
-static Batch *
-batch_new(Loop *loop, const GError *error)
-{
-  Batch *batch = g_new0(Batch, 1);
-
-  batch->loop = loop;
-  batch->error = error ? g_error_copy(error) : NULL;
-  list_init(&batch->list);
-  return batch;
-}
-
-/* One post for each loop, whatever the number of rows. */
-static void
-answer(PendingList *group, const GError *error)
-{
-  g_autoptr(GPtrArray) batches = g_ptr_array_new();
-
-  while (group->first) {
-    Pending *pending = list_pop(group);
-    Batch *batch = NULL;
-
-    g_clear_pointer(&pending->row, journal_row_free);
-    g_clear_pointer(&pending->shipped, shipped_free);
-    if (pending->done == NULL) {
-      pending_free(pending);
-      continue;
-    }
-    for (guint i = 0; batch == NULL && i < batches->len; i++) {
-      Batch *one = g_ptr_array_index(batches, i);
-      batch = one->loop == pending->loop ? one : NULL;
-    }
-    if (batch == NULL) {
-      batch = batch_new(pending->loop, error);
-      g_ptr_array_add(batches, batch);
-    }
-    list_push(&batch->list, pending);
-  }
-  for (guint i = 0; i < batches->len; i++) {
-    Batch *batch = g_ptr_array_index(batches, i);
-    loop_post(batch->loop, run_batch, batch);
-  }
-}
 
 /* ---- Failure and recovery ----------------------------------------------- */
 
@@ -219,6 +89,32 @@ note_outage(Journal *journal, const char *reason, uint64_t refused)
   journal->outage_refused += refused;
 }
 
+/* ---- Those who wait for retention --------------------------------------- */
+
+/* Retention is done, or cannot be. */
+static void
+answer_asks(Journal *journal, const GError *error)
+{
+  prune_asks_answer(journal->asking, &journal->pruned, error);
+  journal->pruned = (JournalPruned){0};
+}
+
+/* Takes over what was asked meanwhile. */
+static void
+take_asks(Journal *journal)
+{
+  pthread_mutex_lock(&journal->lock);
+  while (journal->asks->len > 0) {
+    g_ptr_array_add(journal->asking, g_ptr_array_steal_index(journal->asks, 0));
+    journal->prune_at = 0;
+  }
+  pthread_mutex_unlock(&journal->lock);
+  if (journal->store == NULL) {
+    journal->prune_at = NEVER;
+    answer_asks(journal, journal->failure);
+  }
+}
+
 /* Takes ownership of `error`. The connection is given up: what a failed write
  * left behind is settled by opening again. */
 static void
@@ -231,8 +127,10 @@ fail(Journal *journal, GError *error)
   journal->sync_at = NEVER;
   journal->checkpoint_at = NEVER;
   journal->idle_at = NEVER;
+  journal->prune_at = NEVER;
   journal->retry_at = clock_mono_us() + RETRY_US;
   set_health(journal, error);
+  answer_asks(journal, error);
 }
 
 /* The error row that tells of an outage; NULL when there was none. */
@@ -308,6 +206,40 @@ set_deadlines(Journal *journal)
   journal->idle_at = now + IDLE_US;
 }
 
+/* A journal beyond max-size, and with rows that may go, is made to fit. */
+static bool
+make_room(Journal *journal, GError **error)
+{
+  JournalPruned gone = {0};
+  bool more = true;
+
+  while (more && store_is_full(journal->store)) {
+    if (!store_prune(journal->store, &gone, &more, error))
+      return false;
+  }
+  return true;
+}
+
+/* The first time: whatever the path leads to is the journal. */
+static bool
+open_first(Journal *journal, GError **error)
+{
+  if (!place_folder(journal->path, error))
+    return false;
+  if (journal->lock_fd < 0)
+    journal->lock_fd = place_lock(journal->path, error);
+  if (journal->lock_fd < 0)
+    return false;
+  journal->store = store_open(&journal->options, true, error);
+  if (journal->store == NULL || !make_room(journal, error) ||
+      !store_close_open_requests(journal->store, error))
+    return false;
+  memcpy(journal->id, store_id(journal->store), CHAIN_ID_LEN);
+  journal->known = *store_head(journal->store);
+  journal->opened = true;
+  return true;
+}
+
 /* Opens again what failed; the same journal, with all that was acknowledged,
  * or nothing. */
 static bool
@@ -315,6 +247,8 @@ reopen(Journal *journal, GError **error)
 {
   const PendingList none = {0};
 
+  if (!journal->opened)
+    return open_first(journal, error) && store_group(journal, &none, error);
   if (!place_has_room(journal->path, error))
     return false;
   journal->store = store_open(&journal->options, false, error);
@@ -333,7 +267,7 @@ reopen(Journal *journal, GError **error)
                 journal->known.seq);
     return false;
   }
-  return store_group(journal, &none, error);
+  return make_room(journal, error) && store_group(journal, &none, error);
 }
 
 static void
@@ -344,6 +278,7 @@ retry(Journal *journal)
   if (reopen(journal, &error)) {
     g_clear_error(&journal->failure);
     journal->retry_at = NEVER;
+    journal->prune_at = clock_mono_us() + FIRST_PRUNE_US;
     set_deadlines(journal);
     set_health(journal, NULL);
   } else {
@@ -357,8 +292,9 @@ retry(Journal *journal)
 static int64_t
 next_deadline(const Journal *journal)
 {
-  return MIN(MIN(journal->sync_at, journal->checkpoint_at),
-             MIN(journal->retry_at, journal->idle_at));
+  return MIN(MIN(MIN(journal->sync_at, journal->checkpoint_at),
+                 MIN(journal->retry_at, journal->idle_at)),
+             journal->prune_at);
 }
 
 static void
@@ -385,18 +321,18 @@ take_group(Journal *journal, PendingList *group, size_t *bytes)
   uint64_t turned_away;
   bool more;
 
-  list_init(group);
+  pending_list_init(group);
   *bytes = 0;
   pthread_mutex_lock(&journal->lock);
   while (journal->queue.first == NULL && !journal->closing &&
-         clock_mono_us() < next_deadline(journal))
+         journal->asks->len == 0 && clock_mono_us() < next_deadline(journal))
     wait_until(journal, next_deadline(journal));
   for (int rows = 0; journal->queue.first && rows < GROUP_ROWS &&
                      (rows == 0 || *bytes < GROUP_BYTES);
        rows++) {
-    Pending *pending = list_pop(&journal->queue);
+    Pending *pending = pending_list_pop(&journal->queue);
     *bytes += pending->size;
-    list_push(group, pending);
+    pending_list_push(group, pending);
   }
   more = group->first || !journal->closing;
   turned_away = journal->turned_away;
@@ -414,14 +350,14 @@ write_group(Journal *journal, PendingList *group)
 
   if (journal->store && store_group(journal, group, &error)) {
     set_deadlines(journal);
-    answer(group, NULL);
+    pending_answer(group, NULL);
     return;
   }
   if (error)
     fail(journal, error);
   for (Pending *one = group->first; one; one = one->next)
     note_outage(journal, journal->failure->message, 1);
-  answer(group, journal->failure);
+  pending_answer(group, journal->failure);
 }
 
 static bool
@@ -435,6 +371,29 @@ sign_head(Journal *journal, GError **error)
   }
   store_rollback(journal->store);
   return false;
+}
+
+/* One step of retention: rows first, then the pages that they left. Further
+ * steps follow until nothing is due. */
+static void
+look_after_age(Journal *journal, int64_t now, GError **error)
+{
+  bool more = false;
+
+  if (now < journal->prune_at) {
+    if (journal->asking->len == 0 && store_nearly_full(journal->store))
+      journal->prune_at = MIN(journal->prune_at, now + PRUNE_STEP_US);
+    return;
+  }
+  if (!store_prune(journal->store, &journal->pruned, &more, error))
+    return;
+  journal->known = *store_head(journal->store);
+  if (!more && !store_give_back(journal->store, &more, error))
+    return;
+  journal->prune_at = clock_mono_us() + (more ? PRUNE_STEP_US : PRUNE_US);
+  if (!more)
+    answer_asks(journal, NULL);
+  set_deadlines(journal);
 }
 
 /* What is due; a failure of any of it is the journal's failure. */
@@ -458,6 +417,8 @@ look_after(Journal *journal)
   if (!error && store_tidy(journal->store, now >= journal->idle_at, &error) &&
       now >= journal->idle_at)
     journal->idle_at = NEVER;
+  if (!error)
+    look_after_age(journal, now, &error);
   if (error)
     fail(journal, error);
 }
@@ -476,8 +437,11 @@ writer_main(void *data)
       journal->queued_bytes -= bytes;
       pthread_mutex_unlock(&journal->lock);
     }
+    take_asks(journal);
     look_after(journal);
   }
+  take_asks(journal);
+  answer_asks(journal, NULL); /* with what went so far */
   if (journal->store) {
     sign_head(journal, NULL);
     store_sync(journal->store, NULL);
@@ -519,11 +483,15 @@ journal_new(const JournalOptions *options)
   journal->options = *options;
   journal->options.path = journal->path;
   journal->lock_fd = -1;
-  list_init(&journal->queue);
+  pending_list_init(&journal->queue);
   journal->sync_at = NEVER;
   journal->checkpoint_at = NEVER;
   journal->retry_at = NEVER;
   journal->idle_at = NEVER;
+  journal->prune_at = NEVER;
+  journal->asks = g_ptr_array_new();
+  journal->asking = g_ptr_array_new();
+  journal->options.keep.ship_to = g_strdup(options->keep.ship_to);
   pthread_mutex_init(&journal->lock, NULL);
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -539,6 +507,9 @@ journal_free(Journal *journal)
   g_clear_error(&journal->failure);
   g_free(journal->outage_reason);
   g_free(journal->health);
+  g_free((char *)journal->options.keep.ship_to);
+  g_ptr_array_unref(journal->asks);
+  g_ptr_array_unref(journal->asking);
   g_free(journal->path);
   if (journal->lock_fd >= 0)
     close(journal->lock_fd);
@@ -547,21 +518,22 @@ journal_free(Journal *journal)
   g_free(journal);
 }
 
+/* False when it is of no use to wait for better times. */
 static bool
 open_files(Journal *journal, GError **error)
 {
-  if (!place_folder(journal->path, error))
+  g_autoptr(GError) why = NULL;
+
+  if (open_first(journal, &why)) {
+    journal->prune_at = clock_mono_us() + FIRST_PRUNE_US;
+    set_deadlines(journal);
+    return true;
+  }
+  if (!journal->options.keep_trying || why->code == JOURNAL_ERROR_LOCKED) {
+    g_propagate_error(error, g_steal_pointer(&why));
     return false;
-  journal->lock_fd = place_lock(journal->path, error);
-  if (journal->lock_fd < 0)
-    return false;
-  journal->store = store_open(&journal->options, true, error);
-  if (journal->store == NULL ||
-      !store_close_open_requests(journal->store, error))
-    return false;
-  memcpy(journal->id, store_id(journal->store), CHAIN_ID_LEN);
-  journal->known = *store_head(journal->store);
-  set_deadlines(journal);
+  }
+  fail(journal, g_steal_pointer(&why));
   return true;
 }
 
@@ -598,9 +570,9 @@ turn_away(Pending *pending)
       JOURNAL_ERROR_QUEUE,
       "more rows wait for the journal than its queue holds");
 
-  list_init(&list);
-  list_push(&list, pending);
-  answer(&list, error);
+  pending_list_init(&list);
+  pending_list_push(&list, pending);
+  pending_answer(&list, error);
 }
 
 /* Takes what waits into the queue, or turns it away. */
@@ -614,7 +586,7 @@ enqueue(Journal *journal, Pending *pending)
           journal->queued_bytes <= journal->options.max_queued - pending->size;
   if (taken) {
     journal->queued_bytes += pending->size;
-    list_push(&journal->queue, pending);
+    pending_list_push(&journal->queue, pending);
   } else {
     journal->turned_away++;
   }
@@ -665,6 +637,20 @@ journal_shipped(Journal *journal,
       .data = data,
   };
   enqueue(journal, pending);
+}
+
+void
+journal_prune(Journal *journal,
+              Loop *reply_loop,
+              JournalPrunedDone done,
+              void *data)
+{
+  PruneAsk *ask = prune_ask_new(reply_loop, done, data);
+
+  pthread_mutex_lock(&journal->lock);
+  g_ptr_array_add(journal->asks, ask);
+  pthread_cond_signal(&journal->wake);
+  pthread_mutex_unlock(&journal->lock);
 }
 
 int64_t

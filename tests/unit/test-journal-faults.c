@@ -207,7 +207,7 @@ test_max_size(void)
   g_autoptr(TestJournal) test = test_journal_new();
   unsigned stored;
 
-  test->options.max_size = 600 * 1024;
+  test->options.keep.max_size = 600 * 1024;
   test_journal_open(test);
   stored = put_until_refused(test);
   g_assert_cmpint(stored, >, 10);
