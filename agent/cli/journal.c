@@ -1,200 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal list, show and verify: what was recorded, and whether it still is
- * what was written. */
+/* journal: its words, and verify: whether what was recorded still is what was
+ * written. */
 #include "cli/replay.h"
-#include "cli/rows.h"
-#include "kit/clock.h"
+#include "cli/show.h"
 #include "kit/digest.h"
 #include "kit/file.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* What is listed unless --limit says otherwise. */
-#define LIST_TEXT 50
-#define LIST_JSON 1000
-/* The first 13 characters of an id are its time to the nanosecond. */
-#define SHORT_ID 13
 /* "SEQ:" and 64 digits, perhaps with a line end. */
 #define MAX_HEAD 256
-
-/* ---- list ----------------------------------------------------------------
- */
-
-static bool
-read_kind(const Call *call, int *kind)
-{
-  const char *text = call_value(call, "kind");
-  const char *names[N_ROW_KINDS];
-  const char *near;
-
-  *kind = -1;
-  if (!text)
-    return true;
-  for (unsigned i = 0; i < N_ROW_KINDS; i++) {
-    names[i] = row_kind_name((RowKind)i);
-    if (g_str_equal(names[i], text)) {
-      *kind = (int)i;
-      return true;
-    }
-  }
-  near = nearest_word(text, names, N_ROW_KINDS);
-  complain(call,
-           CLI_USAGE,
-           "--kind %s: there are no such rows%s%s%s",
-           text,
-           near ? "; did you mean " : "",
-           near ? near : "",
-           near ? "?" : "");
-  return false;
-}
-
-static const char *
-about(const JournalRow *row)
-{
-  if (row->model)
-    return row->model;
-  return row->host;
-}
-
-static void
-print_rows(GPtrArray *rows)
-{
-  Table *table = table_new((const char *[]){"TIME",
-                                            "EXCHANGE",
-                                            "KIND",
-                                            "VERDICT",
-                                            "RULE",
-                                            "CLIENT",
-                                            "MODEL OR HOST",
-                                            "STATUS",
-                                            NULL});
-
-  for (unsigned i = 0; i < rows->len; i++) {
-    const KeptRow *kept = rows->pdata[i];
-    const JournalRow *row = kept->entry.row;
-    g_autofree char *when = time_text(row->wall_us);
-    g_autofree char *id =
-        row->exchange ? g_strndup(row->exchange, SHORT_ID) : NULL;
-    char status[16] = "-";
-
-    if (row->status >= 0)
-      g_snprintf(status, sizeof status, "%d", (int)row->status);
-    table_add(table,
-              (const char *[]){when,
-                               id,
-                               row_kind_name(row->kind),
-                               row->verdict,
-                               row->rule,
-                               row->client,
-                               about(row),
-                               status,
-                               NULL});
-  }
-  table_print(table);
-}
-
-static void
-print_rows_json(GPtrArray *rows, JournalReader *bodies)
-{
-  struct json_object *list = json_object_new_array();
-
-  for (unsigned i = 0; i < rows->len; i++) {
-    const KeptRow *kept = rows->pdata[i];
-
-    json_object_array_add(list, row_json(bodies, &kept->entry));
-  }
-  print_json(list);
-}
-
-static int
-list(const Call *call, JournalReader *reader)
-{
-  JournalQuery query = {
-      .rule = call_value(call, "rule"),
-      .verdict = call_value(call, "verdict"),
-      .limit = call_has(call, "json") ? LIST_JSON : LIST_TEXT,
-  };
-  g_autoptr(GPtrArray) rows = NULL;
-  int code = CLI_DONE;
-
-  if (!rows_limit(call, &query.limit) || !rows_filter(call, &query) ||
-      !read_kind(call, &query.kind))
-    return CLI_USAGE;
-  rows = rows_query(call, reader, &query, &code);
-  if (!rows)
-    return code;
-  if (call_has(call, "json"))
-    print_rows_json(rows, NULL);
-  else if (rows->len)
-    print_rows(rows);
-  else
-    puts("The journal has no such rows.");
-  return CLI_DONE;
-}
-
-/* ---- show ----------------------------------------------------------------
- */
-
-static void
-print_member(const char *key, struct json_object *value)
-{
-  g_autofree char *shown = NULL;
-  const char *text =
-      json_object_is_type(value, json_type_string)
-          ? json_object_get_string(value)
-          : json_object_to_json_string_ext(value,
-                                           JSON_C_TO_STRING_SPACED |
-                                               JSON_C_TO_STRING_NOSLASHESCAPE);
-
-  if (g_str_equal(key, "body"))
-    return;
-  shown = visible(text, -1, false);
-  printf("  %-16s %s\n", key, shown);
-}
-
-static void
-print_whole_row(JournalReader *reader, const JournalEntry *entry)
-{
-  struct json_object *json = row_json(reader, entry);
-  struct json_object *body = NULL;
-
-  printf("%srow %" G_GINT64_FORMAT ": %s%s\n",
-         ink(INK_BOLD),
-         entry->seq,
-         row_kind_name(entry->row->kind),
-         ink(INK_PLAIN));
-  json_object_object_foreach(json, key, value) print_member(key, value);
-  if (json_object_object_get_ex(json, "body", &body)) {
-    g_autofree char *shown = visible(
-        json_object_get_string(body), json_object_get_string_len(body), true);
-
-    printf("  body, as it was masked:\n%s\n", shown);
-  }
-  puts("");
-  json_object_put(json);
-}
-
-static int
-show(const Call *call, JournalReader *reader)
-{
-  int code = CLI_DONE;
-  g_autoptr(GPtrArray) rows =
-      rows_of_exchange(call, reader, call->args[1], &code);
-
-  if (!rows)
-    return code;
-  if (call_has(call, "json")) {
-    print_rows_json(rows, reader);
-    return CLI_DONE;
-  }
-  for (unsigned i = 0; i < rows->len; i++) {
-    const KeptRow *kept = rows->pdata[i];
-
-    print_whole_row(reader, &kept->entry);
-  }
-  return CLI_DONE;
-}
 
 /* ---- verify --------------------------------------------------------------
  */
@@ -307,30 +123,54 @@ verify(const Call *call, JournalReader *reader)
   return code;
 }
 
+/* What stands behind a word, and what it does. */
+typedef struct {
+  const char *word, *argument; /* NULL: none */
+  bool needs;                  /* the argument must be there */
+  int (*run)(const Call *call, JournalReader *reader);
+  int (*alone)(const Call *call); /* opens the journal by itself */
+} Word;
+
+static const Word words[] = {
+    {"list", NULL, false, journal_list, NULL},
+    {"search", "TEXT", true, journal_find, NULL},
+    {"show", "ID", true, journal_show, NULL},
+    {"export", "FILE", false, journal_export, NULL},
+    {"verify", NULL, false, verify, NULL},
+    {"stats", NULL, false, NULL, journal_stats},
+    {"replay", "SESSION", false, NULL, journal_replay},
+};
+
+static bool
+fits(const Call *call, const Word *word)
+{
+  if (call->n_args == 1 ? !word->needs : word->argument != NULL)
+    return true;
+  complain(call,
+           CLI_USAGE,
+           "usage: hoop-agent journal %s%s%s%s [OPTION]...",
+           word->word,
+           word->argument ? word->needs ? " " : " [" : "",
+           word->argument ? word->argument : "",
+           word->argument && !word->needs ? "]" : "");
+  return false;
+}
+
 int
 verb_journal(const Call *call)
 {
-  const char *word = call->args[0];
-  bool shows = g_str_equal(word, "show");
+  const Word *word = words;
   g_autoptr(Config) config = NULL;
   g_autoptr(JournalReader) reader = NULL;
   int code = CLI_DONE;
 
-  if (call->n_args == 1 && g_str_equal(word, "replay"))
-    return journal_replay(call);
-  if (call->n_args == 1 && g_str_equal(word, "stats"))
-    return journal_stats(call);
-  if (call->n_args != (shows ? 2 : 1))
-    return complain(call,
-                    CLI_USAGE,
-                    "usage: hoop-agent journal %s%s [OPTION]...",
-                    word,
-                    shows ? " ID" : "");
+  while (!g_str_equal(word->word, call->args[0]))
+    word++;
+  if (!fits(call, word))
+    return CLI_USAGE;
+  if (word->alone)
+    return word->alone(call);
   config = cli_config(call, &code);
   reader = config ? rows_open(call, config, &code) : NULL;
-  if (!reader)
-    return code;
-  if (shows)
-    return show(call, reader);
-  return g_str_equal(word, "list") ? list(call, reader) : verify(call, reader);
+  return reader ? word->run(call, reader) : code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads rows of the journal for people and programs. */
 #include "cli/rows.h"
+#include "cli/when.h"
 #include "kit/clock.h"
 #include "kit/digest.h"
 #include <string.h>
@@ -53,34 +54,33 @@ rows_limit(const Call *call, unsigned *limit)
 }
 
 static bool
-read_since(const Call *call, int64_t *since_us)
+read_time(const Call *call, const char *option, bool end, int64_t *us)
 {
-  const char *text = call_value(call, "since");
-  g_autoptr(GDateTime) when = NULL;
+  const char *text = call_value(call, option);
   g_autoptr(GTimeZone) zone = g_time_zone_new_local();
-  unsigned seconds;
 
-  if (!text)
+  if (!text || when_parse(text, clock_wall_us(), zone, end, us))
     return true;
-  if (duration_parse(text, &seconds)) {
-    *since_us = clock_wall_us() - (int64_t)seconds * G_USEC_PER_SEC;
-    return true;
-  }
-  when = g_date_time_new_from_iso8601(text, zone);
-  if (!when) {
-    g_autofree char *midnight = g_strconcat(text, "T00:00:00", NULL);
+  complain(
+      call,
+      CLI_USAGE,
+      "--%s takes a time such as 10m, 2h or 7d (ago), yesterday, 14:30, or "
+      "a date such as 2026-03-01 or 2026-03-01T14:30, not %s",
+      option,
+      text);
+  return false;
+}
 
-    when = g_date_time_new_from_iso8601(midnight, zone);
-  }
-  if (!when) {
-    complain(call,
-             CLI_USAGE,
-             "--since takes a time such as 10m, 2h or 7d, or a date such as "
-             "2026-03-01, not %s",
-             text);
+bool
+rows_times(const Call *call, JournalQuery *query)
+{
+  if (!read_time(call, "since", false, &query->since_us) ||
+      !read_time(call, "until", true, &query->until_us))
+    return false;
+  if (query->until_us && query->since_us >= query->until_us) {
+    complain(call, CLI_USAGE, "--since is not before --until");
     return false;
   }
-  *since_us = g_date_time_to_unix(when) * G_USEC_PER_SEC;
   return true;
 }
 
@@ -91,7 +91,48 @@ rows_filter(const Call *call, JournalQuery *query)
   query->client = call_value(call, "client");
   query->model = call_value(call, "model");
   query->connection = call_value(call, "connection");
-  return read_since(call, &query->since_us);
+  query->api = call_value(call, "api");
+  return rows_times(call, query);
+}
+
+static bool
+read_kind(const Call *call, int *kind)
+{
+  const char *text = call_value(call, "kind");
+  const char *names[N_ROW_KINDS];
+  const char *near;
+
+  *kind = -1;
+  if (!text)
+    return true;
+  for (unsigned i = 0; i < N_ROW_KINDS; i++) {
+    names[i] = row_kind_name((RowKind)i);
+    if (g_str_equal(names[i], text)) {
+      *kind = (int)i;
+      return true;
+    }
+  }
+  near = nearest_word(text, names, N_ROW_KINDS);
+  complain(call,
+           CLI_USAGE,
+           "--kind %s: there are no such rows%s%s%s",
+           text,
+           near ? "; did you mean " : "",
+           near ? near : "",
+           near ? "?" : "");
+  return false;
+}
+
+bool
+rows_find(const Call *call, JournalQuery *query)
+{
+  query->group = call_value(call, "group");
+  query->process = call_value(call, "process");
+  query->conversation = call_value(call, "conversation");
+  query->rule = call_value(call, "rule");
+  query->verdict = call_value(call, "verdict");
+  return rows_limit(call, &query->limit) && rows_filter(call, query) &&
+         read_kind(call, &query->kind);
 }
 
 /* ---- One row as JSON -----------------------------------------------------
@@ -231,7 +272,7 @@ kept_free(void *data)
   g_free(kept);
 }
 
-static JournalRow *
+JournalRow *
 row_copy(const JournalRow *row)
 {
   JournalRow *copy = g_memdup2(row, sizeof *row);
@@ -296,7 +337,8 @@ rows_query(const Call *call,
     *code = complain_error(call, error);
     return NULL;
   }
-  reverse(rows);
+  if (!query->oldest_first)
+    reverse(rows);
   return g_steal_pointer(&rows);
 }
 

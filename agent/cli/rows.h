@@ -12,8 +12,12 @@ JournalReader *rows_open(const Call *call, const Config *config, int *code);
 
 /* --limit, if given; false after a complaint. */
 bool rows_limit(const Call *call, unsigned *limit);
-/* --since, --user, --client, --model and --connection; false likewise. */
+/* --since and --until; false likewise. */
+bool rows_times(const Call *call, JournalQuery *query);
+/* Those, --user, --client, --model, --connection and --api; false likewise. */
 bool rows_filter(const Call *call, JournalQuery *query);
+/* All of list's and search's; false likewise. */
+bool rows_find(const Call *call, JournalQuery *query);
 
 /* One row; `reader` given: with its masked body, as far as it is stored. */
 struct json_object *row_json(JournalReader *reader, const JournalEntry *entry);
@@ -22,6 +26,7 @@ struct json_object *row_json(JournalReader *reader, const JournalEntry *entry);
 typedef struct {
   JournalEntry entry; /* row is owned */
 } KeptRow;
+JournalRow *row_copy(const JournalRow *row);
 /* The rows that the query finds, oldest first; NULL after having complained
  * into *code. g_ptr_array_unref. */
 GPtrArray *rows_query(const Call *call,

@@ -30,7 +30,7 @@ enum {
 };
 
 /* Options of one verb; the longest list of the table has fewer. */
-#define MAX_OPTIONS 16
+#define MAX_OPTIONS 32
 
 typedef struct {
   const char *name;  /* without dashes */

@@ -180,6 +180,7 @@ make_journal(struct agent *agent, GError **error)
       .max_recorded_body = config->max_recorded_body,
       .keep.max_size = config->journal_max_size,
       .max_queued = MAX_QUEUED_ROWS,
+      .search = true,
   };
 
   if (!config->journal)

@@ -111,6 +111,7 @@ typedef struct {
    * again like one that failed later: journal_open() then fails only when
    * another process writes it. */
   bool keep_trying;
+  bool search; /* keep the search index beside it */
 } JournalOptions;
 
 /* Opens or creates PATH, migrates it, closes requests without a response row
@@ -212,11 +213,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalReader, journal_reader_free)
 typedef struct {
   const char *exchange; /* an id or its beginning */
   const char *user, *client, *model, *rule, *verdict, *connection;
-  int64_t since_us, until_us;
-  int64_t after_seq; /* later rows than this one */
-  int kind;          /* RowKind or -1 */
-  unsigned limit;    /* 0: all */
-  bool oldest_first; /* else the newest */
+  const char *group;   /* one of the row's groups */
+  const char *process; /* a program of the client's process chain: its path,
+                        * or the last name of it */
+  const char *api, *conversation;
+  int64_t since_us, until_us; /* until is not included */
+  int64_t after_seq;          /* later rows than this one */
+  int kind;                   /* RowKind or -1 */
+  unsigned limit;             /* 0: all */
+  bool oldest_first;          /* else the newest */
 } JournalQuery;
 
 /* A stored row: what was given, and its place in the chain. */
@@ -239,6 +244,71 @@ bool journal_query(JournalReader *reader,
                    bool (*each)(const JournalEntry *entry, void *data),
                    void *data,
                    GError **error);
+/* What the search index beside the journal (its path and `.search`) has. It is
+ * made by the agent while nothing else is to do, from the journal alone; rows
+ * that it has not yet are read one by one, so that answers are complete and
+ * only take longer. */
+typedef struct {
+  bool present;
+  const char *problem; /* why not; the reader's */
+  int64_t behind;      /* rows that it has not yet */
+} JournalIndexState;
+bool journal_index_state(JournalReader *reader,
+                         JournalIndexState *state,
+                         GError **error);
+/* Brings the index of a journal that no agent writes up to date (what
+ * retention took away is taken out of it, too). progress() may be NULL. */
+bool journal_index_update(const char *path,
+                          void (*progress)(int64_t done,
+                                           int64_t total,
+                                           void *data),
+                          void *data,
+                          GError **error);
+
+/* A place where a search found what it looked for. */
+typedef struct {
+  const char *role;    /* "system", "user", "assistant", "tool", "other" */
+  const char *snippet; /* of the masked text, in one line; UTF-8 */
+  unsigned n_marks;    /* hits in it */
+  const struct {
+    unsigned start, end; /* bytes of the snippet */
+  } * marks;
+} JournalHit;
+/* Calls each() for the rows in whose masked bodies, as decoded text, all words
+ * of `text` stand; a text that is sent again as history counts where it was
+ * said first. "several words" in quotes stand together, word* is the beginning
+ * of a word, -word must not be there. Case and accents do not count.
+ * JOURNAL_ERROR_NOT_FOUND: there is no word in it. Otherwise as
+ * journal_query(). */
+bool journal_search(JournalReader *reader,
+                    const char *text,
+                    const JournalQuery *query,
+                    bool (*each)(const JournalEntry *entry,
+                                 const JournalHit *hit,
+                                 void *data),
+                    void *data,
+                    GError **error);
+
+/* How often, and how much, in one hour. */
+typedef struct {
+  int64_t hour_us; /* its beginning */
+  RowKind kind;
+  const char *user, *client, *connection, *model, *api, *verdict; /* or NULL */
+  const char *rule;   /* not NULL: rows whose verdict names this rule as one */
+  const char *action; /* that matched, and what it does; n alone counts then */
+  bool shadow;        /* it only tells what it would do */
+  int64_t n, bytes_in, bytes_out, tokens_in, tokens_out, duration_us;
+  int64_t first_us, last_us;
+} JournalCount;
+/* Calls each() for counts of the rows that query's user, client, connection,
+ * model, api, since_us and until_us ask for (nothing else of it is asked), in
+ * no order; there may be several of the same hour and names. */
+bool journal_counts(JournalReader *reader,
+                    const JournalQuery *query,
+                    void (*each)(const JournalCount *count, void *data),
+                    void *data,
+                    GError **error);
+
 /* One request that was forwarded, and what its answer said it used. */
 typedef struct {
   int64_t wall_us;

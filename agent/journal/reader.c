@@ -2,6 +2,7 @@
 /* Opens a journal for reading beside its writer, and fetches bodies. */
 #include "journal/reader.h"
 
+#include "journal/index.h"
 #include "journal/parts.h"
 
 #include <errno.h>
@@ -38,9 +39,24 @@ journal_reader_free(JournalReader *reader)
 {
   if (reader == NULL)
     return;
+  index_free(reader->index);
+  g_free(reader->index_problem);
   sqlite3_close(reader->db);
   g_free(reader->path);
   g_free(reader);
+}
+
+void
+reader_find_index(JournalReader *reader)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (reader->index_sought)
+    return;
+  reader->index_sought = true;
+  reader->index = index_open(reader, &error);
+  if (!reader->index)
+    reader->index_problem = g_strdup(error->message);
 }
 
 /* Where a body may be found: under its own digest, or under the digest of what

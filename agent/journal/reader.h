@@ -10,6 +10,12 @@ struct journal_reader {
   sqlite3 *db;
   int64_t version;   /* of its schema: an older one is read as it is */
   WorkBudget budget; /* of the query or verification that runs */
+  struct journal_index *index; /* NULL: none, or not looked for */
+  char *index_problem;         /* why there is none; or NULL */
+  bool index_sought;
 };
+
+/* Opens the search index beside the journal, once. */
+void reader_find_index(JournalReader *reader);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: one thread that takes whatever waits as one group, stores it,
  * answers, and looks after itself when the disk fails. */
+#include "journal/indexer.h"
 #include "journal/pending.h"
 #include "journal/place.h"
 #include "journal/row.h"
@@ -52,6 +53,8 @@ struct journal {
   uint64_t turned_away; /* by a full queue */
   int64_t durable_seq;
   GPtrArray *asks; /* PruneAsk: not yet begun */
+
+  Indexer *indexer; /* or NULL */
 
   /* The writer's own from here. */
   Store *store; /* NULL while failed */
@@ -351,6 +354,8 @@ write_group(Journal *journal, PendingList *group)
   if (journal->store && store_group(journal, group, &error)) {
     set_deadlines(journal);
     pending_answer(group, NULL);
+    if (journal->indexer)
+      indexer_wake(journal->indexer);
     return;
   }
   if (error)
@@ -393,6 +398,8 @@ look_after_age(Journal *journal, int64_t now, GError **error)
   journal->prune_at = clock_mono_us() + (more ? PRUNE_STEP_US : PRUNE_US);
   if (!more)
     answer_asks(journal, NULL);
+  if (!more && journal->indexer) /* it forgets what went */
+    indexer_wake(journal->indexer);
   set_deadlines(journal);
 }
 
@@ -503,6 +510,7 @@ journal_new(const JournalOptions *options)
 static void
 journal_free(Journal *journal)
 {
+  indexer_stop(journal->indexer);
   g_clear_pointer(&journal->store, store_close);
   g_clear_error(&journal->failure);
   g_free(journal->outage_reason);
@@ -542,8 +550,12 @@ journal_open(const JournalOptions *options, GError **error)
 {
   Journal *journal = journal_new(options);
 
-  if (open_files(journal, error) && start_thread(journal, error))
-    return journal;
+  if (open_files(journal, error)) {
+    if (options->search)
+      journal->indexer = indexer_start(journal->path);
+    if (start_thread(journal, error))
+      return journal;
+  }
   journal_free(journal);
   return NULL;
 }

@@ -203,15 +203,22 @@ test('journal list: filters, limit, order', async () => {
   await fails(2, /--limit takes/, 'journal', 'list', '--limit', 'all');
   await fails(2, /--since takes/, 'journal', 'list', '--since', 'monday');
   await fails(2, /usage/, 'journal', 'list', 'extra');
-  await fails(2, /this version has no `journal search`/, 'journal', 'search');
+  await fails(2, /usage: hoop-agent journal search TEXT/, 'journal', 'search');
+  await fails(2, /this version has no `journal rewrite`/, 'journal', 'rewrite');
 });
 
 test('journal show: rows and masked bodies of one exchange', async () => {
   await ask(`show ${KEY}`);
   const { exchange } = await last('request');
   const text = await fine('journal', 'show', exchange.slice(0, 13));
-  assert.match(text, /body, as it was masked:\n.*show \[aws-access-key:/);
+  assert.match(text, /^user\n +show \[aws-access-key:/m);
+  assert.match(text, /^assistant\n +\S/m);
+  assert.match(text, /^found +aws-access-key in messages/m);
   assert.ok(!text.includes(KEY));
+  assert.match(
+    await fine('journal', 'show', exchange, '--rows'),
+    /body, as it was masked:\n.*show \[aws-access-key:/,
+  );
   const rows = await agent.json('journal', 'show', exchange);
   assert.deepEqual(rows.map((row) => row.exchange), [exchange, exchange]);
   assert.match(rows[0].body, /show \[aws-access-key:/);

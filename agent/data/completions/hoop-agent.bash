@@ -70,16 +70,24 @@ _hoop_agent_options() {
     ;;
   journal)
     case $2 in
-    list)
-      echo --json --limit --since --kind --user --client --connection \
-        --model --rule --verdict --config
+    list | search | export)
+      echo --json --jsonl --csv --limit --since --until --kind --user --group \
+        --client --process --connection --api --model --conversation --rule \
+        --verdict --config
+      case $2 in
+      list) echo --oldest --reverse ;;
+      search) echo --oldest ;;
+      export) echo --bodies ;;
+      esac
       ;;
+    show) echo --json --rows --config ;;
     replay)
-      echo --json --policy --limit --since --user --client --connection \
-        --model --config
+      echo --json --policy --limit --since --until --user --client \
+        --connection --api --model --config
       ;;
     stats)
-      echo --json --since --user --client --connection --model --config
+      echo --json --since --until --user --client --connection --api --model \
+        --config
       ;;
     verify) echo --json --head --config ;;
     *) echo --json --config ;;
@@ -109,7 +117,7 @@ _hoop_agent_arguments() {
     if [ "$2" = show ]; then
       _hoop_agent_ids journal
     elif [ -z "$2" ]; then
-      echo list show verify replay stats
+      echo list search show replay stats export verify
     fi
     ;;
   esac

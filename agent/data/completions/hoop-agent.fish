@@ -52,7 +52,7 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a allow -d '
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, test, explain or show the policy'
-complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, show or verify what was recorded'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, search, show, export or verify what was recorded'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a login -d 'Sign in at the identity provider'
@@ -102,18 +102,29 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l direction -x -a 'request response' -d 'Which way'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list show verify replay stats' -a 'list show verify replay stats'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list search show replay stats export verify' -a 'list search show replay stats export verify'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l until -x -d 'Up to then'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l api -x -a 'chat responses messages completions' -d API
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l group -x -d Group
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l process -x -d Program
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l conversation -x -d Conversation
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l jsonl -d 'Print JSON lines'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list export' -l csv -d 'Print comma separated values'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search' -l oldest -d 'The first ones'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l reverse -d 'The newest on top'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub export' -l bodies -d 'With bodies'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -l rows -d 'Every field'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -a '(__hoop_agent_recorded)'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay' -l limit -x -d 'The last rows'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay' -l limit -x -d 'The last rows'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l policy -rF -d 'The candidate'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l since -x -d 'From then on'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune' -d Kind
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l user -x -d User
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l client -x -d Client
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l connection -x -d Connection
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list replay stats' -l model -x -d Model
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l rule -x -d Rule
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l verdict -x -d Verdict
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l since -x -d 'From then on'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune' -d Kind
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l user -x -d User
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l client -x -d Client
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l connection -x -d Connection
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l model -x -d Model
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l rule -x -d Rule
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
 complete -c hoop-agent -n '__fish_seen_subcommand_from connection; and not __hoop_agent_sub list' -a list
 complete -c hoop-agent -n '__fish_seen_subcommand_from login logout' -l issuer -x -a '(__hoop_agent_issuers)' -d 'At this one'

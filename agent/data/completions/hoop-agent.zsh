@@ -59,7 +59,7 @@ _hoop_agent() {
     "why:tell one exchange's story"
     'scan:find secrets in files'
     'policy:check, test, explain or show the policy'
-    'journal:list, show or verify what was recorded'
+    'journal:list, search, show, export or verify what was recorded'
     'connection:list the connections'
     'login:sign in at the identity provider'
     'logout:sign out, here and at the provider'
@@ -137,9 +137,15 @@ _hoop_agent() {
       '--user[user]:user:' '--client[client]:client:' \
       '--connection[connection]:name:' '--model[model]:model:' \
       '--rule[rule]:rule:' '--verdict[verdict]:verdict:' \
+      '--until[up to]:time:' '--group[group]:group:' \
+      '--process[program]:program:' '--conversation[conversation]:id:' \
+      '--api[API]:api:(chat responses messages completions)' \
+      '--jsonl[print JSON lines]' '--csv[print comma separated values]' \
+      '--oldest[the first ones]' '--reverse[the newest on top]' \
+      '--bodies[with bodies]' '--rows[every field]' \
       '--head[held elsewhere]:head:_files' \
       '--policy[candidate]:policy:_files' \
-      '1:what:(list show verify replay stats)' '2:id:_hoop_agent_recorded'
+      '1:what:(list search show replay stats export verify)' '2:id:_hoop_agent_recorded'
     ;;
   connection) _arguments $json $config '1:what:(list)' ;;
   esac

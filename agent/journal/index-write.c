@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the search index: takes rows from the journal in their order, and out
+ * again what retention took from the journal. */
+#include "journal/count.h"
+#include "journal/facet.h"
+#include "journal/query.h"
+#include "talk/talk.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+/* Of one text, and of all texts of a row: what is longer is found by its
+ * beginning. */
+#define MAX_TEXT ((size_t)1024 * 1024)
+#define MAX_ROW_TEXT ((size_t)4 * 1024 * 1024)
+/* Texts of one step: the bound on how long a transaction lasts. */
+#define STEP_TEXT ((size_t)4 * 1024 * 1024)
+
+/* ---- Texts --------------------------------------------------------------- */
+
+/* What an assistant said comes back as history of the next request: the same
+ * text of the same user and client, whatever the verdicts were. */
+static int64_t
+text_key(const JournalRow *row, const TalkPart *part)
+{
+  g_autoptr(GString) from = g_string_new(NULL);
+  uint8_t digest[SHA256_LEN];
+  int64_t key;
+
+  if (part->role == TALK_ASSISTANT)
+    g_string_append_printf(from,
+                           "%s\n%s\n%s",
+                           row->user ? row->user : "",
+                           row->client ? row->client : "",
+                           row->connection ? row->connection : "");
+  else
+    facets_of_row(row, from);
+  g_string_append_printf(
+      from, "\n%d\n%s\n", (int)part->kind, part->name ? part->name : "");
+  g_string_append_len(from, part->text->str, (gssize)part->text->len);
+  sha256(from->str, from->len, digest);
+  memcpy(&key, digest, sizeof key);
+  return key;
+}
+
+static void
+append_part(const TalkPart *part, GString *out)
+{
+  size_t len = MIN(part->text->len, MAX_TEXT);
+
+  if (part->name)
+    g_string_append_printf(out, "%s\n", part->name);
+  while (len < part->text->len && len &&
+         ((guchar)part->text->str[len] & 0xc0) == 0x80)
+    len--;
+  g_string_append_len(out, part->text->str, (gssize)len);
+  g_string_append_c(out, '\n');
+}
+
+void
+index_fresh_text(JournalReader *reader,
+                 const JournalEntry *entry,
+                 IndexSeen seen,
+                 void *data,
+                 GString *out)
+{
+  const JournalRow *row = entry->row;
+  g_autoptr(GPtrArray) parts = NULL;
+  g_autoptr(GBytes) body = NULL;
+  Api api = API_OTHER;
+
+  if (!entry->has_body || !entry->body_len)
+    return;
+  body = journal_body(reader, entry->body_digest, NULL);
+  if (!body)
+    return;
+  if (row->api)
+    api_from_name(row->api, &api);
+  parts = talk_read(api,
+                    row->kind == ROW_RESPONSE,
+                    g_bytes_get_data(body, NULL),
+                    g_bytes_get_size(body));
+  for (unsigned i = 0; i < parts->len && out->len < MAX_ROW_TEXT; i++) {
+    const TalkPart *part = parts->pdata[i];
+
+    if (part->kind != TALK_ATTACHED && (part->text->len || part->name) &&
+        seen(text_key(row, part), data))
+      append_part(part, out);
+  }
+}
+
+/* ---- One step ------------------------------------------------------------ */
+
+typedef struct {
+  Index *index;
+  JournalReader *reader;
+  int64_t segment, done;
+  uint8_t hash[SHA256_LEN]; /* of row `done` */
+  unsigned rows, left;
+  size_t text;
+  bool whole; /* it was not cut short */
+  bool failed;
+  sqlite3_stmt *put_text, *put_seen, *put_count;
+} Step;
+
+/* Each # stands for the number. */
+static bool
+run_sql(Index *index, const char *text, int64_t number)
+{
+  g_autofree char *digits = g_strdup_printf("%" G_GINT64_FORMAT, number);
+  g_auto(GStrv) parts = g_strsplit(text, "#", -1);
+  g_autofree char *sql = g_strjoinv(digits, parts);
+
+  return sqlite3_exec(index->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool
+run_stmt(Step *step, sqlite3_stmt *stmt)
+{
+  bool good = sqlite3_step(stmt) == SQLITE_DONE;
+
+  sqlite3_reset(stmt);
+  step->failed = step->failed || !good;
+  return good;
+}
+
+static bool
+see_text(int64_t key, void *data)
+{
+  Step *step = data;
+
+  sqlite3_bind_int64(step->put_seen, 1, step->segment);
+  sqlite3_bind_int64(step->put_seen, 2, key);
+  return run_stmt(step, step->put_seen) &&
+         sqlite3_changes(step->index->db) == 1;
+}
+
+static void
+bind_word(sqlite3_stmt *stmt, int at, const char *text)
+{
+  sqlite3_bind_text(stmt, at, text ? text : "", -1, SQLITE_TRANSIENT);
+}
+
+static void
+put_count(const JournalCount *count, void *data)
+{
+  Step *step = data;
+  sqlite3_stmt *stmt = step->put_count;
+  const int64_t numbers[] = {count->n,
+                             count->bytes_in,
+                             count->bytes_out,
+                             count->tokens_in,
+                             count->tokens_out,
+                             count->duration_us,
+                             count->first_us,
+                             count->last_us};
+  const char *const words[] = {count->rule,
+                               count->action,
+                               count->user,
+                               count->client,
+                               count->connection,
+                               count->model,
+                               count->api,
+                               count->verdict};
+
+  sqlite3_bind_int64(stmt, 1, step->segment);
+  sqlite3_bind_int64(stmt, 2, count->hour_us);
+  sqlite3_bind_int64(stmt, 3, (int64_t)count->kind);
+  sqlite3_bind_int64(stmt, 4, count->shadow);
+  for (int i = 0; i < (int)G_N_ELEMENTS(words); i++)
+    bind_word(stmt, 5 + i, words[i]);
+  for (int i = 0; i < (int)G_N_ELEMENTS(numbers); i++)
+    sqlite3_bind_int64(stmt, 13 + i, numbers[i]);
+  run_stmt(step, stmt);
+}
+
+static bool
+put_row(const JournalEntry *entry, void *data)
+{
+  Step *step = data;
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GString) facets = g_string_new(NULL);
+
+  index_fresh_text(step->reader, entry, see_text, step, text);
+  facets_of_row(entry->row, facets);
+  sqlite3_bind_int64(step->put_text, 1, entry->seq);
+  sqlite3_bind_text(
+      step->put_text, 2, text->str, (int)text->len, SQLITE_TRANSIENT);
+  sqlite3_bind_text(
+      step->put_text, 3, facets->str, (int)facets->len, SQLITE_TRANSIENT);
+  run_stmt(step, step->put_text);
+  count_row(entry->row, put_count, step);
+  step->done = entry->seq;
+  memcpy(step->hash, entry->hash, SHA256_LEN);
+  step->rows++;
+  step->text += text->len;
+  step->left--;
+  step->whole = !step->failed && step->left > 0 && step->text < STEP_TEXT &&
+                !(step->index->stop && *step->index->stop);
+  return step->whole;
+}
+
+static bool
+prepare_step(Step *step)
+{
+  char sql[128];
+
+  if (!run_sql(step->index,
+               "CREATE VIRTUAL TABLE IF NOT EXISTS text_#"
+               " USING fts5(text, facets, content='', columnsize=0,"
+               " tokenize='unicode61 remove_diacritics 2');"
+               "INSERT OR IGNORE INTO segments VALUES (#, # * " G_STRINGIFY(
+                   INDEX_SEGMENT_ROWS) ")",
+               step->segment))
+    return false;
+  g_snprintf(sql,
+             sizeof sql,
+             "INSERT INTO text_%" G_GINT64_FORMAT
+             " (rowid, text, facets) VALUES (?, ?, ?)",
+             step->segment);
+  step->put_text =
+      schema_prepare(step->index->db, step->index->path, sql, NULL);
+  step->put_seen = schema_prepare(step->index->db,
+                                  step->index->path,
+                                  "INSERT OR IGNORE INTO seen VALUES (?, ?)",
+                                  NULL);
+  step->put_count = schema_prepare(
+      step->index->db,
+      step->index->path,
+      "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, "
+      "bytes_in = bytes_in + excluded.bytes_in, "
+      "bytes_out = bytes_out + excluded.bytes_out, "
+      "tokens_in = tokens_in + excluded.tokens_in, "
+      "tokens_out = tokens_out + excluded.tokens_out, "
+      "duration_us = duration_us + excluded.duration_us, "
+      "first_us = min(first_us, excluded.first_us), "
+      "last_us = max(last_us, excluded.last_us)",
+      NULL);
+  return step->put_text && step->put_seen && step->put_count;
+}
+
+/* ---- Which rows ---------------------------------------------------------- */
+
+static bool
+ask_int(sqlite3 *db, const char *sql, int64_t *value)
+{
+  g_autoptr(sqlite3_stmt) stmt = schema_prepare(db, "", sql, NULL);
+
+  if (!stmt || sqlite3_step(stmt) != SQLITE_ROW ||
+      sqlite3_column_type(stmt, 0) == SQLITE_NULL)
+    return false;
+  *value = sqlite3_column_int64(stmt, 0);
+  return true;
+}
+
+/* The oldest segment that is not whole; false: there are no rows. */
+static bool
+choose(Step *step, int64_t *head)
+{
+  int64_t first, segment;
+
+  if (!ask_int(step->reader->db, "SELECT max(seq) FROM rows", head) ||
+      !ask_int(step->reader->db, "SELECT min(seq) FROM rows", &first))
+    return false;
+  step->segment = index_segment(first);
+  if (ask_int(step->index->db,
+              "SELECT id FROM segments WHERE done < (id + 1) * " G_STRINGIFY(
+                  INDEX_SEGMENT_ROWS) " ORDER BY id LIMIT 1",
+              &segment))
+    step->segment = segment;
+  else if (ask_int(
+               step->index->db, "SELECT max(id) + 1 FROM segments", &segment))
+    step->segment = MAX(segment, step->segment);
+  step->done = MAX(index_done(step->index, step->segment),
+                   index_first(step->segment) - 1);
+  return step->done < *head;
+}
+
+/* ---- Retention ----------------------------------------------------------- */
+
+static bool
+drop(Index *index, int64_t segment)
+{
+  return run_sql(index,
+                 "DROP TABLE IF EXISTS text_#"
+                 "; DELETE FROM seen WHERE segment = #"
+                 "; DELETE FROM counts WHERE segment = #",
+                 segment) &&
+         run_sql(index, "DELETE FROM segments WHERE id = #", segment);
+}
+
+static void
+read_prune(const char *detail, int64_t *rows, int64_t *bodies)
+{
+  struct json_object *json = detail ? json_tokener_parse(detail) : NULL;
+  struct json_object *value = NULL;
+
+  if (json_object_is_type(json, json_type_object)) {
+    if (json_object_object_get_ex(json, "rows_through", &value))
+      *rows = MAX(*rows, json_object_get_int64(value));
+    if (json_object_object_get_ex(json, "bodies_through", &value))
+      *bodies = MAX(*bodies, json_object_get_int64(value));
+  }
+  json_object_put(json);
+}
+
+/* Segments that lost rows or bodies since are dropped; they are made anew from
+ * what is left. */
+static bool
+follow_prunes(Index *index, JournalReader *reader)
+{
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(reader->db,
+                     reader->path,
+                     "SELECT detail FROM rows WHERE kind = 'prune'",
+                     NULL);
+  int64_t had_rows = 0, had_bodies = 0, rows = 0, bodies = 0;
+  g_autoptr(sqlite3_stmt) segments = NULL;
+  g_autoptr(GArray) lost = g_array_new(FALSE, FALSE, sizeof(int64_t));
+  bool good = true;
+
+  ask_int(index->db, "SELECT pruned_rows FROM meta", &had_rows);
+  ask_int(index->db, "SELECT pruned_bodies FROM meta", &had_bodies);
+  while (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+    read_prune((const char *)sqlite3_column_text(stmt, 0), &rows, &bodies);
+  if (rows <= had_rows && bodies <= had_bodies)
+    return true;
+  segments = schema_prepare(
+      index->db, index->path, "SELECT id FROM segments ORDER BY id", NULL);
+  while (segments && sqlite3_step(segments) == SQLITE_ROW) {
+    int64_t id = sqlite3_column_int64(segments, 0);
+
+    if ((index_first(id) <= rows && index_last(id) > had_rows) ||
+        (index_first(id) <= bodies && index_last(id) > had_bodies))
+      g_array_append_val(lost, id);
+  }
+  if (segments)
+    sqlite3_reset(segments);
+  for (unsigned i = 0; good && i < lost->len; i++) {
+    int64_t id = g_array_index(lost, int64_t, i);
+
+    good =
+        drop(index, id) && (index_last(id) <= rows ||
+                            run_sql(index,
+                                    "INSERT INTO segments VALUES (#"
+                                    ", #"
+                                    " * " G_STRINGIFY(INDEX_SEGMENT_ROWS) ")",
+                                    id));
+  }
+  return good && run_sql(index, "UPDATE meta SET pruned_rows = #", rows) &&
+         run_sql(index,
+                 "UPDATE meta SET pruned_bodies = #"
+                 "; PRAGMA incremental_vacuum",
+                 bodies);
+}
+
+/* ---- The step ------------------------------------------------------------ */
+
+static bool
+note_done(Step *step, int64_t head)
+{
+  g_autoptr(sqlite3_stmt) stmt =
+      schema_prepare(step->index->db,
+                     step->index->path,
+                     "UPDATE meta SET seq = ?1, hash = ?2 WHERE seq < ?1",
+                     NULL);
+  g_autoptr(sqlite3_stmt) done =
+      schema_prepare(step->index->db,
+                     step->index->path,
+                     "UPDATE segments SET done = ? WHERE id = ?",
+                     NULL);
+
+  if (!stmt || !done)
+    return false;
+  if (step->rows) {
+    sqlite3_bind_int64(stmt, 1, step->done);
+    sqlite3_bind_blob(stmt, 2, step->hash, SHA256_LEN, SQLITE_STATIC);
+    run_stmt(step, stmt);
+  }
+  /* Nothing more stands in this segment: retention took it. */
+  if (step->whole && head >= index_last(step->segment))
+    step->done = index_last(step->segment);
+  sqlite3_bind_int64(done, 1, step->done);
+  sqlite3_bind_int64(done, 2, step->segment);
+  run_stmt(step, done);
+  if (!step->failed && step->done == index_last(step->segment))
+    return run_sql(step->index,
+                   "INSERT INTO text_#"
+                   " (text_#) VALUES ('optimize');"
+                   "DELETE FROM seen WHERE segment = #",
+                   step->segment);
+  return !step->failed;
+}
+
+static bool
+take_rows(Step *step, int64_t head, GError **error)
+{
+  const JournalQuery all = {.kind = -1, .oldest_first = true};
+  bool more;
+
+  return prepare_step(step) &&
+         query_scan(step->reader,
+                    &all,
+                    step->done + 1,
+                    MIN(index_last(step->segment), head),
+                    put_row,
+                    step,
+                    &more,
+                    error) &&
+         note_done(step, head);
+}
+
+bool
+index_step(Index *index,
+           JournalReader *reader,
+           unsigned rows,
+           bool *more,
+           GError **error)
+{
+  Step step = {.index = index, .reader = reader, .left = rows, .whole = true};
+  int64_t head = 0;
+  bool good;
+
+  *more = false;
+  if (!schema_limit_work(reader->db, reader->path, &reader->budget, error))
+    return false;
+  good = sqlite3_exec(index->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ==
+             SQLITE_OK &&
+         follow_prunes(index, reader);
+  if (good && choose(&step, &head)) {
+    good = take_rows(&step, head, error);
+    *more = good && step.done < head;
+  }
+  sqlite3_finalize(step.put_text);
+  sqlite3_finalize(step.put_seen);
+  sqlite3_finalize(step.put_count);
+  good =
+      good && sqlite3_exec(index->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+  if (good)
+    return true;
+  if (!error || !*error)
+    schema_set_error(error, index->db, index->path, "write");
+  if (!sqlite3_get_autocommit(index->db))
+    sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+  return false;
+}
