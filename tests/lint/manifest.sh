@@ -24,10 +24,11 @@ while IFS= read -r file; do
   named "${file%.c}" || named "$file" || fault "$file:1" "is not in $make"
 done < <(files tests/unit tests/fuzz -- 'test-*.c' 'fuzz-*.c')
 
-generated='agent/bus/hoop-agent-bus' # by gdbus-codegen, in the build folder
+# by gdbus-codegen, in the build folder
+generated='^(agent/bus/hoop-agent-bus|tray/status-notifier-item)\.[ch]$'
 while IFS=: read -r number file; do
   file=${file//[[:space:]\\]/}
-  [[ $file == "$generated".[ch] || $file == *:* ]] && continue
+  [[ $file =~ $generated || $file == *:* ]] && continue
   [ -e "$file" ] || [ -e "$file.c" ] ||
     fault "$make:$number" "$file does not exist"
 done < <(grep -nE '^[[:space:]]+(agent|policy|tests|man|tray|hub)/[^ $]+ *\\?$' $make)
