@@ -99,14 +99,17 @@ static bool
 restore_reply(Exchange *exchange, const GArray *spans)
 {
   const Inspection *answer = exchange->answer_inspection;
-  g_autoptr(StreamPlan) plan = stream_plan(exchange);
+  g_autoptr(StreamPlan) plan = NULL;
   g_autoptr(InspectRestore) restore = NULL;
   g_autoptr(GBytes) arguments = NULL;
   g_autoptr(GError) error = NULL;
   const char *type = http_headers_get(exchange->headers, "content-type");
+  Subject subject;
 
-  if (plan->restore == RESTORE_NONE)
+  exchange_subject(exchange, DIRECTION_RESPONSE, &subject);
+  if (!judge_restores(exchange->policy, &subject))
     return true;
+  plan = stream_plan(exchange);
   restore = inspect_restore_new(answer,
                                 exchange->env->scratch,
                                 exchange->env->masker,

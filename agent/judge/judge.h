@@ -152,6 +152,8 @@ Verdict *judge_stream(Policy *policy,
 StreamPlan *judge_stream_plan(Policy *policy,
                               const Subject *subject,
                               const RulePack *pack);
+/* Whether that plan would let any mask be undone: much quicker to know. */
+bool judge_restores(Policy *policy, const Subject *subject);
 void verdict_free(Verdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Verdict, verdict_free)
 

@@ -3,6 +3,8 @@
  * for each detector rule, fields to mask, whether tool calls wait. */
 #include "judge/match.h"
 
+#include <string.h>
+
 /* What one mask rule restored it does not mask again, nor does any other that
  * says the same. */
 static bool
@@ -12,15 +14,21 @@ keeps_restored(const PolicyRule *rule)
 }
 
 /* Where a rule counts findings, one is enough: what went out cannot be taken
- * back when the next one comes. */
+ * back when the next one comes. Detectors of one class stand together, and most
+ * rules ask for no more than a class. */
 static void
 plan_findings(StreamPlan *plan, const PolicyRule *rule, const RulePack *pack)
 {
   unsigned n;
   const DetectorRule *const *detectors = rule_pack_all(pack, &n);
+  const bool by_class = rule->match.finding_rules == NULL;
+  bool matches = false;
 
   for (unsigned i = 0; i < n; i++) {
-    if (!match_detector(&rule->match, detectors[i]))
+    if (!by_class || i == 0 ||
+        strcmp(detectors[i]->class_name, detectors[i - 1]->class_name) != 0)
+      matches = match_detector(&rule->match, detectors[i]);
+    if (!matches)
       continue;
     plan->by_rule[i] = MAX(plan->by_rule[i], rule->action);
     if (!rule->allow_fingerprints)
@@ -85,14 +93,41 @@ plan_answer(StreamPlan *plan,
 
 /* Masks of this conversation come from mask rules for requests, and each knows
  * how far it may be undone. */
+static Restore
+restores(const PolicyRule *rule)
+{
+  return rule->action == ACTION_MASK && !rule->shadow &&
+                 (rule->phases & RULE_ON_REQUEST) != 0
+             ? rule->restore
+             : RESTORE_NONE;
+}
+
 static void
 plan_restore(StreamPlan *plan, const PolicyRule *rule)
 {
-  if (rule->action != ACTION_MASK || rule->restore == RESTORE_NONE)
-    return;
-  plan->restore = MAX(plan->restore, rule->restore);
+  plan->restore = MAX(plan->restore, restores(rule));
   /* Restored arguments are judged before the client may run them. */
-  plan->hold_tools = plan->hold_tools || rule->restore == RESTORE_TOOLS;
+  plan->hold_tools = plan->hold_tools || restores(rule) == RESTORE_TOOLS;
+}
+
+bool
+judge_restores(Policy *policy, const Subject *subject)
+{
+  const PolicyRule *const *rules;
+  bool any = false;
+  unsigned n, i = 0;
+  Facts facts;
+
+  rules = policy_rules(policy, &n);
+  while (i < n && restores(rules[i]) == RESTORE_NONE)
+    i++;
+  if (i == n)
+    return false;
+  facts_init(&facts, policy, subject, RULE_ON_ANSWER);
+  for (; !any && i < n; i++)
+    any = restores(rules[i]) != RESTORE_NONE && match_subject(&facts, rules[i]);
+  facts_clear(&facts);
+  return any;
 }
 
 StreamPlan *
@@ -123,8 +158,7 @@ judge_stream_plan(Policy *policy, const Subject *subject, const RulePack *pack)
       plan_answer(plan, fields, rules[i], pack);
     if (masks_fields(rules[i]) && keeps_restored(rules[i]))
       plan_fields(kept, rules[i]);
-    if ((rules[i]->phases & RULE_ON_REQUEST) != 0)
-      plan_restore(plan, rules[i]);
+    plan_restore(plan, rules[i]);
   }
   for (unsigned i = 0; kept->len > 0 && i < n; i++)
     if (masks_fields(rules[i]) && !keeps_restored(rules[i]) &&

@@ -256,6 +256,8 @@ plan_of(const char *const *rules, unsigned n, const char *spec)
   rule_pack_rules(pack, &of_files);
   rule_pack_all(pack, &all);
   g_assert_cmpuint(plan->n_rules, ==, all);
+  g_assert_true(judge_restores(policy, &fake.subject) ==
+                (plan->restore != RESTORE_NONE));
   for (unsigned i = 0; i < plan->n_rules; i++)
     if (i < of_files || plan->by_rule[i] != plan->by_rule[0])
       g_string_append_printf(out, "%s ", action_name(plan->by_rule[i]));
