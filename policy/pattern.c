@@ -4,6 +4,7 @@
 #include "policy/pattern.h"
 
 #include "kit/clock.h"
+#include "policy/prefix.h"
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -30,10 +31,26 @@
 #define WINDOW_MAX (64 * 1024)
 #define MAX_TIME_US 250000
 
+/* Shorter texts are searched from every place, and places with no more between
+ * them in one go. */
+#define FINDER_MIN 128
+#define FINDER_GAP 32
+
 struct policy_pattern {
   char *source;
   pcre2_code *code;
+  PrefixFinder *finder; /* or NULL */
 };
+
+/* What the finder takes for the end of a comment. */
+static bool
+lines_end_at_lf(void)
+{
+  uint32_t newline = 0;
+
+  return pcre2_config(PCRE2_CONFIG_NEWLINE, &newline) >= 0 &&
+         newline == PCRE2_NEWLINE_LF;
+}
 
 PolicyPattern *
 pattern_new(const char *source, GError **error)
@@ -74,8 +91,10 @@ pattern_new(const char *source, GError **error)
   }
   /* Without JIT it only takes longer. */
   if (pcre2_pattern_info(pattern->code, PCRE2_INFO_SIZE, &compiled) == 0 &&
-      compiled <= MAX_JIT_SIZE)
-    (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
+      compiled <= MAX_JIT_SIZE &&
+      pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0 &&
+      lines_end_at_lf())
+    pattern->finder = prefix_finder_new(source);
   pattern->source = g_strdup(source);
   return g_steal_pointer(&pattern);
 }
@@ -85,6 +104,7 @@ pattern_free(PolicyPattern *pattern)
 {
   if (pattern == NULL)
     return;
+  prefix_finder_free(pattern->finder);
   pcre2_code_free(pattern->code);
   g_free(pattern->source);
   g_free(pattern);
@@ -149,6 +169,44 @@ search_window(Search *search,
   return search_window(search, pattern, text, len, start);
 }
 
+/* The first place at or after `from` that has to be tried; beyond the text when
+ * there is none. */
+static size_t
+next_place(const PolicyPattern *pattern,
+           const char *text,
+           size_t len,
+           size_t from)
+{
+  size_t found;
+
+  if (pattern->finder == NULL || len < FINDER_MIN)
+    return from;
+  found = prefix_find(pattern->finder, text, len, from);
+  return found < len ? found : len + 1;
+}
+
+/* The last of the places that are tried in one go from `start` on. */
+static size_t
+last_place(const PolicyPattern *pattern,
+           const char *text,
+           size_t len,
+           size_t start)
+{
+  const size_t most = window_end(text, len, start);
+  size_t end = start;
+
+  if (pattern->finder == NULL || len < FINDER_MIN)
+    return most;
+  for (;;) {
+    const size_t near = MIN(end + FINDER_GAP, most);
+    const size_t next = prefix_find(pattern->finder, text, near, end + 1);
+
+    if (next >= near)
+      return end;
+    end = next;
+  }
+}
+
 /* PCRE2's result for the whole text; PCRE2_ERROR_MATCHLIMIT also when the time
  * is up. */
 static int
@@ -158,22 +216,23 @@ search_text(Search *search,
             size_t len)
 {
   int64_t deadline = 0;
-  size_t start = 0;
+  size_t start = next_place(pattern, text, len, 0);
 
-  for (;;) {
-    size_t end = window_end(text, len, start);
+  while (start <= len) {
+    const size_t end = last_place(pattern, text, len, start);
     int result;
 
     pcre2_set_offset_limit(search->context, end);
     result = search_window(search, pattern, text, len, start);
-    if (result != PCRE2_ERROR_NOMATCH || end == len)
+    if (result != PCRE2_ERROR_NOMATCH)
       return result;
     if (deadline == 0)
       deadline = clock_mono_us() + MAX_TIME_US;
     else if (clock_mono_us() > deadline)
       return PCRE2_ERROR_MATCHLIMIT;
-    start = end + 1;
+    start = next_place(pattern, text, len, end + 1);
   }
+  return PCRE2_ERROR_NOMATCH;
 }
 
 bool
