@@ -2,6 +2,7 @@
 // Where install.sh put the providers; runs it once for each test process.
 
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -32,7 +33,31 @@ export async function npmDir() {
   return path.join(await install('npm'), 'node_modules');
 }
 
-/** A root of Debian packages, unpacked: 'glewlwyd' or 'lemonldap'. */
+/** A root of Debian packages, unpacked: 'glewlwyd', 'lemonldap'. */
 export function debianRoot(what) {
   return install(what);
+}
+
+/**
+ * A chromium to drive, {program, libraries}: the system's, or one that was
+ * unpacked before, or with HOOP_FULL one that is got now (115 MB); else
+ * undefined.
+ */
+export async function findChromium() {
+  const inside = 'usr/lib/chromium/chromium';
+  if (fs.existsSync(`/${inside}`)) return { program: `/${inside}` };
+  if (!process.env.HOOP_FULL) return undefined;
+  const root = path.join(await install('chromium'), 'root');
+  const lib = path.join(root, 'usr/lib');
+  return {
+    program: path.join(root, inside),
+    libraries: fs
+      .readdirSync(lib)
+      .filter((name) => name.endsWith('-linux-gnu'))
+      .flatMap((name) => [
+        path.join(lib, name),
+        path.join(lib, name, 'pulseaudio'),
+      ])
+      .join(':'),
+  };
 }

@@ -3,7 +3,7 @@
 # Puts one provider for tests under the cache, once, and prints the directory.
 # Debian's are downloaded and unpacked, not installed: no service is started,
 # no account made, and no root needed.
-# usage: install.sh npm|glewlwyd|lemonldap
+# usage: install.sh npm|glewlwyd|lemonldap|chromium
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -22,8 +22,9 @@ lemonldap)
   packages='liblemonldap-ng-portal-perl lemonldap-ng-handler
     libstring-random-perl libio-string-perl'
   ;;
+chromium) packages='chromium' ;;
 *)
-  say "usage: install.sh npm|glewlwyd|lemonldap"
+  say "usage: install.sh npm|glewlwyd|lemonldap|chromium"
   exit 2
   ;;
 esac

@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Sign-in at length: 1,000 connections around a renewal, and a real browser,
+# which is got when it is not installed.
+
+. "$HOOP_SRCDIR/tests/full/lib.sh"
+
+export HOOP_FULL=1
+automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=1800 \
+  TESTS='tests/flow/signin-sessions.test.mjs tests/flow/login-chromium.test.mjs'
