@@ -207,6 +207,8 @@ typedef struct journal_reader JournalReader;
 /* Opens read-only, beside a running writer or without one. */
 JournalReader *journal_reader_open(const char *path, GError **error);
 void journal_reader_free(JournalReader *reader);
+/* Who this journal is: 32 hex digits and a NUL. */
+bool journal_reader_id(JournalReader *reader, char out[33], GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalReader, journal_reader_free)
 
 /* Filters; NULL or 0: not asked. */

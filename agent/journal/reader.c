@@ -59,6 +59,17 @@ reader_find_index(JournalReader *reader)
     reader->index_problem = g_strdup(error->message);
 }
 
+bool
+journal_reader_id(JournalReader *reader, char out[33], GError **error)
+{
+  JournalMeta meta;
+
+  if (!schema_read_meta(reader->db, reader->path, &meta, error))
+    return false;
+  hex_encode(meta.id, sizeof meta.id, out);
+  return true;
+}
+
 /* Where a body may be found: under its own digest, or under the digest of what
  * was kept when the whole of it was longer. */
 static const char *const by_digest[] = {
