@@ -5,6 +5,7 @@
 
 #include "cli/doctor.h"
 #include "cli/sessions.h"
+#include "cli/shipping.h"
 #include "conn/conn.h"
 #include "daemon/daemon.h"
 #include "journal/journal.h"
@@ -402,6 +403,59 @@ check_journal(Doctor *doctor)
                NULL,
                "%s: made when the agent starts",
                config->journal_path);
+}
+
+/* ---- Shipping ------------------------------------------------------------ */
+
+/* A receiver that is away for so long is worth a word. */
+#define LONG_BEHIND_US ((int64_t)24 * 60 * 60 * G_USEC_PER_SEC)
+
+static void
+say_shipping(Doctor *doctor, GVariant *shipping)
+{
+  g_autofree char *behind = shipping_behind(shipping);
+  const char *problem = shipping_text(shipping, "problem");
+  const bool long_behind =
+      shipping_number(shipping, "behind_us") > LONG_BEHIND_US;
+
+  if (problem)
+    doctor_say(doctor,
+               "shipping",
+               long_behind ? HEALTH_FAIL : HEALTH_WARN,
+               "nothing is lost meanwhile: all of it is sent once that is "
+               "mended; hoop-agent ship --now tries at once",
+               "%s; %s",
+               behind,
+               problem);
+  else if (shipping_number(shipping, "quarantined"))
+    doctor_say(doctor,
+               "shipping",
+               HEALTH_WARN,
+               "hoop-agent ship lists them and why; they stay in the journal",
+               "%s; %" G_GINT64_FORMAT " set aside that the receiver does not "
+               "take",
+               behind,
+               shipping_number(shipping, "quarantined"));
+  else
+    doctor_say(doctor,
+               "shipping",
+               HEALTH_OK,
+               NULL,
+               "%s, to %s",
+               behind,
+               shipping_text(shipping, "receiver") ?: "?");
+}
+
+void
+check_shipping(Doctor *doctor)
+{
+  g_autoptr(GVariant) shipping =
+      doctor->status ? g_variant_lookup_value(
+                           doctor->status, "shipping", G_VARIANT_TYPE("a{sv}"))
+                     : NULL;
+
+  if (shipping)
+    say_shipping(doctor, shipping);
 }
 
 /* ---- Sign-in ------------------------------------------------------------- */

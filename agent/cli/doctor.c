@@ -77,6 +77,7 @@ verb_doctor(const Call *call)
       check_trust,
       check_policy,
       check_journal,
+      check_shipping,
       check_sessions,
       check_proxy,
       check_clients,

@@ -32,6 +32,7 @@ void check_ca(Doctor *doctor);
 void check_policy(Doctor *doctor);
 void check_journal(Doctor *doctor);
 void check_sessions(Doctor *doctor);
+void check_shipping(Doctor *doctor);
 /* ---- doctor-clients.c: what leads to it */
 void check_trust(Doctor *doctor);
 void check_proxy(Doctor *doctor);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status: what the daemon says of itself. */
 #include "cli/sessions.h"
+#include "cli/shipping.h"
 #include <stdio.h>
 
 static const char *
@@ -78,6 +79,29 @@ say_journal(GVariant *status)
     line("journal", INK_YELLOW, "switched off: nothing is recorded");
   else
     line("journal", INK_RED, "%s", health);
+}
+
+static void
+say_shipping(GVariant *status)
+{
+  g_autoptr(GVariant) shipping =
+      g_variant_lookup_value(status, "shipping", G_VARIANT_TYPE("a{sv}"));
+  g_autofree char *behind = shipping ? shipping_behind(shipping) : NULL;
+
+  if (!shipping)
+    return;
+  line("shipping",
+       shipping_number(shipping, "behind_rows") ? INK_YELLOW : INK_GREEN,
+       "%s to %s",
+       behind,
+       shipping_text(shipping, "receiver") ?: "?");
+  if (shipping_number(shipping, "quarantined"))
+    line("",
+         INK_YELLOW,
+         "%" G_GINT64_FORMAT " set aside: hoop-agent ship",
+         shipping_number(shipping, "quarantined"));
+  if (shipping_text(shipping, "problem"))
+    line("", INK_RED, "%s", shipping_text(shipping, "problem"));
 }
 
 static void
@@ -194,6 +218,7 @@ say(GVariant *status)
     line("detection", INK_YELLOW, "switched off: nothing is inspected");
   say_values(status);
   say_journal(status);
+  say_shipping(status);
   if (pending)
     line("pending",
          INK_YELLOW,

@@ -183,5 +183,6 @@ int verb_env(const Call *call);
 int verb_setup(const Call *call);
 int verb_ca(const Call *call);
 int verb_doctor(const Call *call);
+int verb_ship(const Call *call);
 
 #endif

@@ -52,7 +52,7 @@ config_free(Config *config)
 
     if (is_own(&rows[i]) &&
         (rows[i].kind == KEY_TEXT || rows[i].kind == KEY_PATH ||
-         rows[i].kind == KEY_LOOPBACK))
+         rows[i].kind == KEY_LOOPBACK || rows[i].kind == KEY_SHIP))
       g_free(*field);
   }
   g_strfreev(config->env_files);

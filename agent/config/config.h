@@ -76,6 +76,11 @@ typedef struct {
   bool bodies;
   size_t max_recorded_body;
   uint64_t journal_max_size;
+  /* [ship] */
+  char *ship_endpoint;                  /* or NULL: nothing is shipped */
+  char *ship_format;                    /* otlp, jsonl or syslog */
+  char *ship_token_file, *ship_ca_file; /* or NULL */
+  unsigned ship_interval;               /* s */
   /* [connection "…"] */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
   /* [identity "…"] */
@@ -93,7 +98,7 @@ typedef struct {
  * NULL; a missing one is fine then, a missing `file` is not), then
  * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line.
  * Groups and keys that the design names but this version does not have
- * (shipping, the hub …) are refused, never ignored. The identities of
+ * (the hub …) are refused, never ignored. The identities of
  * managed.conf, where it has any, replace all others: nobody adds a provider of
  * his own beside the company's, or an authority that vouches for it. */
 Config *config_load(const char *file, GError **error);

@@ -220,11 +220,36 @@ static const KeyRow rows[] = {
         "Largest database; requests are refused beyond it."),
     LATER("journal", "retain-days", "90", "Days that rows are kept."),
     LATER("journal", "escrow-key", "", "Key that originals are sealed to."),
-    LATER("ship", "endpoint", "", "Where the record is shipped to."),
-    LATER("ship", "format", "otlp", "otlp, jsonl or syslog."),
-    LATER("ship", "token-file", "", "Bearer token for the endpoint."),
-    LATER("ship", "interval", "30", "Seconds between batches."),
-    LATER("ship", "ca-file", "", "Authorities to trust there."),
+    KEY("ship",
+        "endpoint",
+        KEY_TEXT,
+        ship_endpoint,
+        "",
+        "Where the record goes: a URL, a file, or a syslog receiver."),
+    KEY("ship",
+        "format",
+        KEY_SHIP,
+        ship_format,
+        "otlp",
+        "otlp (OpenTelemetry over HTTP), jsonl (a file) or syslog (TLS)."),
+    KEY("ship",
+        "token-file",
+        KEY_PATH,
+        ship_token_file,
+        "",
+        "File with the bearer token for the endpoint, mode 0600."),
+    KEY("ship",
+        "interval",
+        KEY_COUNT,
+        ship_interval,
+        "30",
+        "Seconds between looks for new rows."),
+    KEY("ship",
+        "ca-file",
+        KEY_PATH,
+        ship_ca_file,
+        "",
+        "PEM file of further authorities to trust there."),
     LATER("hub", "url", "", "The central side."),
     LATER("hub", "pinned-key", "", "Its key."),
     LATER("hub", "ca-file", "", "Authorities to trust there."),
@@ -532,6 +557,13 @@ key_set(const KeyRow *row, const char *text, void *object, char **why)
   case KEY_BODIES:
     wanted = parse_choice(text, "masked", "digest", field) ? NULL
                                                            : "masked or digest";
+    break;
+  case KEY_SHIP:
+    if (g_str_equal(text, "otlp") || g_str_equal(text, "jsonl") ||
+        g_str_equal(text, "syslog"))
+      set_text(field, g_strdup(text));
+    else
+      wanted = "otlp, jsonl or syslog";
     break;
   case KEY_LATER:
     if (!g_str_equal(text, row->key.fallback))

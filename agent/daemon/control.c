@@ -230,10 +230,13 @@ add_record(GVariantDict *dict, struct agent *agent)
 {
   g_autofree char *sick =
       agent->journal ? journal_health(agent->journal) : g_strdup("off");
+  GVariant *shipping = shipping_status(agent);
 
   control_add_text(dict, "journal", sick ? sick : "ok");
   control_add_text(
       dict, "durability", agent->config->durability_full ? "full" : "grouped");
+  if (shipping)
+    g_variant_dict_insert_value(dict, "shipping", shipping);
 }
 
 static void
@@ -484,6 +487,7 @@ control_start(struct agent *agent, GError **error)
   signin_start(agent);
   control_answer_connect(agent);
   control_grants_connect(agent);
+  shipping_connect(agent);
   approve_listen(agent->approve, &listener, agent);
   agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);
   return agent->bus != NULL;

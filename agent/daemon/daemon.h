@@ -42,6 +42,11 @@ Ledger *daemon_load_ledger(const char *journal,
                            int64_t until_us,
                            GError **error);
 
+/* Where the record goes, with endpoint NULL when nowhere; the configuration's
+ * texts. `upstream` is left empty. */
+typedef struct ship_options ShipOptions;
+struct ship_options daemon_ship_options(const Config *config);
+
 /* The exact values of the configured dictionary and .env files, sealed; empty
  * without such keys. *seen (may be NULL) becomes what the files say of
  * themselves: another text when one of them changed. Errors name file and

@@ -189,12 +189,11 @@ make_journal(struct agent *agent, GError **error)
   return agent->journal != NULL;
 }
 
-/* `userpwd` becomes the proxy's credentials, which the options refer to. */
-static bool
-upstream_options(const Config *config,
-                 UpstreamOptions *options,
-                 Secret **userpwd,
-                 GError **error)
+bool
+daemon_upstream_options(const Config *config,
+                        UpstreamOptions *options,
+                        Secret **userpwd,
+                        GError **error)
 {
   *options = (UpstreamOptions){
       .proxy = config->proxy,
@@ -217,7 +216,7 @@ make_upstream(struct agent *agent, GError **error)
   g_autoptr(Secret) userpwd = NULL;
   UpstreamOptions options;
 
-  if (!upstream_options(agent->config, &options, &userpwd, error))
+  if (!daemon_upstream_options(agent->config, &options, &userpwd, error))
     return false;
   agent->upstream = upstream_new(agent->data_loop, &options, error);
   return agent->upstream != NULL;
@@ -281,7 +280,7 @@ make_identity(struct agent *agent, GError **error)
   for (unsigned i = 0; i < n; i++)
     issuers[i] = issuer_options(config->identities->pdata[i]);
   if (!secrets_are_private(config, error) ||
-      !upstream_options(config, &options.upstream, &userpwd, error))
+      !daemon_upstream_options(config, &options.upstream, &userpwd, error))
     return false;
   agent->identity = identity_new(agent->main_loop, &options, error);
   return agent->identity != NULL;
@@ -395,7 +394,8 @@ agent_make(struct agent *agent, GError **error)
   /* The journal comes last of what can fail on a wrong configuration: it
    * writes a row that says how the agent started. */
   return make_upstream(agent, error) && make_journal(agent, error) &&
-         make_env(agent, error) && budget_start(agent, error);
+         make_env(agent, error) && budget_start(agent, error) &&
+         shipping_start(agent, error);
 }
 
 /* What one loop posts to the other, and that back again. */
@@ -422,6 +422,7 @@ agent_unmake(struct agent *agent)
     exchange_env_end(agent->env);
   front_free(agent->front);
   worker_pool_free(agent->workers);
+  shipping_stop(agent);
   journal_close(agent->journal);
   settle_loops(agent);
   approve_queue_free(agent->approve);

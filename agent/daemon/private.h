@@ -14,6 +14,7 @@
 #include "journal/journal.h"
 #include "kit/watch.h"
 #include "kit/worker.h"
+#include "ship/ship.h"
 #include "upstream/upstream.h"
 #include <pthread.h>
 
@@ -51,6 +52,7 @@ struct agent {
   guint values_timer;
   Masker *masker;
   Journal *journal;
+  Ship *ship; /* or NULL: nothing is shipped */
   WorkerPool *workers;
 
   GMainLoop *main;
@@ -82,6 +84,12 @@ struct agent {
 /* ---- parts.c: makes what an agent consists of, in the order of need */
 bool agent_make(struct agent *agent, GError **error);
 void agent_unmake(struct agent *agent);
+
+/* `userpwd` becomes the proxy's credentials, which the options refer to. */
+bool daemon_upstream_options(const Config *config,
+                             UpstreamOptions *options,
+                             Secret **userpwd,
+                             GError **error);
 
 /* A key of this user, made at the first start, never shipped. */
 Secret *agent_own_key(const Config *config, const char *name, GError **error);
@@ -120,6 +128,13 @@ void record_signin(struct agent *agent,
 /* Who uses this agent: of the first issuer where somebody is signed in. A
  * reference; NULL: nobody is. */
 const Person *agent_person(struct agent *agent);
+
+/* ---- shipping.c: between the journal's start and its end */
+bool shipping_start(struct agent *agent, GError **error);
+void shipping_stop(struct agent *agent);
+void shipping_connect(struct agent *agent);
+/* As Status tells it; NULL where nothing is shipped. */
+GVariant *shipping_status(struct agent *agent);
 
 /* ---- signin.c: sessions, logins, and what they tell */
 void signin_start(struct agent *agent);

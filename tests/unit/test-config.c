@@ -93,6 +93,12 @@ static const char whole[] = "[listen]\n"
                             "bodies=digest\n"
                             "max-recorded-body=13\n"
                             "max-size=14G\n"
+                            "[ship]\n"
+                            "endpoint=collector.example:6514\n"
+                            "format=syslog\n"
+                            "token-file=/etc/sixteen\n"
+                            "interval=1017\n"
+                            "ca-file=/etc/eighteen\n"
                             "[connection \"new-one.2\"]\n"
                             "type=openai\n"
                             "enabled=false\n"
@@ -157,6 +163,11 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpuint(c->journal_max_size, ==, (uint64_t)14 << 30);
   g_assert_cmpstr(one->name, ==, "new-one.2");
   g_assert_cmpstr(one->type, ==, "openai");
+  g_assert_cmpstr(c->ship_endpoint, ==, "collector.example:6514");
+  g_assert_cmpstr(c->ship_format, ==, "syslog");
+  g_assert_cmpstr(c->ship_token_file, ==, "/etc/sixteen");
+  g_assert_cmpuint(c->ship_interval, ==, 1017);
+  g_assert_cmpstr(c->ship_ca_file, ==, "/etc/eighteen");
   g_assert_false(one->enabled);
   g_assert_cmpuint(g_strv_length(one->hosts), ==, 2);
   g_assert_cmpstr(one->hosts[1], ==, "b.example.com");
@@ -288,7 +299,9 @@ test_errors(Fixture *f, const void *data)
       {"[journal]\ndurability=none\n", 2, CONFIG_ERROR_VALUE, "full or"},
       {"[journal]\nbodies=all\n", 2, CONFIG_ERROR_VALUE, "masked or"},
       {"[journal]\nretain-days=30\n", 2, CONFIG_ERROR_VALUE, "this version"},
-      {"[ship]\nendpoint=https://x\n", 2, CONFIG_ERROR_VALUE, "this version"},
+      {"[ship]\nformat=protobuf\n", 2, CONFIG_ERROR_VALUE, "otlp, jsonl"},
+      {"[ship]\ninterval=0\n", 2, CONFIG_ERROR_VALUE, "from 1 up"},
+      {"[ship]\ntoken-file=token\n", 2, CONFIG_ERROR_VALUE, "absolute"},
       {"[hub]\nurl=https://x\n", 2, CONFIG_ERROR_VALUE, "this version"},
       {"[identity]\n", 1, CONFIG_ERROR_SYNTAX, "[identity \"NAME\"]"},
       {"[identity \"a\"]\n", 1, CONFIG_ERROR_VALUE, "needs issuer="},
@@ -364,7 +377,7 @@ static void
 test_later(Fixture *f, const void *data)
 {
   (void)data;
-  config_free(load(f, "[journal]\nretain-days=90\n[ship]\ninterval=30\n"));
+  config_free(load(f, "[journal]\nretain-days=90\n[hub]\nurl=\n"));
 }
 
 /* ---- Proxies

@@ -55,6 +55,7 @@ _hoop_agent_options() {
   grants) echo --json ;;
   deny) echo --reason ;;
   allow) echo --for --list --remove --json ;;
+  ship) echo --status --now --stdout --after --json --config ;;
   scan)
     echo --json --sarif --baseline --rules --class --list-rules --no-ignore \
       --no-allow --binary --max-size --batch --chunks --config
@@ -125,7 +126,7 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny grants allow why scan policy journal connection
+    review approve deny grants allow why scan policy journal ship connection
     login logout whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny grants allow why scan policy journal connection login logout whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny grants allow why scan policy journal ship connection login logout whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
@@ -53,13 +53,14 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Te
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, test, explain or show the policy'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, search, show, export or verify what was recorded'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a ship -d 'Show how far the record was shipped, or ship it'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a login -d 'Sign in at the identity provider'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a logout -d 'Sign out, here and at the provider'
 
-complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal connection login whoami' -l json -d 'Print JSON'
-complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal connection' -l config -rF -d 'Configuration to read'
+complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal ship connection login whoami' -l json -d 'Print JSON'
+complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal ship connection' -l config -rF -d 'Configuration to read'
 complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
 complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
 complete -c hoop-agent -n '__fish_seen_subcommand_from approve' -l for -x -a '10m 1h session' -d 'Those like it, too'
@@ -126,6 +127,10 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l rule -x -d Rule
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l status -d 'What is behind'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l now -d 'Send it, and wait'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l stdout -d 'Print it as JSON lines'
+complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l after -x -d 'What follows this row'
 complete -c hoop-agent -n '__fish_seen_subcommand_from connection; and not __hoop_agent_sub list' -a list
 complete -c hoop-agent -n '__fish_seen_subcommand_from login logout' -l issuer -x -a '(__hoop_agent_issuers)' -d 'At this one'
 complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l device -d 'By a code'

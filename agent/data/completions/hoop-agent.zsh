@@ -60,6 +60,7 @@ _hoop_agent() {
     'scan:find secrets in files'
     'policy:check, test, explain or show the policy'
     'journal:list, search, show, export or verify what was recorded'
+    'ship:show how far the record was shipped, or ship it'
     'connection:list the connections'
     'login:sign in at the identity provider'
     'logout:sign out, here and at the provider'
@@ -146,6 +147,11 @@ _hoop_agent() {
       '--head[held elsewhere]:head:_files' \
       '--policy[candidate]:policy:_files' \
       '1:what:(list search show replay stats export verify)' '2:id:_hoop_agent_recorded'
+    ;;
+  ship)
+    _arguments $json $config '--status[what is behind]' \
+      '--now[send it, and wait]' '--stdout[print it as JSON lines]' \
+      '--after[what follows this row]:row:'
     ;;
   connection) _arguments $json $config '1:what:(list)' ;;
   esac
