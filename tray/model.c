@@ -142,9 +142,9 @@ pending_of(GVariant *dict)
   pending->id = text_of(dict, "id");
   pending->rules = joined(dict, "rules");
   pending->approvers = joined(dict, "approvers");
-  pending->process = process  ? g_path_get_basename(process)
-                     : client ? g_strdup(client)
-                              : g_strdup("an unknown program");
+  pending->process = client    ? g_path_get_basename(client)
+                     : process ? g_path_get_basename(process)
+                               : g_strdup("an unknown program");
   pending->model = text_of(dict, "model");
   if (!pending->model)
     pending->model = g_strdup("");

@@ -24,7 +24,7 @@ typedef struct {
   char *id;
   char *rules; /* joined by ", " */
   char *approvers;
-  char *process; /* its file's name without folders, or the client */
+  char *process; /* the client, a file's name without folders */
   char *model;   /* or "" */
   unsigned findings;
   unsigned waiting; /* equal requests that the answer is for */

@@ -131,14 +131,15 @@ on_notified(GObject *source, GAsyncResult *result, gpointer data)
 static GVariant *
 actions_of(const TrayNotices *notices)
 {
-  const char *waiting[] = {
-      "default", "Review", "review", "Review\xe2\x80\xa6", "deny", "Deny"};
+  /* One server draws a button for `default`, another takes a click on the
+   * body for it. */
+  const char *waiting[] = {"default", "Review\xe2\x80\xa6", "deny", "Deny"};
   bool one = notices->model->pending->len == 1;
 
   if (!notices->actions)
     return g_variant_new_strv(NULL, 0);
   /* Which of several would be denied is for the menu to ask. */
-  return g_variant_new_strv(waiting, one ? 6 : 4);
+  return g_variant_new_strv(waiting, one ? 4 : 2);
 }
 
 static GVariant *

@@ -73,39 +73,55 @@ send(HoopAgent1 *agent,
 }
 
 int
-answer_held(const Call *call,
-            const char *answer,
-            const char *done,
-            const Term *term)
+answer_shown(const Call *call,
+             HoopAgent1 *agent,
+             GVariant *review,
+             const char *answer,
+             const char *reason,
+             const Term *term)
 {
-  int code = CLI_DONE;
-  g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
-  g_autofree char *id = NULL;
+  bool masked = g_str_equal(answer, "approve-masked");
   g_autofree char *outcome = NULL;
   g_autofree char *grant = NULL;
-  g_autoptr(GVariant) review = NULL;
   g_autoptr(GError) error = NULL;
-  const char *reason = call_value(call, "reason");
-  Given given = {
-      .answer = answer, .digest = "", .nonce = "", .reason = reason ?: ""};
+  Given given = {.id = "?",
+                 .answer = answer,
+                 .digest = "",
+                 .nonce = "",
+                 .reason = reason ?: ""};
 
-  if (!agent)
-    return code;
-  id = pending_id(call, agent, call->args[0], &code);
-  if (!id)
-    return code;
-  if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
-    return complain_error(call, error);
-  given.id = id;
+  g_variant_lookup(review, "id", "&s", &given.id);
   g_variant_lookup(review, "digest", "&s", &given.digest);
   g_variant_lookup(review, "nonce", "&s", &given.nonce);
   if (!send(agent, &given, term, &outcome, &grant, &error))
     return complain_error(call, error);
   if (g_str_equal(outcome, "pending"))
-    printf("%s: your answer is recorded; others are still asked.\n", id);
+    printf("%s: your answer is recorded; others are still asked.\n", given.id);
   else
-    printf("%s: %s.\n", id, done);
+    printf("%s: %s.\n",
+           given.id,
+           g_str_equal(answer, "deny") ? "denied"
+           : masked                    ? "approved, masked"
+                                       : "approved");
   if (grant)
-    say_grant(review, grant, term, g_str_equal(answer, "approve-masked"));
+    say_grant(review, grant, term, masked);
   return CLI_DONE;
+}
+
+int
+answer_held(const Call *call, const char *answer, const Term *term)
+{
+  int code = CLI_DONE;
+  g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
+  g_autofree char *id =
+      agent ? pending_id(call, agent, call->args[0], &code) : NULL;
+  g_autoptr(GVariant) review = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!id)
+    return code;
+  if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
+    return complain_error(call, error);
+  return answer_shown(
+      call, agent, review, answer, call_value(call, "reason"), term);
 }

@@ -18,8 +18,6 @@ verb_approve(const Call *call)
                     "--for takes a time such as 90s, 10m or 2h, or session, "
                     "not %s",
                     for_text);
-  return answer_held(call,
-                     masked ? "approve-masked" : "approve",
-                     masked ? "approved, masked" : "approved",
-                     for_text ? &term : NULL);
+  return answer_held(
+      call, masked ? "approve-masked" : "approve", for_text ? &term : NULL);
 }

@@ -5,5 +5,5 @@
 int
 verb_deny(const Call *call)
 {
-  return answer_held(call, "deny", "denied", NULL);
+  return answer_held(call, "deny", NULL);
 }

@@ -5,6 +5,10 @@
 #include "kit/clock.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* A reason of two lines is enough. */
+#define MAX_LINE 512
 
 static const char *
 text(GVariant *review, const char *key)
@@ -13,6 +17,15 @@ text(GVariant *review, const char *key)
 
   g_variant_lookup(review, key, "&s", &value);
   return value;
+}
+
+static bool
+can_mask(GVariant *review)
+{
+  gboolean flag = FALSE;
+
+  g_variant_lookup(review, "can_mask", "b", &flag);
+  return flag;
 }
 
 static void
@@ -64,11 +77,9 @@ say(GVariant *review, bool masked_only)
 {
   g_autofree char *left = NULL;
   gint64 deadline = 0;
-  gboolean can_mask = FALSE;
   guint32 findings = 0;
 
   g_variant_lookup(review, "deadline_us", "x", &deadline);
-  g_variant_lookup(review, "can_mask", "b", &can_mask);
   g_variant_lookup(review, "findings", "u", &findings);
   left = span_text(deadline - clock_wall_us());
   line("request", text(review, "id"));
@@ -84,13 +95,54 @@ say(GVariant *review, bool masked_only)
          left);
   if (!masked_only && text(review, "text"))
     say_body("as it would go out", text(review, "text"));
-  if (can_mask && text(review, "masked_text"))
+  if (can_mask(review) && text(review, "masked_text"))
     say_body("as `approve --masked` would send it",
              text(review, "masked_text"));
+}
+
+static void
+say_verbs(GVariant *review)
+{
   printf("\nhoop-agent approve %s%s, or hoop-agent deny %s\n",
          text(review, "id"),
-         can_mask ? " [--masked]" : "",
+         can_mask(review) ? " [--masked]" : "",
          text(review, "id"));
+}
+
+/* ---- Answering -----------------------------------------------------------
+ */
+
+/* The word that lets the prompt go as it is must be written out: a key hit by
+ * accident, or an empty line, leaves it waiting. */
+static int
+ask(const Call *call, HoopAgent1 *agent, GVariant *review, bool masked_only)
+{
+  bool maskable = can_mask(review);
+  char typed[MAX_LINE];
+  char *word, *rest;
+
+  printf("\n%sAnswer%s: deny [reason]%s%s, or nothing to leave it waiting: ",
+         ink(INK_BOLD),
+         ink(INK_PLAIN),
+         maskable ? ", masked" : "",
+         masked_only ? "" : ", approve");
+  fflush(stdout);
+  if (!fgets(typed, sizeof typed, stdin))
+    typed[0] = '\0';
+  word = g_strstrip(typed);
+  rest = word + strcspn(word, " \t");
+  if (*rest)
+    *rest++ = '\0';
+  rest = g_strstrip(rest);
+  if (g_str_equal(word, "deny") || g_str_equal(word, "d"))
+    return answer_shown(call, agent, review, "deny", rest, NULL);
+  if (maskable && (g_str_equal(word, "masked") || g_str_equal(word, "m")))
+    return answer_shown(call, agent, review, "approve-masked", rest, NULL);
+  if (!masked_only && g_str_equal(word, "approve"))
+    return answer_shown(call, agent, review, "approve", rest, NULL);
+  puts(*word ? "That is no answer: it still waits." : "It still waits.");
+  say_verbs(review);
+  return CLI_DONE;
 }
 
 int
@@ -107,9 +159,13 @@ verb_review(const Call *call)
     return code;
   if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
     return complain_error(call, error);
-  if (call_has(call, "json"))
+  if (call_has(call, "json")) {
     print_json(variant_to_json(review));
-  else
-    say(review, call_has(call, "masked"));
+    return CLI_DONE;
+  }
+  say(review, call_has(call, "masked"));
+  if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+    return ask(call, agent, review, call_has(call, "masked"));
+  say_verbs(review);
   return CLI_DONE;
 }

@@ -147,11 +147,16 @@ typedef struct {
   unsigned seconds;
   bool session; /* then seconds is 0 */
 } Term;
-/* term NULL: for this one request. */
-int answer_held(const Call *call,
-                const char *answer,
-                const char *done,
-                const Term *term);
+/* Answers what the call names, with its --reason: "approve",
+ * "approve-masked" or "deny"; term NULL: for this one request. */
+int answer_held(const Call *call, const char *answer, const Term *term);
+/* The same of a review that the daemon gave, and was shown. */
+int answer_shown(const Call *call,
+                 HoopAgent1 *agent,
+                 GVariant *review,
+                 const char *answer,
+                 const char *reason,
+                 const Term *term);
 
 /* ---- grants.c */
 /* Those in force; NULL without complaint when no daemon runs. */

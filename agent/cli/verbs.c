@@ -118,7 +118,8 @@ static const Verb verbs[] = {
      .least = 1,
      .most = 1,
      .more = ID_SHORT "\nCharacters that a terminal would act on, or that "
-                      "reorder or hide text, are\nshown by their codes.",
+                      "reorder or hide text, are\nshown by their codes. On "
+                      "a terminal it asks for the answer.",
      .options = {{.name = "masked",
                   .help = "Only as approve --masked would send it."},
                  JSON}},

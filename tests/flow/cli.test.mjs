@@ -112,6 +112,30 @@ test('pending, review, approve: a unique beginning of the id is enough', async (
   assert.ok(!seen.body.includes(KEY));
 });
 
+/** review on a terminal of its own, with `typed` as the answer. */
+function reviewOnTerminal(t, id, typed) {
+  const child = new Child('script', ['-qec', `${agentProgram()} review ${id}`, '/dev/null'], {
+    env: { ...agent.env, TERM: 'xterm' },
+    input: 'pipe',
+    t,
+  });
+  return until(() => /Answer.*: $/.test(child.stdout), 'the question')
+    .then(() => child.process.stdin.write(`${typed}\n`))
+    .then(() => until(() => !child.running, 'its end'))
+    .then(() => child.stdout);
+}
+
+test('review on a terminal: asks, and takes only a plain answer', async (t) => {
+  const { answer, held } = await hold(`be careful with ${KEY}`);
+  for (const typed of ['', 'a', 'yes', 'approved'])
+    assert.match(await reviewOnTerminal(t, held.id, typed), /still waits/);
+  assert.equal((await agent.json('pending')).length, 1);
+  assert.match(await reviewOnTerminal(t, held.id, 'deny not this one'), new RegExp(`${held.id}: denied`));
+  const refused = await answer;
+  assert.equal(refused.status, 400);
+  assert.match(refused.text, /not this one/);
+});
+
 test('deny: the reason reaches the client and the record', async () => {
   const { answer, held } = await hold('careful, deny me');
   assert.equal(await fine('deny', held.id, '--reason', 'because'), `${held.id}: denied.\n`);
