@@ -2,7 +2,7 @@
 // glewlwyd (Debian), an OpenID provider in C, on loopback: device flow with
 // slow_down, ES256, refresh without ID token.
 
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -128,6 +128,9 @@ export class Glewlwyd {
       ttl: { id: 600, refresh: 86400, device: 600, ...options.ttl },
     };
     this.clientId = 'hoop-agent';
+    /** Another client, which has a secret: it alone may revoke. */
+    this.secretId = 'hoop-secret';
+    this.secret = randomBytes(16).toString('hex');
     this.scopes = 'openid profile';
   }
 
@@ -249,6 +252,22 @@ export class Glewlwyd {
         'delete_token',
       ],
     });
+    await this.call(this.admin, 'POST', 'client/', {
+      client_id: this.secretId,
+      name: 'hoop-agent with a secret',
+      enabled: true,
+      confidential: true,
+      client_secret: this.secret,
+      scope: [],
+      redirect_uri: ['http://127.0.0.1/callback'],
+      token_endpoint_auth_method: ['client_secret_basic'],
+      authorization_type: [
+        'code',
+        'refresh_token',
+        'device_authorization',
+        'delete_token',
+      ],
+    });
     for (const [username, groups] of Object.entries(USERS))
       await this.call(this.admin, 'POST', 'user/', {
         username,
@@ -271,9 +290,10 @@ export class Glewlwyd {
       username: user,
       password: PASSWORD,
     });
-    await this.call(browser, 'PUT', `auth/grant/${this.clientId}`, {
-      scope: 'openid profile',
-    });
+    for (const client of [this.clientId, this.secretId])
+      await this.call(browser, 'PUT', `auth/grant/${client}`, {
+        scope: 'openid profile',
+      });
     const target = `${this.issuer}/device?code=${encodeURIComponent(userCode)}&g_continue`;
     const end = await browser.request(target);
     if (!/deviceComplete/.test(end.headers.location ?? ''))
