@@ -160,6 +160,97 @@ test_huge(void)
   assert_login_error(desk, IDENTITY_ERROR_PROTOCOL, "more than 256 KiB");
 }
 
+/* As much at the token endpoint, whose length nobody told. */
+static void
+test_endless(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+  GString *text = g_string_new("HTTP/1.1 200 X\r\n\r\n{\"access_token\":\"");
+
+  for (unsigned i = 0; i < LARGE; i++)
+    g_string_append_c(text, 'a');
+  fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
+  fake_answer(fake, "/token", 0, g_string_free(text, FALSE));
+  desk_sign_in(desk, LOGIN_DEVICE, true);
+  assert_login_error(desk, IDENTITY_ERROR_PROTOCOL, "more than 256 KiB");
+}
+
+/* ---- redirects ----------------------------------------------------------- */
+
+static char *
+redirect(const Fake *fake, int status)
+{
+  return g_strdup_printf("HTTP/1.1 %d X\r\nLocation: %s/stolen\r\n"
+                         "Content-Length: 0\r\n\r\n",
+                         status,
+                         fake_issuer(fake));
+}
+
+/* Of each endpoint that gets a secret, or says whom to believe. */
+static void
+test_redirects(void)
+{
+  static const struct {
+    const char *path;
+    int status;
+  } rows[] = {{"/device", 301},
+              {"/device", 302},
+              {"/device", 303},
+              {"/device", 307},
+              {"/device", 308},
+              {DISCOVERY, 302},
+              {"/jwks", 307},
+              {"/token", 307},
+              {"/token", 308},
+              {"/userinfo", 302},
+              {"/revoke", 307}};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const char *path = rows[i].path;
+    const bool afterwards =
+        g_str_equal(path, "/userinfo") || g_str_equal(path, "/revoke");
+    g_autoptr(Fake) fake = fake_new();
+    g_autoptr(Desk) desk = desk_new(fake, NULL);
+    g_autofree char *message = NULL;
+
+    g_test_message("%s: %d", path, rows[i].status);
+    fake_answer(fake, path, 0, redirect(fake, rows[i].status));
+    fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
+    fake_grant(fake, "r1", &(TokenSpec){.groups = "null"});
+    desk_sign_in(desk, LOGIN_DEVICE, true);
+    if (afterwards) {
+      g_assert_no_error(desk->error);
+      g_assert_null(desk->person->groups);
+      message = desk_logout(desk);
+    } else {
+      assert_login_error(desk, IDENTITY_ERROR_PROTOCOL, "redirect (30");
+    }
+    if (g_str_equal(path, "/revoke"))
+      g_assert_nonnull(strstr(message, "redirect (30"));
+    g_assert_cmpuint(fake_asked(fake, path), ==, 1);
+    g_assert_cmpuint(fake_asked(fake, "/stolen"), ==, 0);
+  }
+}
+
+/* Nor where a refresh token goes. */
+static void
+test_redirected_renewal(void)
+{
+  g_autoptr(Fake) fake = fake_new();
+  g_autoptr(Desk) desk = desk_new(fake, NULL);
+
+  fake_answer(fake, "/device", 200, fake_device(fake, 1, 600));
+  fake_grant(fake, "r1", &(TokenSpec){.life = SHORT});
+  desk_sign_in(desk, LOGIN_DEVICE, true);
+  g_assert_no_error(desk->error);
+  fake_forget(fake, "/token");
+  fake_answer(fake, "/token", 0, redirect(fake, 308));
+  desk_until_event(desk, 'F');
+  g_assert_nonnull(strstr(desk->sentence, "redirect (308)"));
+  g_assert_cmpuint(fake_asked(fake, "/stolen"), ==, 0);
+}
+
 /* Takes as long as the limit: in the long round alone. */
 static void
 test_slow(void)
@@ -348,6 +439,10 @@ main(int argc, char **argv)
   g_test_add_func("/identity/provider/solo", test_solo);
   g_test_add_func("/identity/provider/documents", test_documents);
   g_test_add_func("/identity/provider/huge", test_huge);
+  g_test_add_func("/identity/provider/endless", test_endless);
+  g_test_add_func("/identity/provider/redirects", test_redirects);
+  g_test_add_func("/identity/provider/redirected-renewal",
+                  test_redirected_renewal);
   g_test_add_func("/identity/provider/slow", test_slow);
   g_test_add_func("/identity/provider/no-key-set", test_no_key_set);
   return g_test_run();
