@@ -4,8 +4,8 @@
 #include "policy/emit.h"
 #include "policy/private.h"
 #include "policy/rule-parse.h"
+#include "policy/source.h"
 #include "policy/suggest.h"
-#include "policy/yaml.h"
 
 #include <string.h>
 
@@ -14,12 +14,6 @@
 #define MAX_GROUPS 1000
 /* Each is up to 64 KiB when compiled. */
 #define MAX_REGEXES 2000
-
-/* One file on its way in. */
-typedef struct {
-  YamlDoc *doc;
-  PolicyLayer layer;
-} Source;
 
 static void
 group_free(gpointer data)
@@ -33,11 +27,13 @@ group_free(gpointer data)
 }
 
 static void
-source_clear(gpointer data)
+file_free(gpointer data)
 {
-  Source *source = data;
+  PolicyFile *file = data;
 
-  yaml_doc_free(source->doc);
+  g_free(file->name);
+  g_bytes_unref(file->text);
+  g_free(file);
 }
 
 static void
@@ -66,6 +62,7 @@ policy_new(void)
   policy->member =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, destroy_array);
   policy->warnings = g_ptr_array_new_with_free_func(g_free);
+  policy->files = g_ptr_array_new_with_free_func(file_free);
   policy->fallback.action = policy->tunnels.action = ACTION_BLOCK;
   return policy;
 }
@@ -84,6 +81,33 @@ policy_find_group(const Policy *policy, const char *name)
   return NULL;
 }
 
+/* The group of an earlier layer that means an identity group by this name: its
+ * rules may use that name, too. */
+static const PolicyGroup *
+earlier_member(const Policy *policy, PolicyLayer layer, const char *name)
+{
+  for (guint i = 0; i < policy->groups->len; i++) {
+    const PolicyGroup *group = policy->groups->pdata[i];
+
+    if (group->layer < layer &&
+        g_strv_contains((const char *const *)group->members, name))
+      return group;
+  }
+  return NULL;
+}
+
+static PolicyGroup *
+group_new(const Source *source, const YamlNode *key, char ***members)
+{
+  PolicyGroup *group = g_new0(PolicyGroup, 1);
+
+  group->name = g_strdup(key->text);
+  group->members = g_steal_pointer(members);
+  group->layer = source->layer;
+  group->origin = yaml_place(source->doc, key);
+  return group;
+}
+
 static bool
 read_group(Policy *policy,
            const Source *source,
@@ -92,8 +116,8 @@ read_group(Policy *policy,
            GError **error)
 {
   const PolicyGroup *before = policy_find_group(policy, key->text);
+  const PolicyGroup *member = earlier_member(policy, source->layer, key->text);
   g_auto(GStrv) members = NULL;
-  PolicyGroup *group;
 
   if (key->text[0] == '\0' || strpbrk(key->text, "*?") != NULL ||
       strcmp(key->text, "local") == 0)
@@ -118,15 +142,20 @@ read_group(Policy *policy,
                                     before->origin));
     return true;
   }
+  if (member != NULL)
+    return yaml_error(source->doc,
+                      key,
+                      error,
+                      "\"%s\" is an identity group of \"%s\" (%s layer, %s) "
+                      "and cannot be another group here",
+                      key->text,
+                      member->name,
+                      layer_name(member->layer),
+                      member->origin);
   if (policy->groups->len >= MAX_GROUPS)
     return yaml_error(
         source->doc, key, error, "more than %d groups", MAX_GROUPS);
-  group = g_new0(PolicyGroup, 1);
-  group->name = g_strdup(key->text);
-  group->members = g_steal_pointer(&members);
-  group->layer = source->layer;
-  group->origin = yaml_place(source->doc, key);
-  g_ptr_array_add(policy->groups, group);
+  g_ptr_array_add(policy->groups, group_new(source, key, &members));
   return true;
 }
 
@@ -314,7 +343,7 @@ static bool
 check_file(const Source *source, GError **error)
 {
   static const char *const keys[] = {
-      "version", "default", "tunnels", "groups", "rules", NULL};
+      "version", "include", "default", "tunnels", "groups", "rules", NULL};
   static const char *const not_user[] = {"default", "tunnels", "groups"};
   const YamlNode *root = source->doc->root, *version;
   int64_t number;
@@ -342,15 +371,15 @@ check_file(const Source *source, GError **error)
   return true;
 }
 
-/* Groups first: a rule may stand above the table that it uses. */
+/* Groups before rules: a rule may stand above the table that it uses, and in
+ * another file of its layer. */
 static bool
-read_file(Policy *policy, const Source *source, GError **error)
+read_settings(Policy *policy, const Source *source, GError **error)
 {
   const YamlNode *root = source->doc->root;
   const YamlNode *groups = yaml_get(root, "groups");
   const YamlNode *fallback = yaml_get(root, "default");
   const YamlNode *tunnels = yaml_get(root, "tunnels");
-  const YamlNode *rules = yaml_get(root, "rules");
 
   return check_file(source, error) &&
          (groups == NULL || read_groups(policy, source, groups, error)) &&
@@ -359,8 +388,7 @@ read_file(Policy *policy, const Source *source, GError **error)
               policy, source, fallback, "default", &policy->fallback, error)) &&
          (tunnels == NULL ||
           read_setting(
-              policy, source, tunnels, "tunnels", &policy->tunnels, error)) &&
-         (rules == NULL || read_rules(policy, source, rules, error));
+              policy, source, tunnels, "tunnels", &policy->tunnels, error));
 }
 
 static void
@@ -393,98 +421,84 @@ index_groups(Policy *policy)
   }
 }
 
-static Policy *
-load_sources(const GArray *sources, Sha256 *digest, GError **error)
-{
-  g_autoptr(Policy) policy = policy_new();
-  uint8_t hash[SHA256_LEN];
-
-  for (guint i = 0; i < sources->len; i++)
-    if (!read_file(policy, &g_array_index(sources, Source, i), error))
-      return NULL;
-  index_groups(policy);
-  sha256_peek(digest, hash);
-  hex_encode(hash, sizeof(hash), policy->revision);
-  return g_steal_pointer(&policy);
-}
-
 /* Layer and length in front, so that no two sets of files hash the same. */
 static void
-hash_source(Sha256 *digest, PolicyLayer layer, const void *text, size_t len)
+hash_source(Sha256 *digest, const Source *source)
 {
-  g_autofree char *head =
-      g_strdup_printf("%s %" G_GSIZE_FORMAT "\n", layer_name(layer), len);
+  gsize len;
+  gconstpointer text = g_bytes_get_data(source->text, &len);
+  g_autofree char *head = g_strdup_printf(
+      "%s %" G_GSIZE_FORMAT "\n", layer_name(source->layer), len);
 
   sha256_update(digest, head, strlen(head));
-  sha256_update(digest, text, len);
+  sha256_update(digest, text != NULL ? text : "", len);
 }
 
-static GArray *
-sources_new(void)
+static void
+keep_files(Policy *policy, const GArray *sources)
 {
-  GArray *sources = g_array_new(FALSE, FALSE, sizeof(Source));
-
-  g_array_set_clear_func(sources, source_clear);
-  return sources;
-}
-
-Policy *
-policy_load(const PolicySource *files, size_t n_files, GError **error)
-{
-  g_autoptr(GArray) sources = sources_new();
   g_autoptr(Sha256) digest = sha256_new();
+  uint8_t hash[SHA256_LEN];
 
-  for (size_t i = 0; i < n_files; i++) {
-    g_autoptr(GBytes) contents = NULL;
-    Source source = {yaml_load(files[i].path, &contents, error),
-                     files[i].layer};
-    gconstpointer text;
-    gsize len;
+  for (guint i = 0; i < sources->len; i++) {
+    const Source *source = &g_array_index(sources, Source, i);
+    PolicyFile *file = g_new0(PolicyFile, 1);
 
-    if (source.doc == NULL)
-      return NULL;
-    g_array_append_val(sources, source);
-    text = g_bytes_get_data(contents, &len);
-    hash_source(digest, source.layer, text != NULL ? text : "", len);
+    *file = (PolicyFile){
+        g_strdup(source->doc->name), source->layer, g_bytes_ref(source->text)};
+    g_ptr_array_add(policy->files, file);
+    hash_source(digest, source);
   }
-  if (n_files == 0) {
-    g_set_error(
-        error, POLICY_ERROR, POLICY_ERROR_READ, "no policy file is named");
-    return NULL;
+  sha256_peek(digest, hash);
+  hex_encode(hash, sizeof(hash), policy->revision);
+}
+
+/* Those of one layer, from `first`; *next is the first one of another. */
+static bool
+read_layer(Policy *policy,
+           const GArray *sources,
+           guint first,
+           guint *next,
+           GError **error)
+{
+  const PolicyLayer layer = g_array_index(sources, Source, first).layer;
+  guint end = first;
+
+  for (; end < sources->len; end++) {
+    const Source *source = &g_array_index(sources, Source, end);
+
+    if (source->layer != layer)
+      break;
+    if (!read_settings(policy, source, error))
+      return false;
   }
-  return load_sources(sources, digest, error);
+  for (guint i = first; i < end; i++) {
+    const Source *source = &g_array_index(sources, Source, i);
+    const YamlNode *rules = yaml_get(source->doc->root, "rules");
+
+    if (rules != NULL && !read_rules(policy, source, rules, error))
+      return false;
+  }
+  *next = end;
+  return true;
 }
 
 Policy *
-policy_parse_layers(const PolicyText *texts, size_t n, GError **error)
+policy_from_sources(const GArray *sources, PolicyLayer *fault, GError **error)
 {
-  g_autoptr(GArray) sources = sources_new();
-  g_autoptr(Sha256) digest = sha256_new();
+  g_autoptr(Policy) policy = policy_new();
 
-  for (size_t i = 0; i < n; i++) {
-    Source source = {
-        yaml_parse(texts[i].name, texts[i].text, texts[i].len, error),
-        texts[i].layer};
+  for (guint i = 0; i < sources->len;) {
+    const PolicyLayer layer = g_array_index(sources, Source, i).layer;
 
-    if (source.doc == NULL)
+    if (!read_layer(policy, sources, i, &i, error)) {
+      *fault = layer;
       return NULL;
-    g_array_append_val(sources, source);
-    hash_source(digest, source.layer, texts[i].text, texts[i].len);
+    }
   }
-  if (n == 0) {
-    g_set_error(
-        error, POLICY_ERROR, POLICY_ERROR_READ, "no policy text is given");
-    return NULL;
-  }
-  return load_sources(sources, digest, error);
-}
-
-Policy *
-policy_parse(const char *name, const char *text, size_t len, GError **error)
-{
-  const PolicyText one = {name, text, len, LAYER_CENTRAL};
-
-  return policy_parse_layers(&one, 1, error);
+  index_groups(policy);
+  keep_files(policy, sources);
+  return g_steal_pointer(&policy);
 }
 
 Policy *
@@ -506,6 +520,7 @@ policy_unref(Policy *policy)
   g_ptr_array_unref(policy->texts);
   g_ptr_array_unref(policy->groups);
   g_ptr_array_unref(policy->warnings);
+  g_ptr_array_unref(policy->files);
   g_free(policy->fallback.origin);
   g_free(policy->tunnels.origin);
   g_free(policy);

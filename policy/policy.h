@@ -6,6 +6,7 @@
 #define HOOP_POLICY_H
 
 #include "kit/api.h"
+#include "kit/file.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,9 @@ GQuark policy_error_quark(void);
 typedef enum {
   POLICY_ERROR_READ,   /* file missing, unreadable, too large */
   POLICY_ERROR_SYNTAX, /* not the YAML that we take */
-  POLICY_ERROR_VALUE   /* unknown key, wrong value, a layer's limits */
+  POLICY_ERROR_VALUE,  /* unknown key, wrong value, a layer's limits */
+  POLICY_ERROR_CENTRAL /* a new central layer is fine, but what other layers
+                          say cannot stand beside it */
 } PolicyErrorCode;
 
 /* ---- Policy rules ------------------------------------------------------ */
@@ -171,23 +174,40 @@ typedef struct policy Policy;
 typedef struct {
   const char *path;
   PolicyLayer layer;
+  FileTrust trust; /* of it and of what it includes */
 } PolicySource;
 
-/* Loads the policy files in the order given (central, system, user); groups,
+/* Loads the policy files in the order given (central, system, user), each with
+ * the files that it includes behind it, as of its layer; groups,
  * default and tunnels come from the first layer that sets them (each group's
  * name for itself), rules add up. What no layer sets is `block`. Refused with
  * file:line:column, the key and the nearest valid one: unknown and duplicate
  * keys, wrong types and values, anchors, aliases, tags, a second document,
  * duplicate rule ids, groups that the table does not name, regexes that do not
  * compile, conditions that can never hold or that the action cannot use, what
- * the user layer must not hold. Files over 1 MiB are refused. n_sources 0 is
- * an error: the caller names the shipped default. Reads files; else CPU only;
- * any thread. */
+ * the user layer must not hold, includes that lead on to others, groups of a
+ * later layer that would change what a name of an earlier one means. Files over
+ * 1 MiB are refused. n_sources 0 is an error: the caller names the shipped
+ * default. Reads files; else CPU only; any thread. */
 Policy *policy_load(const PolicySource *sources,
                     size_t n_sources,
                     GError **error);
+/* The same in place of `former` (or NULL), of which each layer stays that
+ * cannot be read or used now: so a broken file of one layer keeps no other
+ * layer from changing. *held (or NULL) becomes what was wrong then, g_free;
+ * NULL: nothing. *seen (or NULL): every file and folder that was looked at,
+ * also on failure; g_strfreev. POLICY_ERROR_CENTRAL: nothing may be let through
+ * under `former` any more. */
+Policy *policy_load_over(const PolicySource *sources,
+                         size_t n_sources,
+                         Policy *former,
+                         char ***seen,
+                         char **held,
+                         GError **error);
+/* The files that it was made of, in order; the policy's. NULL: no more. */
+const char *policy_file(const Policy *policy, unsigned i, PolicyLayer *layer);
 /* The same from memory, as one file of the central layer; `name` stands for
- * the file in messages. */
+ * the file in messages. Texts include nothing. */
 Policy *policy_parse(const char *name,
                      const char *text,
                      size_t len,
@@ -211,6 +231,9 @@ const PolicyRule *const *policy_rules(const Policy *policy, unsigned *n);
 /* The longest window of its budgets, in seconds; 0: it has none. */
 unsigned policy_budget_window(const Policy *policy);
 Action policy_default(const Policy *policy); /* ALLOW or BLOCK */
+/* Whether an allow rule lifts `default: block`: one of a layer behind the one
+ * that set the default does not. */
+bool policy_lifts_default(const Policy *policy, const PolicyRule *rule);
 Action policy_tunnels(const Policy *policy); /* ALLOW or BLOCK */
 /* True when a user with these identity groups (NULL terminated; NULL: none)
  * is in the policy's group: "*" is everybody, a name of the groups table who

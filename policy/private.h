@@ -22,6 +22,15 @@ typedef struct {
   char *origin; /* "file:line", or NULL */
 } PolicySetting;
 
+#define N_LAYERS (LAYER_USER + 1)
+
+/* A file as it was read. */
+typedef struct {
+  char *name;
+  PolicyLayer layer;
+  GBytes *text;
+} PolicyFile;
+
 struct policy {
   int refs;           /* atomic */
   GPtrArray *rules;   /* PolicyRule */
@@ -33,8 +42,15 @@ struct policy {
   GHashTable *member; /* identity group → GArray of those numbers */
   PolicySetting fallback, tunnels;
   GPtrArray *warnings; /* texts found while loading */
+  GPtrArray *files;    /* PolicyFile */
   char revision[SHA256_HEX_SIZE];
 };
+
+/* The policy of these Source, whose layers stand in order. *fault: the layer
+ * that is wrong, when there is an error. */
+Policy *policy_from_sources(const GArray *sources,
+                            PolicyLayer *fault,
+                            GError **error);
 
 const PolicyGroup *policy_find_group(const Policy *policy, const char *name);
 

@@ -38,6 +38,24 @@ policy_default(const Policy *policy)
   return policy->fallback.action;
 }
 
+bool
+policy_lifts_default(const Policy *policy, const PolicyRule *rule)
+{
+  return !policy->fallback.set || rule->layer <= policy->fallback.layer;
+}
+
+const char *
+policy_file(const Policy *policy, unsigned i, PolicyLayer *layer)
+{
+  const PolicyFile *file;
+
+  if (i >= policy->files->len)
+    return NULL;
+  file = policy->files->pdata[i];
+  *layer = file->layer;
+  return file->name;
+}
+
 Action
 policy_tunnels(const Policy *policy)
 {
@@ -193,6 +211,23 @@ warn_reviewers(const PolicyRule *rule, GStrvBuilder *out)
   }
 }
 
+/* An allow rule that cannot do what its writer may want. */
+static void
+warn_default(const Policy *policy, const PolicyRule *rule, GStrvBuilder *out)
+{
+  g_autofree char *line = NULL;
+
+  if (rule->action != ACTION_ALLOW || policy_lifts_default(policy, rule))
+    return;
+  line = g_strdup_printf("%s: rule \"%s\": allows nothing that \"default\" of "
+                         "the %s layer (%s) blocks",
+                         rule->origin,
+                         rule->id,
+                         layer_name(policy->fallback.layer),
+                         policy->fallback.origin);
+  g_strv_builder_add(out, line);
+}
+
 char **
 policy_warnings(const Policy *policy, const RulePack *pack)
 {
@@ -210,6 +245,8 @@ policy_warnings(const Policy *policy, const RulePack *pack)
     const PolicyRule *rule = policy->rules->pdata[i];
 
     warn_reviewers(rule, out);
+    if (policy->fallback.action == ACTION_BLOCK)
+      warn_default(policy, rule, out);
     if (pack == NULL)
       continue;
     warn_findings(rule, pack, rule->match.finding_classes, true, out);

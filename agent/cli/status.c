@@ -46,6 +46,32 @@ line(const char *name, Ink colour, const char *format, ...)
   printf("%-10s %s%s%s\n", name, ink(colour), shown, ink(INK_PLAIN));
 }
 
+/* What the list of files does not say: a layer that is wrong, and whether there
+ * is one of the user's. */
+static void
+say_layers(GVariant *status)
+{
+  g_autoptr(GVariant) layers =
+      g_variant_lookup_value(status, "policy_layers", G_VARIANT_TYPE("aa{sv}"));
+  GVariantIter iter;
+  GVariant *one;
+
+  if (!layers)
+    return;
+  g_variant_iter_init(&iter, layers);
+  while ((one = g_variant_iter_next_value(&iter))) {
+    const char *state = text(one, "state") ?: "?";
+    const char *layer = text(one, "layer") ?: "?";
+    const char *file = text(one, "file") ?: "?";
+
+    if (g_str_equal(state, "bad"))
+      line("", INK_RED, "%s layer: %s is wrong", layer, file);
+    else if (g_str_equal(state, "absent") && g_str_equal(layer, "user"))
+      line("", INK_PLAIN, "user layer: none (%s)", file);
+    g_variant_unref(one);
+  }
+}
+
 static void
 say_policy(GVariant *status)
 {
@@ -60,6 +86,7 @@ say_policy(GVariant *status)
        "revision %.12s from %s",
        text(status, "policy_revision") ?: "?",
        names);
+  say_layers(status);
   if (failed)
     line("", INK_RED, "the last reload failed, so this one stays: %s", failed);
 }

@@ -239,14 +239,65 @@ add_record(GVariantDict *dict, struct agent *agent)
     g_variant_dict_insert_value(dict, "shipping", shipping);
 }
 
+/* Whether the place of a layer's file is part of the policy in force. */
+static bool
+is_loaded(const Policy *policy, const char *path)
+{
+  PolicyLayer layer;
+  const char *name;
+
+  for (unsigned i = 0; (name = policy_file(policy, i, &layer)); i++)
+    if (g_str_equal(name, path))
+      return true;
+  return false;
+}
+
+/* Each layer's place: "loaded", "absent", or "bad": what was in force of it
+ * before stays. */
+static void
+add_layers(GVariantDict *dict, struct agent *agent)
+{
+  g_auto(GStrv) places = daemon_policy_files(agent->config);
+  GVariantBuilder layers;
+
+  g_variant_builder_init(&layers, G_VARIANT_TYPE("aa{sv}"));
+  for (int i = LAYER_CENTRAL; i <= LAYER_USER; i++) {
+    const bool loaded = is_loaded(agent->policy, places[i]);
+    /* As policy_load_over() says it. */
+    g_autofree char *said =
+        g_strdup_printf("%s layer: ", layer_name((PolicyLayer)i));
+    const bool bad = agent->policy_error && strstr(agent->policy_error, said);
+    GVariantDict layer;
+
+    g_variant_dict_init(&layer, NULL);
+    control_add_text(&layer, "layer", layer_name((PolicyLayer)i));
+    control_add_text(&layer, "file", places[i]);
+    control_add_text(&layer,
+                     "state",
+                     bad      ? "bad"
+                     : loaded ? "loaded"
+                              : "absent");
+    g_variant_builder_add_value(&layers, g_variant_dict_end(&layer));
+  }
+  g_variant_dict_insert_value(
+      dict, "policy_layers", g_variant_builder_end(&layers));
+}
+
 static void
 add_policy(GVariantDict *dict, struct agent *agent)
 {
-  g_auto(GStrv) files = daemon_policy_files(agent->config);
+  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  g_auto(GStrv) files = NULL;
+  PolicyLayer layer;
+  const char *name;
 
+  for (unsigned i = 0; (name = policy_file(agent->policy, i, &layer)); i++)
+    g_strv_builder_add(names, name);
+  files = g_strv_builder_end(names);
   control_add_text(dict, "policy_revision", policy_revision(agent->policy));
   g_variant_dict_insert(dict, "policy_files", "^as", files);
   control_add_text(dict, "policy_error", agent->policy_error);
+  add_layers(dict, agent);
 }
 
 static void

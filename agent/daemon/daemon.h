@@ -21,7 +21,14 @@ bool daemon_run(const Config *config, GError **error);
  * default; for the daemon and for `policy` and `scan`. g_free the array. */
 typedef struct policy Policy;
 Policy *daemon_load_policy(const Config *config, GError **error);
-/* Those files, in that order; g_strfreev. */
+/* The same in place of `former`; see policy_load_over(). */
+Policy *daemon_load_policy_over(const Config *config,
+                                Policy *former,
+                                char ***seen,
+                                char **held,
+                                GError **error);
+/* Where the files of the layers are looked for: central, system, user; the
+ * first and the last need not be there. g_strfreev. */
 char **daemon_policy_files(const Config *config);
 /* The folder of the detector's rules; g_free. */
 char *daemon_rules_dir(const Config *config);

@@ -26,6 +26,8 @@ G_DEFINE_QUARK(hoop_daemon_error, daemon_error)
 #define KEY_BYTES 32
 /* The user's layer, beside agent.conf. */
 #define USER_POLICY "user-policy.yaml"
+/* The layer that binds whoever uses this machine: root's alone to write. */
+#define CENTRAL_POLICY HOOP_SYSCONFDIR "/hoop-agent/central-policy.yaml"
 
 /* One daemon for each user: two would answer each other's clients. */
 static bool
@@ -117,6 +119,7 @@ daemon_policy_files(const Config *config)
   g_autofree char *own =
       g_build_filename(config->config_dir, USER_POLICY, NULL);
 
+  g_strv_builder_add(files, CENTRAL_POLICY);
   g_strv_builder_add(files,
                      config->policy_file ? config->policy_file : shipped);
   g_strv_builder_add(files, own);
@@ -134,16 +137,40 @@ daemon_load_detector(const Config *config,
   return detector_load(dir, named, cache_dir, error);
 }
 
+/* What cannot be looked at may be there: then reading it is an error. */
+static bool
+may_be_there(const char *path)
+{
+  struct stat seen;
+
+  return lstat(path, &seen) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+Policy *
+daemon_load_policy_over(const Config *config,
+                        Policy *former,
+                        char ***seen,
+                        char **held,
+                        GError **error)
+{
+  g_auto(GStrv) files = daemon_policy_files(config);
+  PolicySource sources[3];
+  size_t n = 0;
+
+  if (may_be_there(files[0]))
+    sources[n++] = (PolicySource){files[0], LAYER_CENTRAL, FILE_ROOTS};
+  /* What is shipped is as much to be trusted as the program beside it. */
+  sources[n++] = (PolicySource){
+      files[1], LAYER_SYSTEM, config->policy_file ? FILE_OWN : FILE_ANYONES};
+  if (may_be_there(files[2]))
+    sources[n++] = (PolicySource){files[2], LAYER_USER, FILE_OWN};
+  return policy_load_over(sources, n, former, seen, held, error);
+}
+
 Policy *
 daemon_load_policy(const Config *config, GError **error)
 {
-  g_auto(GStrv) files = daemon_policy_files(config);
-  PolicySource sources[] = {{files[0], LAYER_SYSTEM}, {files[1], LAYER_USER}};
-  struct stat seen;
-  /* What cannot be looked at may be there: then it is an error. */
-  bool own = lstat(files[1], &seen) == 0 || errno != ENOENT;
-
-  return policy_load(sources, own ? 2 : 1, error);
+  return daemon_load_policy_over(config, NULL, NULL, NULL, error);
 }
 
 static bool
@@ -151,9 +178,7 @@ make_judgement(struct agent *agent, GError **error)
 {
   g_autofree char *rules = daemon_rules_dir(agent->config);
 
-  /* Watched first, so that no change comes in between. */
-  reload_watch(agent);
-  agent->policy = daemon_load_policy(agent->config, error);
+  agent->policy = reload_first(agent, error);
   if (!agent->policy)
     return false;
   if (!agent->config->detect)

@@ -23,10 +23,16 @@ apply_pause(void *data)
   g_free(change);
 }
 
+static const char outdated[] = "until the policy can be loaded: the central "
+                               "layer is another, and the files of this "
+                               "machine do not go together with it";
+
 const char *
 agent_paused(const struct agent *agent)
 {
-  return agent->stopped ? agent->stopped : agent->paused;
+  if (agent->stopped)
+    return agent->stopped;
+  return agent->outdated ? outdated : agent->paused;
 }
 
 /* What clients are told behind "hoop-agent is paused". g_free; NULL: it is
@@ -37,6 +43,9 @@ sentence(const struct agent *agent)
   if (agent->stopped)
     return g_strdup_printf("%s. It goes on once that file is removed.",
                            agent->stopped);
+  if (agent->outdated)
+    return g_strdup_printf("%s. `hoop-agent status` says what is wrong.",
+                           outdated);
   if (agent->paused)
     return g_strdup_printf("(%s). Run `hoop-agent resume`.", agent->paused);
   return NULL;
@@ -109,38 +118,85 @@ agent_resume(struct agent *agent, GError **error)
   return false;
 }
 
+/* ---- The central policy's ------------------------------------------------
+ */
+
+void
+agent_set_outdated(struct agent *agent, bool is_outdated)
+{
+  if (agent->outdated == is_outdated)
+    return;
+  agent->outdated = is_outdated;
+  record_agent(agent,
+               ROW_PAUSE,
+               is_outdated ? "paused" : "resumed",
+               "{\"by\":\"central policy\"}");
+  post_pause(agent);
+}
+
 /* ---- The administrator's -------------------------------------------------
  */
 
-/* Whatever lies there counts, and what cannot be looked at: only root can put
- * something there or take it away. */
-static bool
-is_stopped(void)
+/* Who paused. Whatever lies there counts, and what cannot be looked at; but
+ * that an administrator put it there is said only of what root alone can
+ * change. g_free; NULL: nothing is there. */
+static char *
+look_for_stop(void)
 {
   struct stat info;
 
-  return lstat(PAUSE_FILE, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+  if (lstat(PAUSE_FILE, &info) != 0)
+    return errno == ENOENT || errno == ENOTDIR
+               ? NULL
+               : g_strdup_printf("by " PAUSE_FILE
+                                 ", which cannot be looked at (%s)",
+                                 g_strerror(errno));
+  if (info.st_uid != 0)
+    return g_strdup_printf("by " PAUSE_FILE
+                           ", which is not an administrator's: it belongs to "
+                           "uid %lu",
+                           (unsigned long)info.st_uid);
+  if (!S_ISLNK(info.st_mode) && (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return g_strdup_printf("by " PAUSE_FILE
+                           ", which others than an administrator can write "
+                           "(mode %04o)",
+                           (unsigned)(info.st_mode & 07777));
+  return g_strdup("by an administrator (" PAUSE_FILE ")");
+}
+
+/* Recorded once for each pause; who it is by may become another. */
+static void
+record_stop(struct agent *agent, bool stopped)
+{
+  g_autoptr(GString) detail =
+      g_string_new("{\"by\":\"administrator\",\"file\":\"" PAUSE_FILE "\"");
+
+  if (agent->stopped && !g_str_has_prefix(agent->stopped, "by an admin")) {
+    g_string_append(detail, ",\"warning\":\"");
+    json_escape(detail, agent->stopped, -1);
+    g_string_append_c(detail, '"');
+  }
+  g_string_append_c(detail, '}');
+  record_agent(agent, ROW_PAUSE, stopped ? "paused" : "resumed", detail->str);
 }
 
 static void
 look(void *data)
 {
   struct agent *agent = data;
-  const bool stopped = is_stopped();
+  g_autofree char *stopped = look_for_stop();
+  const bool was = agent->stopped != NULL;
 
-  if (stopped == (agent->stopped != NULL))
+  if (g_strcmp0(stopped, agent->stopped) == 0)
     return;
-  g_clear_pointer(&agent->stopped, g_free);
-  if (stopped) {
-    agent->stopped = g_strdup("by an administrator (" PAUSE_FILE ")");
-    log_warning("paused by an administrator: %s", PAUSE_FILE);
-  } else {
+  g_free(agent->stopped);
+  agent->stopped = g_steal_pointer(&stopped);
+  if (agent->stopped)
+    log_warning("paused %s", agent->stopped);
+  else
     log_info("not paused by an administrator any more");
-  }
-  record_agent(agent,
-               ROW_PAUSE,
-               stopped ? "paused" : "resumed",
-               "{\"by\":\"administrator\",\"file\":\"" PAUSE_FILE "\"}");
+  if (!agent->stopped || !was)
+    record_stop(agent, agent->stopped != NULL);
   post_pause(agent);
 }
 

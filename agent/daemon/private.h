@@ -66,6 +66,7 @@ struct agent {
   HoopAgent1 *skeleton;
   char *paused;  /* by the user: until when; or NULL */
   char *stopped; /* by an administrator: how; or NULL */
+  bool outdated; /* by a central policy that cannot come into force */
   guint pause_timer;
   Watch *pause_watch;
 
@@ -170,8 +171,9 @@ const GArray *allowed_list(struct agent *agent);
  * seconds later where the policy names findings that the detector at hand does
  * not look for. False when they are wrong: the former policy stays. */
 bool agent_reload(struct agent *agent, GError **error);
-/* Reads them again whenever they change, once the main loop runs. */
-void reload_watch(struct agent *agent);
+/* Reads them for the first time, and again whenever they change once the main
+ * loop runs. NULL with error. */
+Policy *reload_first(struct agent *agent, GError **error);
 
 /* ---- pause.c
  * Before the data thread starts: an administrator's pause is looked for. */
@@ -180,6 +182,9 @@ void pause_stop(struct agent *agent);
 /* Why everything governed is refused, or NULL. */
 const char *agent_paused(const struct agent *agent);
 void agent_pause(struct agent *agent, unsigned seconds);
+/* A new central policy cannot come into force: until one does, everything
+ * governed is refused. */
+void agent_set_outdated(struct agent *agent, bool outdated);
 /* Ends the user's own; false when an administrator's goes on. */
 bool agent_resume(struct agent *agent, GError **error);
 

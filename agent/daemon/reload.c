@@ -11,6 +11,9 @@
 /* Files are read once they have been the same for so long: one that is still
  * being written could be a policy without its last rules. */
 #define SETTLE_MS 200
+/* Until what is read is what is watched; files that come and go all the time
+ * are read again when they have come to rest. */
+#define MAX_TRIES 4
 
 /* What the data thread takes over. */
 typedef struct {
@@ -26,6 +29,7 @@ typedef struct {
   char **named;
   uint8_t rules[SHA256_LEN]; /* digest of rules.d */
   Detector *detector;
+  char *held; /* of the policy */
   GError *error;
 } Remake;
 
@@ -42,27 +46,44 @@ apply_policy(void *data)
   g_free(change);
 }
 
+/* Something is wrong: the former policy stays, or what the former says of the
+ * layers that are wrong. */
 static void
-refuse(struct agent *agent, const GError *error)
+complain(struct agent *agent, const char *message)
 {
   g_autoptr(GString) detail = g_string_new("{\"error\":\"");
 
   g_free(agent->policy_error);
-  agent->policy_error = g_strdup(error->message);
-  json_escape(detail, error->message, -1);
+  agent->policy_error = g_strdup(message);
+  json_escape(detail, message, -1);
   g_string_append(detail, "\"}");
   record_agent(agent, ROW_POLICY, "refused", detail->str);
-  log_error("policy not loaded, the former stays in force: %s", error->message);
+  log_error("policy not loaded, the former stays in force: %s", message);
   agent_state_changed(agent);
 }
 
-/* detector NULL: the former. */
 static void
-accept(struct agent *agent, Policy *policy, Detector *detector)
+refuse(struct agent *agent, const GError *error)
+{
+  complain(agent, error->message);
+  if (g_error_matches(error, POLICY_ERROR, POLICY_ERROR_CENTRAL))
+    agent_set_outdated(agent, true);
+}
+
+/* detector NULL: the former. `held`: what is wrong with layers of which the
+ * former stays, or NULL. */
+static void
+accept(struct agent *agent,
+       Policy *policy,
+       Detector *detector,
+       const char *held)
 {
   Change *change = g_new0(Change, 1);
 
-  g_clear_pointer(&agent->policy_error, g_free);
+  if (held)
+    complain(agent, held);
+  else
+    g_clear_pointer(&agent->policy_error, g_free);
   policy_ref(policy);
   policy_unref(agent->policy);
   agent->policy = policy;
@@ -81,6 +102,7 @@ accept(struct agent *agent, Policy *policy, Detector *detector)
   grants_follow(agent->grants, policy);
   record_agent(agent, ROW_POLICY, "loaded", NULL);
   log_info("policy %.12s loaded", policy_revision(policy));
+  agent_set_outdated(agent, false);
   agent_state_changed(agent);
 }
 
@@ -107,7 +129,7 @@ remake_done(void *data, bool cancelled)
       g_strfreev(agent->named);
       agent->named = g_steal_pointer(&remake->named);
       memcpy(agent->rules_digest, remake->rules, SHA256_LEN);
-      accept(agent, remake->policy, remake->detector);
+      accept(agent, remake->policy, remake->detector, remake->held);
     } else {
       refuse(agent, remake->error);
     }
@@ -116,6 +138,7 @@ remake_done(void *data, bool cancelled)
   detector_unref(remake->detector);
   policy_unref(remake->policy);
   g_strfreev(remake->named);
+  g_free(remake->held);
   g_free(remake);
 }
 
@@ -137,6 +160,7 @@ begin_remake(struct agent *agent,
              Policy *policy,
              char **named,
              const uint8_t rules[SHA256_LEN],
+             const char *held,
              GError **error)
 {
   Remake *remake = g_new0(Remake, 1);
@@ -144,7 +168,8 @@ begin_remake(struct agent *agent,
   *remake = (Remake){.agent = agent,
                      .reload = agent->reloads,
                      .policy = policy_ref(policy),
-                     .named = g_strdupv(named)};
+                     .named = g_strdupv(named),
+                     .held = g_strdup(held)};
   memcpy(remake->rules, rules, SHA256_LEN);
   if (worker_run(
           agent->workers, agent->main_loop, remake_job, remake_done, remake))
@@ -157,29 +182,97 @@ begin_remake(struct agent *agent,
   return false;
 }
 
+/* Everything to be looked at: where the layers are, what was read last, and
+ * the detector's rules. */
+static char **
+watched_paths(const struct agent *agent, char **seen)
+{
+  g_auto(GStrv) files = daemon_policy_files(agent->config);
+  g_autofree char *rules = daemon_rules_dir(agent->config);
+  g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
+
+  g_strv_builder_addv(paths, (const char **)files);
+  g_strv_builder_addv(paths, (const char **)seen);
+  g_strv_builder_add(paths, rules);
+  return g_strv_builder_end(paths);
+}
+
+/* The policy as its files say now, all of which are watched since before they
+ * were read. */
+static Policy *
+load(struct agent *agent, char **held, GError **error)
+{
+  for (unsigned tries = 1;; tries++) {
+    g_auto(GStrv) seen = NULL;
+    g_auto(GStrv) paths = NULL;
+    g_autoptr(GError) failed = NULL;
+    g_autofree char *why = NULL;
+    g_autoptr(Policy) policy = daemon_load_policy_over(
+        agent->config, agent->policy, &seen, &why, &failed);
+
+    paths = watched_paths(agent, seen);
+    if (tries < MAX_TRIES &&
+        !watch_has_paths(agent->policy_watch, (const char *const *)paths)) {
+      watch_set_paths(agent->policy_watch, (const char *const *)paths);
+      continue;
+    }
+    *held = g_steal_pointer(&why);
+    if (failed)
+      g_propagate_error(error, g_steal_pointer(&failed));
+    return g_steal_pointer(&policy);
+  }
+}
+
+/* Whether there is anything to do: files may say the same as before. */
+static bool
+is_same(const struct agent *agent, const Policy *policy, const char *held)
+{
+  return g_str_equal(policy_revision(policy), policy_revision(agent->policy)) &&
+         g_strcmp0(held, agent->policy_error) == 0;
+}
+
+/* The new policy comes into force, now or once its detector is made. */
+static bool
+take(struct agent *agent,
+     Policy *policy,
+     bool changed,
+     const char *held,
+     GError **error)
+{
+  g_autofree char *dir = daemon_rules_dir(agent->config);
+  g_auto(GStrv) named = policy_named_findings(policy);
+  uint8_t rules[SHA256_LEN];
+  bool remake;
+
+  if (!rule_pack_digest_dir(dir, rules, error))
+    return false;
+  remake = needs_detector(agent, named, rules);
+  if (remake)
+    return begin_remake(agent, policy, named, rules, held, error);
+  if (changed && is_same(agent, policy, held))
+    return true;
+  /* Only what is said about it is new. */
+  if (held &&
+      g_str_equal(policy_revision(policy), policy_revision(agent->policy)))
+    complain(agent, held);
+  else
+    accept(agent, policy, NULL, held);
+  return true;
+}
+
 /* `changed`: nothing is done where nothing is another. */
 static bool
 reload(struct agent *agent, bool changed, GError **error)
 {
-  g_autofree char *dir = daemon_rules_dir(agent->config);
   g_autoptr(GError) failed = NULL;
-  g_autoptr(Policy) policy = daemon_load_policy(agent->config, &failed);
-  g_auto(GStrv) named = policy ? policy_named_findings(policy) : NULL;
-  uint8_t rules[SHA256_LEN];
+  g_autofree char *held = NULL;
+  g_autoptr(Policy) policy = load(agent, &held, &failed);
 
   agent->reloads++;
-  if (policy && rule_pack_digest_dir(dir, rules, &failed)) {
-    const bool remake = needs_detector(agent, named, rules);
-
-    if (changed && !remake && !agent->policy_error &&
-        g_str_equal(policy_revision(policy), policy_revision(agent->policy)))
-      return true;
-    if (!remake) {
-      accept(agent, policy, NULL);
-      return true;
-    }
-    if (begin_remake(agent, policy, named, rules, &failed))
-      return true;
+  if (policy && take(agent, policy, changed, held, &failed)) {
+    if (held)
+      g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_START, held);
+    return held == NULL;
   }
   refuse(agent, failed);
   g_propagate_error(error, g_steal_pointer(&failed));
@@ -201,17 +294,14 @@ files_changed(void *data)
     reload(agent, true, NULL);
 }
 
-void
-reload_watch(struct agent *agent)
+Policy *
+reload_first(struct agent *agent, GError **error)
 {
-  g_auto(GStrv) files = daemon_policy_files(agent->config);
-  g_autofree char *rules = daemon_rules_dir(agent->config);
-  g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
-  g_auto(GStrv) all = NULL;
+  g_auto(GStrv) none = g_new0(char *, 1);
+  g_auto(GStrv) paths = watched_paths(agent, none);
+  g_autofree char *held = NULL;
 
-  g_strv_builder_addv(paths, (const char **)files);
-  g_strv_builder_add(paths, rules);
-  all = g_strv_builder_end(paths);
   agent->policy_watch =
-      watch_new((const char *const *)all, SETTLE_MS, files_changed, agent);
+      watch_new((const char *const *)paths, SETTLE_MS, files_changed, agent);
+  return load(agent, &held, error);
 }

@@ -187,7 +187,8 @@ judge_facts(Verdict *verdict, Facts *facts)
     match_rule(facts, rules[i], &result);
     if (result.matched) {
       result.effect = apply_rule(verdict, facts, rules[i]);
-      allowed |= result.effect == ACTION_ALLOW && !rules[i]->shadow;
+      allowed |= result.effect == ACTION_ALLOW && !rules[i]->shadow &&
+                 policy_lifts_default(verdict->policy, rules[i]);
     }
     if (verdict->every)
       add_detail(verdict, facts, &result);

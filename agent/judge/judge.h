@@ -168,7 +168,7 @@ const RuleResult *verdict_results(const Verdict *verdict, unsigned *n);
 const GArray *verdict_mask_spans(const Verdict *verdict);
 const GArray *verdict_masked_spans(const Verdict *verdict);
 /* The approve rules that must be satisfied, and the shortest of their
- * timeouts in seconds (`fallback` where none says one). */
+ * timeouts in seconds (`fallback` for each that says none). */
 const PolicyRule *const *verdict_approvals(const Verdict *verdict, unsigned *n);
 unsigned verdict_timeout(const Verdict *verdict, unsigned fallback);
 /* How far the masks that may be undone (MaskSpan.restore) may be: the least

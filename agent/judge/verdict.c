@@ -50,9 +50,10 @@ verdict_timeout(const Verdict *verdict, unsigned fallback)
 
   for (guint i = 0; i < verdict->approvals->len; i++) {
     const PolicyRule *rule = verdict->approvals->pdata[i];
+    unsigned timeout = rule->timeout > 0 ? rule->timeout : fallback;
 
-    if (rule->timeout > 0 && (shortest == 0 || rule->timeout < shortest))
-      shortest = rule->timeout;
+    if (shortest == 0 || timeout < shortest)
+      shortest = timeout;
   }
   return shortest > 0 ? shortest : fallback;
 }

@@ -270,16 +270,68 @@ read_to_end(int fd, Buf *buf, size_t hint)
   return true;
 }
 
+static bool
+check_trust(const char *path,
+            const struct stat *st,
+            FileTrust trust,
+            GError **error)
+{
+  const bool own_group = trust == FILE_OWN && st->st_gid == getegid();
+  const mode_t others = own_group ? S_IWOTH : S_IWGRP | S_IWOTH;
+
+  if (trust == FILE_ANYONES)
+    return true;
+  if (st->st_uid != 0 && (trust == FILE_ROOTS || st->st_uid != geteuid()))
+    return fail(error,
+                G_FILE_ERROR_PERM,
+                "%s belongs to uid %lu and must belong to root%s: run chown "
+                "%s %s",
+                path,
+                (unsigned long)st->st_uid,
+                trust == FILE_ROOTS ? "" : " or to you",
+                trust == FILE_ROOTS ? "root" : "$USER",
+                path);
+  if ((st->st_mode & others) != 0)
+    return fail(error,
+                G_FILE_ERROR_PERM,
+                "Others can write %s (mode %04o): run chmod go-w %s",
+                path,
+                (unsigned)(st->st_mode & 07777),
+                path);
+  return true;
+}
+
+bool
+file_folder_trusted(const char *folder, FileTrust trust, GError **error)
+{
+  struct stat st;
+
+  if (trust == FILE_ANYONES)
+    return true;
+  if (stat(folder, &st) != 0)
+    return fail_errno(error, "look at", folder);
+  return check_trust(folder, &st, trust, error);
+}
+
 GBytes *
 file_read(const char *path, size_t max, GError **error)
 {
+  return file_read_trusted(path, max, FILE_ANYONES, error);
+}
+
+GBytes *
+file_read_trusted(const char *path, size_t max, FileTrust trust, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname(path);
   g_auto(Buf) buf = {0};
   AUTO_CLOSE int fd = -1;
   struct stat st;
 
   max = MIN(max, (size_t)G_MAXSSIZE / 2);
+  if (trust == FILE_ROOTS && !file_folder_trusted(folder, trust, error))
+    return NULL;
   fd = open_regular(path, 0, max, &st, error);
-  if (fd < 0)
+  if (fd < 0 || !check_trust(path, &st, trust, error))
     return NULL;
   buf_init(&buf, max + 1);
   if (!read_to_end(fd, &buf, (size_t)st.st_size + 1)) {

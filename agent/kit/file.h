@@ -27,6 +27,21 @@ bool file_replace(const char *path,
  * folder is refused, never waited for. */
 GBytes *file_read(const char *path, size_t max, GError **error);
 
+/* Whose a file must be that says what may happen. */
+typedef enum {
+  FILE_ANYONES,
+  FILE_OWN,  /* root's or this user's, and nobody else can write it: not the
+                world, nor a group but this process's own */
+  FILE_ROOTS /* root's, and nobody else can write it; its folder likewise */
+} FileTrust;
+/* As file_read(), of such a file: G_FILE_ERROR_PERM says what to run. */
+GBytes *file_read_trusted(const char *path,
+                          size_t max,
+                          FileTrust trust,
+                          GError **error);
+/* Whether nobody else can put a file into this folder. */
+bool file_folder_trusted(const char *folder, FileTrust trust, GError **error);
+
 /* Reads a secret: a regular file (no symbolic link) that belongs to this user
  * or root and that is closed to group and others (0600 or stricter), smaller
  * than 1 MiB; a single trailing newline is dropped, and then something must be

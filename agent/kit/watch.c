@@ -261,6 +261,23 @@ on_poll(gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* Sorted, each once. */
+static char **
+absolute_paths(const char *const *paths)
+{
+  g_autoptr(GPtrArray) all = g_ptr_array_new();
+
+  for (; *paths; paths++) {
+    g_autofree char *path = g_canonicalize_filename(*paths, NULL);
+
+    if (!g_ptr_array_find_with_equal_func(all, path, g_str_equal, NULL))
+      g_ptr_array_add(all, g_steal_pointer(&path));
+  }
+  g_ptr_array_sort(all, compare_names);
+  g_ptr_array_add(all, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&all), FALSE);
+}
+
 Watch *
 watch_new(const char *const *paths,
           unsigned settle_ms,
@@ -269,13 +286,7 @@ watch_new(const char *const *paths,
 {
   Watch *watch = g_new0(Watch, 1);
 
-  watch->paths = g_strdupv((char **)paths);
-  for (char **path = watch->paths; *path; path++) {
-    char *absolute = g_canonicalize_filename(*path, NULL);
-
-    g_free(*path);
-    *path = absolute;
-  }
+  watch->paths = absolute_paths(paths);
   watch->settle_ms = settle_ms;
   watch->changed = changed;
   watch->data = data;
@@ -284,6 +295,26 @@ watch_new(const char *const *paths,
   arm(watch);
   watch->told = look(watch, &watch->gone_told);
   return watch;
+}
+
+void
+watch_set_paths(Watch *watch, const char *const *paths)
+{
+  g_strfreev(watch->paths);
+  watch->paths = absolute_paths(paths);
+  arm(watch);
+  g_free(watch->told);
+  watch->told = look(watch, &watch->gone_told);
+  g_clear_pointer(&watch->seen, g_free);
+}
+
+bool
+watch_has_paths(const Watch *watch, const char *const *paths)
+{
+  g_auto(GStrv) all = absolute_paths(paths);
+
+  return g_strv_equal((const char *const *)all,
+                      (const char *const *)watch->paths);
 }
 
 void

@@ -5,6 +5,7 @@
 #define HOOP_KIT_WATCH_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef struct watch Watch;
 
@@ -18,6 +19,11 @@ Watch *watch_new(const char *const *paths,
                  unsigned settle_ms,
                  void (*changed)(void *data),
                  void *data);
+/* Other paths from now on, also inside changed(). What changed before this call
+ * is not told: read them after it. */
+void watch_set_paths(Watch *watch, const char *const *paths);
+/* The same ones, in any order? */
+bool watch_has_paths(const Watch *watch, const char *const *paths);
 /* Accepts NULL; not inside changed(). */
 void watch_free(Watch *watch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Watch, watch_free)

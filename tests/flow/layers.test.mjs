@@ -17,8 +17,9 @@ import {
   startAgent,
   startBackend,
   tempDir,
+  until,
 } from './lib/harness.mjs';
-import { inside, machine, SYSTEM, whyNot } from './lib/machine.mjs';
+import { inside, insideLive, machine, SYSTEM, whyNot } from './lib/machine.mjs';
 
 const skip = whyNot();
 const fixture = new Fixture();
@@ -207,4 +208,61 @@ test("the manager's identities replace all others", { skip }, async (t) => {
     config: { ...config, 'connection "copilot"': { issuer: 'own' } },
   });
   await assert.rejects(picked.start(), /agent\.conf:\d+: issuer=own: there is no \[identity "own"\]/);
+});
+
+const rules = (...list) => `version: 1\nrules:\n${list.join('\n')}\n`;
+const blocking = (id, word) =>
+  `  - {id: ${id}, match: {direction: request, prompt: ${word}}, action: block}`;
+
+test('the central policy: nobody else lifts it, keeps it out or forges it', { skip }, async (t) => {
+  const dir = machine(t, { 'central-policy.yaml': rules(blocking('central', 'marmot')) });
+  const central = path.join(dir, 'hoop-agent', 'central-policy.yaml');
+  const agent = await startAgent(t, {
+    backend,
+    wrapper: insideLive(dir),
+    policy: `version: 1\ndefault: allow\nrules:\n  - {id: all, match: {user: '*'}, action: allow}\n`,
+  });
+  const client = agent.client({ mode: 'base-url', token: backend.token });
+  const ask = async (text) => {
+    const { path: target, body } = callOf('chat', text);
+    return client.post(target, body);
+  };
+  const becomes = (text, status) =>
+    until(async () => (await ask(text)).status === status, `${text}: ${status}`);
+  const state = async () =>
+    (await agent.status()).policy_layers.find((one) => one.layer === 'central').state;
+  assert.equal((await ask('hello')).status, 200);
+  assert.match((await ask('marmot')).text, /rule \\"central\\"/);
+  assert.equal(await state(), 'loaded');
+  const write = (text) => {
+    fs.writeFileSync(`${central}.new`, text);
+    fs.renameSync(`${central}.new`, central);
+  };
+  write(rules(blocking('central', 'otter')));
+  await becomes('otter', 400);
+  assert.equal((await ask('marmot')).status, 200);
+  // Somebody else's file, or one that others write, is none of central's.
+  write(rules(blocking('central', 'badger')));
+  fs.chmodSync(central, 0o666);
+  await until(async () => (await state()) === 'bad', 'bad');
+  assert.match((await agent.status()).policy_error, /^central layer: Others can write/);
+  assert.equal((await ask('otter')).status, 400);
+  fs.chmodSync(central, 0o644);
+  await becomes('badger', 400);
+  // A rule of the same name in the user's layer keeps a new one out; then
+  // nothing goes on as it was.
+  const own = path.join(agent.env.XDG_CONFIG_HOME, 'hoop-agent', 'user-policy.yaml');
+  fs.mkdirSync(path.dirname(own), { recursive: true });
+  fs.writeFileSync(own, rules(blocking('mine', 'ferret')));
+  await becomes('ferret', 400);
+  write(rules(blocking('mine', 'stoat')));
+  await becomes('hello', 400);
+  assert.match((await ask('hello')).text, /the central layer is another/);
+  assert.match((await agent.status()).paused, /central layer is another/);
+  fs.rmSync(own);
+  await becomes('hello', 200);
+  assert.equal((await ask('stoat')).status, 400);
+  assert.equal((await agent.status()).paused, undefined);
+  const kinds = (await agent.journal('--kind', 'pause')).map((row) => row.verdict);
+  assert.deepEqual(kinds, ['paused', 'resumed']);
 });

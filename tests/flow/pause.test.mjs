@@ -148,3 +148,30 @@ test('a pause of the user\'s refuses what waits, too', async (t) => {
   assert.deepEqual(await agent.json('pending'), []);
   assert.equal((await backend.modelCalls()).length, 0);
 });
+
+test('a file that is not an administrator\'s pauses, too, and that is said', { skip }, async (t) => {
+  const { agent, file, ask, paused } = await start(t);
+  fs.writeFileSync(file, '');
+  fs.chownSync(file, 12345, 12345);
+  await paused(true);
+  assert.equal((await ask('hello')).status, 400);
+  const { paused: said } = await until(async () => {
+    const now = await agent.status();
+    return /uid 12345/.test(now.paused) && now;
+  }, 'whose it is');
+  assert.match(said, /^by \S+, which is not an administrator's: it belongs to uid 12345$/);
+  fs.chownSync(file, 0, 0);
+  fs.chmodSync(file, 0o666);
+  await until(
+    async () => /others than an administrator can write \(mode 0666\)/.test((await agent.status()).paused),
+    'who can write it',
+  );
+  fs.chmodSync(file, 0o644);
+  await until(
+    async () => (await agent.status()).paused === `by an administrator (${FILE})`,
+    'it is theirs',
+  );
+  assert.equal((await ask('hello')).status, 400);
+  fs.rmSync(file);
+  await paused(false);
+});

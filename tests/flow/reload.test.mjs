@@ -158,3 +158,81 @@ test('1,000 rules under load: no request is lost', async () => {
   assert.ok(asked > 20, `${asked}`);
   assert.equal((await agent.status()).policy_error, undefined);
 });
+
+const layers = async () =>
+  Object.fromEntries(
+    (await agent.status()).policy_layers.map((one) => [one.layer, one.state]),
+  );
+
+test('included files: watched, shown, covered by the revision', async () => {
+  const folder = path.join(agent.dir, 'rules.d');
+  const inner = (name, word) =>
+    fs.writeFileSync(
+      path.join(folder, name),
+      `version: 1\nrules:\n${blocking(word)}\n`,
+    );
+  fs.mkdirSync(folder);
+  inner('10-first.yaml', 'otter');
+  fs.writeFileSync(file, POLICY.replace('default:', 'include: [rules.d/*.yaml]\ndefault:'));
+  await becomes('otter');
+  const before = await revision();
+  // One more, one changed, one taken away.
+  inner('20-second.yaml', 'badger');
+  await becomes('badger');
+  assert.notEqual(await revision(), before);
+  const names = (await agent.status()).policy_files;
+  assert.deepEqual(
+    names.map((name) => path.relative(agent.dir, name)),
+    ['policy.yaml', 'rules.d/10-first.yaml', 'rules.d/20-second.yaml'],
+  );
+  const shown = await agent.cli(['policy', 'show']);
+  assert.match(shown.stdout, /# system: \S+\/rules\.d\/20-second\.yaml:3/);
+  inner('10-first.yaml', 'ferret');
+  await becomes('ferret');
+  assert.ok(await allows('otter'));
+  fs.rmSync(path.join(folder, '20-second.yaml'));
+  await until(() => allows('badger'), 'the second is gone');
+  // A broken one: everything stays, and its place is told.
+  fs.writeFileSync(path.join(folder, '10-first.yaml'), 'version: 1\nrules: [{}]\n');
+  const status = await until(async () => {
+    const now = await agent.status();
+    return now.policy_error && now;
+  }, 'the error');
+  assert.match(status.policy_error, /^system layer: \S+\/rules\.d\/10-first\.yaml:2:9: a rule needs/);
+  assert.equal(await allows('ferret'), false);
+  assert.equal((await layers()).system, 'bad');
+  assert.match((await agent.cli(['status'])).stdout, /system layer: \S+ is wrong/);
+  fs.writeFileSync(file, POLICY);
+  await until(async () => !(await agent.status()).policy_error, 'the end of it');
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("the user's layer: comes, changes, breaks and goes by itself", async () => {
+  const dir = path.join(agent.env.XDG_CONFIG_HOME, 'hoop-agent');
+  const own = path.join(dir, 'user-policy.yaml');
+  const write = (text) => fs.writeFileSync(own, text);
+  fs.mkdirSync(dir, { recursive: true });
+  assert.deepEqual(await layers(), { central: 'absent', system: 'loaded', user: 'absent' });
+  assert.match((await agent.cli(['status'])).stdout, /user layer: none/);
+  write(`version: 1\nrules:\n${blocking('otter')}\n`);
+  await becomes('otter');
+  assert.equal((await layers()).user, 'loaded');
+  write(`version: 1\nrules:\n${blocking('badger')}\n`);
+  await becomes('badger');
+  // Broken: what it said stays, and the system layer still changes.
+  write('version: 1\ndefault: allow\n');
+  await until(async () => (await layers()).user === 'bad', 'it is bad');
+  fs.writeFileSync(file, policy([blocking('ferret')]));
+  await becomes('ferret');
+  assert.equal(await allows('badger'), false);
+  assert.match((await agent.status()).policy_error, /^user layer: \S+:2:10: the user layer must not set "default"/);
+  // Others could write it: it counts as broken.
+  write(`version: 1\nrules:\n${blocking('otter')}\n`);
+  await becomes('otter');
+  fs.chmodSync(own, 0o666);
+  await until(async () => (await layers()).user === 'bad', 'it is bad again');
+  assert.equal(await allows('otter'), false);
+  fs.rmSync(own);
+  await until(() => allows('otter'), 'it is gone');
+  assert.equal((await layers()).user, 'absent');
+});
