@@ -66,10 +66,12 @@ notice_of(const Login *login)
                            "the agent: %s.",
                            login->no_keyring);
   else if (!login->renewal && !is_machine(login))
-    g_string_append(notice,
-                    "The provider gave nothing to renew the session with (do "
-                    "the scopes hold `offline_access`?): it ends with its "
-                    "token.");
+    g_string_append_printf(notice,
+                           "The provider gave nothing to renew the session "
+                           "with%s: it ends with its token.",
+                           login->session->type == &provider_oidc
+                               ? " (do the scopes hold `offline_access`?)"
+                               : "");
   if (login->person->groups_unknown)
     g_string_append_printf(notice,
                            "%s%s",

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the sessions need of a way to sign in. OpenID Connect is one row of the
- * table; SAML can be another: nothing here speaks of either's tokens. */
+ * table; nothing here speaks of its tokens, endpoints or claims, and nothing
+ * but oidc*.c includes oidc.h.
+ *
+ * SAML 2.0 plugs in as saml.c with a `provider_saml` of type "saml", a row of
+ * provider_type() and a `type` key of [identity "NAME"]. Its login() prompts
+ * with the provider's address (AuthnRequest, HTTP-Redirect binding) for
+ * LOGIN_BROWSER, takes the answer at a fixed port of loopback (HTTP-POST
+ * binding; redirect_port) and ends the other methods with
+ * IDENTITY_ERROR_PROVIDER, at which callers try the browser. The assertion
+ * makes the Person: NameID the subject, the attribute that groups_claim names
+ * the groups, SessionNotOnOrAfter the expiry. There is nothing to renew by, so
+ * renewal is NULL and renew_us 0: the session ends and the person signs in
+ * again; revoke() is not called then. */
 #ifndef HOOP_IDENTITY_PROVIDER_H
 #define HOOP_IDENTITY_PROVIDER_H
 
@@ -62,7 +74,7 @@ typedef struct {
                          const char *subject,
                          const ProviderEvents *events,
                          void *data);
-  /* Ends what was stored at the provider. */
+  /* Ends what was stored at the provider; only where there is a renewal. */
   ProviderCall *(*revoke)(Provider *provider,
                           Secret *renewal,
                           const ProviderEvents *events,
