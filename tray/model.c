@@ -120,6 +120,25 @@ joined(GVariant *dict, const char *key)
   return items ? g_strjoinv(", ", (char **)items) : g_strdup("");
 }
 
+/* Only while the receiver cannot be reached: all is well needs no words. */
+static char *
+shipping_of(GVariant *status)
+{
+  g_autoptr(GVariant) shipping =
+      g_variant_lookup_value(status, "shipping", G_VARIANT_TYPE_VARDICT);
+  g_autofree char *problem = shipping ? text_of(shipping, "problem") : NULL;
+  gint64 rows = 0;
+
+  if (!problem)
+    return NULL;
+  g_variant_lookup(shipping, "behind_rows", "x", &rows);
+  return g_strdup_printf("%" G_GINT64_FORMAT " row%s of the record wait to be "
+                         "sent: %s",
+                         rows,
+                         rows == 1 ? "" : "s",
+                         problem);
+}
+
 void
 tray_model_take_status(TrayModel *model, GVariant *status)
 {
@@ -128,7 +147,7 @@ tray_model_take_status(TrayModel *model, GVariant *status)
   model->paused = text_of(status, "paused");
   model->journal = text_of(status, "journal");
   model->policy_error = text_of(status, "policy_error");
-  model->shipping = text_of(status, "shipping");
+  model->shipping = shipping_of(status);
 }
 
 static TrayPending *

@@ -55,7 +55,7 @@ typedef struct {
   char *paused;  /* by whom; NULL: it is not */
   char *journal; /* "ok", "off" or why nothing is stored */
   char *policy_error;
-  char *shipping;       /* a sentence, or NULL: nothing is shipped */
+  char *shipping;       /* why it does not go on, or NULL */
   GPtrArray *pending;   /* TrayPending, oldest first */
   GPtrArray *sessions;  /* TraySession */
   GPtrArray *decisions; /* TrayDecision, newest first */

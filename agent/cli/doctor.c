@@ -81,6 +81,7 @@ verb_doctor(const Call *call)
       check_sessions,
       check_proxy,
       check_clients,
+      check_desktop,
   };
   Doctor doctor = {.call = call};
 

@@ -37,5 +37,7 @@ void check_shipping(Doctor *doctor);
 void check_trust(Doctor *doctor);
 void check_proxy(Doctor *doctor);
 void check_clients(Doctor *doctor);
+/* ---- doctor-desktop.c: what shows a person what waits */
+void check_desktop(Doctor *doctor);
 
 #endif

@@ -26,7 +26,7 @@ test_journal_new(void)
       .durability = DURABILITY_FULL,
       .bodies = true,
       .max_recorded_body = 0,
-      
+
       .max_queued = 64 * 1024 * 1024,
   };
   test->last_code = -1;

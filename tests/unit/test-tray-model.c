@@ -84,6 +84,24 @@ test_signed_out(void)
 }
 
 static void
+test_shipping(void)
+{
+  g_autoptr(TrayModel) model = tray_model_new();
+  g_autofree char *fine = NULL;
+  g_autofree char *behind = NULL;
+
+  take_status(model, "{'shipping': <{'behind_rows': <int64 4>}>}");
+  fine = tray_model_details(model);
+  g_assert_cmpstr(fine, ==, "");
+  take_status(model,
+              "{'shipping': <{'behind_rows': <int64 4>, 'problem': <'no "
+              "answer'>}>}");
+  behind = tray_model_details(model);
+  g_assert_cmpstr(
+      behind, ==, "4 rows of the record wait to be sent: no answer");
+}
+
+static void
 test_pending(void)
 {
   g_autoptr(TrayModel) model = tray_model_new();
@@ -241,6 +259,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/tray/model/states", test_states);
   g_test_add_func("/tray/model/signed-out", test_signed_out);
+  g_test_add_func("/tray/model/shipping", test_shipping);
   g_test_add_func("/tray/model/pending", test_pending);
   g_test_add_func("/tray/model/odd-rows", test_odd_rows);
   g_test_add_func("/tray/model/decided", test_decided);
