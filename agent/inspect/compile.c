@@ -81,6 +81,7 @@ compiled_rules_init(CompiledRules *rules, const RulePack *pack, GError **error)
     if (!split_rule(&rules->rules[rules->n++], error))
       return false;
   }
+  gates_find(rules);
   return true;
 }
 
@@ -91,7 +92,9 @@ compiled_rules_clear(CompiledRules *rules)
     g_free(rules->rules[i].expression);
     g_free(rules->rules[i].confirm);
     confirm_free(rules->rules[i].code);
+    tail_free(rules->rules[i].automaton);
   }
+  gates_clear(rules);
   g_free(rules->rules);
   *rules = (CompiledRules){0};
 }
@@ -164,27 +167,32 @@ compile_database(const CompiledRules *rules,
                  hs_database_t **out,
                  GError **error)
 {
-  g_autofree const char **expressions = g_new(const char *, rules->n);
-  g_autofree unsigned *flags = g_new(unsigned, rules->n);
-  g_autofree unsigned *ids = g_new(unsigned, rules->n);
+  const unsigned most = rules->n + rules->n_gates;
+  g_autofree const char **expressions = g_new(const char *, most);
+  g_autofree unsigned *flags = g_new(unsigned, most);
+  g_autofree unsigned *ids = g_new(unsigned, most);
   hs_compile_error_t *cause = NULL;
+  unsigned n = 0;
 
   for (unsigned i = 0; i < rules->n; i++) {
-    expressions[i] = rules->rules[i].expression;
-    flags[i] = rules->rules[i].flags;
-    ids[i] = i;
+    if (rules->rules[i].gate != 0)
+      continue;
+    expressions[n] = rules->rules[i].expression;
+    flags[n] = rules->rules[i].flags;
+    ids[n++] = i;
   }
-  if (hs_compile_multi(expressions,
-                       flags,
-                       ids,
-                       rules->n,
-                       HS_MODE_STREAM,
-                       NULL,
-                       out,
-                       &cause) == HS_SUCCESS)
+  for (unsigned i = 0; i < rules->n_gates; i++) {
+    expressions[n] = rules->gates[i].expression;
+    flags[n] = HS_FLAGS;
+    ids[n++] = rules->n + i;
+  }
+  if (hs_compile_multi(
+          expressions, flags, ids, n, HS_MODE_STREAM, NULL, out, &cause) ==
+      HS_SUCCESS)
     return true;
-  if (cause->expression >= 0 && (unsigned)cause->expression < rules->n)
-    fail_rule(rules->rules[cause->expression].rule, error, cause->message);
+  if (cause->expression >= 0 && (unsigned)cause->expression < n &&
+      ids[cause->expression] < rules->n)
+    fail_rule(rules->rules[ids[cause->expression]].rule, error, cause->message);
   else
     g_set_error(error,
                 INSPECT_ERROR,
@@ -200,9 +208,13 @@ compiled_rules_build(CompiledRules *rules,
                      hs_database_t **database,
                      GError **error)
 {
-  for (unsigned i = 0; i < rules->n; i++)
-    if (!measure_rule(&rules->rules[i], error) ||
-        !confirm_check(&rules->rules[i], error))
+  for (unsigned i = 0; i < rules->n; i++) {
+    CompiledRule *rule = &rules->rules[i];
+
+    if (!measure_rule(rule, error) || !confirm_check(rule, error))
       return false;
+    if (rule->gate != 0 && gate_tail(rule) == NULL)
+      return fail_rule(rule->rule, error, "the opener has too many states");
+  }
   return rules->n == 0 || compile_database(rules, database, error);
 }

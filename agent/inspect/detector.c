@@ -237,6 +237,9 @@ detector_scratch_new(Detector *detector, GError **error)
   if (scratch->stack != NULL)
     pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
   scratch->candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
+  scratch->heads = g_array_new(FALSE, FALSE, sizeof(GateHead));
+  scratch->ends = g_array_new(FALSE, FALSE, sizeof(GateEnd));
+  scratch->runs = g_array_new(FALSE, FALSE, sizeof(GateRun));
   scratch->slots = g_new0(unsigned, MAX(detector->rules.n, 1));
   scratch->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
   scratch->text = g_string_new(NULL);
@@ -255,6 +258,9 @@ detector_scratch_free(DetectorScratch *scratch)
   pcre2_match_context_free(scratch->context);
   pcre2_jit_stack_free(scratch->stack);
   g_clear_pointer(&scratch->candidates, g_array_unref);
+  g_clear_pointer(&scratch->heads, g_array_unref);
+  g_clear_pointer(&scratch->ends, g_array_unref);
+  g_clear_pointer(&scratch->runs, g_array_unref);
   g_free(scratch->slots);
   g_free(scratch->last);
   if (scratch->text != NULL) {

@@ -5,6 +5,7 @@
 #define HOOP_INSPECT_DETECTOR_H
 
 #include "inspect/inspect.h"
+#include "inspect/tail.h"
 #include "inspect/value.h"
 
 #include <hs/hs.h>
@@ -41,11 +42,23 @@ typedef struct {
   unsigned flags;   /* for libhs */
   unsigned min_width, max_width; /* bytes; opened: of what follows */
   struct confirm *code;          /* compiled on first use; atomic */
+  unsigned gate;    /* index + 1 of the head that libhs looks for; 0: none */
+  const char *tail; /* what the expression has behind it */
+  Tail *automaton;  /* of that; built on first use; atomic */
 } CompiledRule;
 
+/* gate.c: the same beginning of several rules' expressions. */
 typedef struct {
-  CompiledRule *rules; /* the enabled ones; libhs ids index them */
+  char *expression;
+  unsigned *rules; /* that have it */
+  unsigned n_rules;
+} Gate;
+
+typedef struct {
+  CompiledRule *rules; /* the enabled ones; libhs ids index them … */
   unsigned n;
+  Gate *gates; /* … and then these */
+  unsigned n_gates;
 } CompiledRules;
 
 /* search.c: a regex as text. */
@@ -66,6 +79,35 @@ bool regex_has_literal(const char *regex);
  * match of this does, or, when *cut, not before. The caller frees it. */
 char *regex_search(const char *regex, bool *cut);
 
+/* The length of a group at the beginning that stands there once; 0: none. */
+size_t regex_first_group(const char *regex);
+
+/* ---- Gates --------------------------------------------------------------- */
+
+/* Finds out which rules go through gates. */
+void gates_find(CompiledRules *rules);
+void gates_clear(CompiledRules *rules);
+/* NULL when there are too many states. */
+const Tail *gate_tail(CompiledRule *rule);
+
+/* A head that libhs saw end. */
+typedef struct {
+  unsigned gate;
+  size_t end;
+} GateHead;
+/* A tail that goes on. */
+typedef struct {
+  const Tail *tail;
+  unsigned rule;
+  uint16_t state;
+} GateRun;
+/* A rule's expression ends here. */
+typedef struct {
+  unsigned rule;
+  size_t end;
+} GateEnd;
+/* Takes one; false: no more is wanted. */
+typedef bool (*GateReport)(unsigned rule, size_t end, void *data);
 /* compile.c: splits the rules; widths and flags are not known yet. */
 bool compiled_rules_init(CompiledRules *rules,
                          const RulePack *pack,
@@ -206,6 +248,9 @@ struct detector_scratch {
   struct pcre2_real_match_context_8 *context;
   struct pcre2_real_jit_stack_8 *stack;
   GArray *candidates; /* Candidate */
+  GArray *heads;      /* GateHead, of what is scanned */
+  GArray *ends;       /* GateEnd, behind them */
+  GArray *runs;       /* GateRun, of a whole text */
   unsigned *slots;    /* by rule: index + 1 of its newest candidate */
   LastFinding *last;  /* by rule */
   unsigned generation;
@@ -214,6 +259,18 @@ struct detector_scratch {
   int values_generation;
   bool pinned; /* keeps its values */
 };
+
+/* gate.c: goes over [from, to) of a text (`bytes` is at `from`), in which the
+ * scratch's heads ended (behind `from`; they are gone then), with the tails
+ * that go on. Each rule's ends come in order, perhaps more than once, as libhs
+ * would tell them, however a text is cut. False when the report was. */
+bool gates_run(DetectorScratch *scratch,
+               const char *bytes,
+               size_t from,
+               size_t to,
+               GArray *runs,
+               GateReport report,
+               void *data);
 
 /* confirm.c: decides a candidate. Appends Finding (with the candidate's field)
  * in order; `last` has one entry per rule, `generation` names the text. */

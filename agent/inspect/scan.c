@@ -8,6 +8,8 @@
 
 /* Suspicions of one body; honest ones have a few hundred. */
 #define MAX_CANDIDATES 1000000
+/* Heads that wait for their tails to be looked at. */
+#define MAX_HEADS 1024
 /* Findings before one that may say the same. */
 #define DOUBLES_BACK 64
 /* libhs counts in 32 bits. */
@@ -21,6 +23,7 @@ typedef struct {
   unsigned n;
   unsigned field; /* the last one that had an end */
   bool decoded;
+  size_t gated; /* before it tails were looked at */
 } Pass;
 
 /* The field that holds the end, which may be one past it: the byte between two
@@ -57,6 +60,50 @@ field_view(const Pass *pass, unsigned field)
                     .final = true};
 }
 
+/* A rule's expression ends; false: there are too many. */
+static bool
+take_end(unsigned id, size_t end, void *data)
+{
+  Pass *pass = data;
+  DetectorScratch *scratch = pass->scratch;
+  unsigned *slot = &scratch->slots[id];
+  Candidate *newest = NULL;
+  Candidate fresh;
+  TextView view;
+
+  if (pass->decoded && scratch->detector->rules.rules[id].loose)
+    return true;
+  if (!find_field(pass, &end))
+    return true;
+  if (*slot != 0)
+    newest = &g_array_index(scratch->candidates, Candidate, *slot - 1);
+  if (newest != NULL && newest->field != pass->field)
+    newest = NULL;
+  view = field_view(pass, pass->field);
+  if (candidate_take(
+          &scratch->detector->rules.rules[id], &view, end, newest, &fresh))
+    return true;
+  if (scratch->candidates->len == MAX_CANDIDATES)
+    return false;
+  fresh.rule = id;
+  fresh.field = pass->field;
+  g_array_append_val(scratch->candidates, fresh);
+  *slot = scratch->candidates->len;
+  return true;
+}
+
+/* What stands behind the heads that ended so far. */
+static bool
+take_tails(Pass *pass, size_t to)
+{
+  DetectorScratch *scratch = pass->scratch;
+  const size_t from = pass->gated;
+
+  pass->gated = to;
+  return gates_run(
+      scratch, pass->text + from, from, to, scratch->runs, take_end, pass);
+}
+
 static int
 on_end(unsigned id,
        unsigned long long from,
@@ -65,33 +112,21 @@ on_end(unsigned id,
        void *data)
 {
   Pass *pass = data;
-  DetectorScratch *scratch = pass->scratch;
-  unsigned *slot = &scratch->slots[id];
-  Candidate *newest = NULL;
-  Candidate fresh;
-  TextView view;
-  size_t end = to;
+  GArray *heads = pass->scratch->heads;
+  const unsigned n = pass->scratch->detector->rules.n;
+  const GateHead head = {.gate = id - n, .end = to};
 
   (void)from;
   (void)flags;
-  if (pass->decoded && scratch->detector->rules.rules[id].loose)
-    return 0;
-  if (!find_field(pass, &end))
-    return 0;
-  if (*slot != 0)
-    newest = &g_array_index(scratch->candidates, Candidate, *slot - 1);
-  if (newest != NULL && newest->field != pass->field)
-    newest = NULL;
-  view = field_view(pass, pass->field);
-  if (candidate_take(
-          &scratch->detector->rules.rules[id], &view, end, newest, &fresh))
-    return 0;
-  if (scratch->candidates->len == MAX_CANDIDATES)
+  if (id < n)
+    return !take_end(id, to, pass);
+  /* Heads come in order. */
+  if (to <= pass->gated)
     return 1;
-  fresh.rule = id;
-  fresh.field = pass->field;
-  g_array_append_val(scratch->candidates, fresh);
-  *slot = scratch->candidates->len;
+  if (heads->len >= MAX_HEADS && to - 1 > pass->gated &&
+      !take_tails(pass, to - 1))
+    return 1;
+  g_array_append_val(heads, head);
   return 0;
 }
 
@@ -212,6 +247,8 @@ scan_rules(Pass *pass,
   if (len > MAX_SCAN)
     return fail_limit(error, "a text is too long to be scanned");
   g_array_set_size(scratch->candidates, 0);
+  g_array_set_size(scratch->heads, 0);
+  g_array_set_size(scratch->runs, 0);
   memset(scratch->slots, 0, scratch->detector->rules.n * sizeof(unsigned));
   result = hs_scan_stream(
       scratch->stream, pass->text, (unsigned)len, 0, scratch->hs, on_end, pass);
@@ -220,6 +257,8 @@ scan_rules(Pass *pass,
     result = hs_reset_stream(scratch->stream, 0, scratch->hs, on_end, pass);
   else
     (void)hs_reset_stream(scratch->stream, 0, NULL, NULL, NULL);
+  if (result == HS_SUCCESS && !take_tails(pass, len))
+    result = HS_SCAN_TERMINATED;
   if (result == HS_SCAN_TERMINATED)
     return fail_limit(error, "more suspicious places than can be looked at");
   if (result != HS_SUCCESS) {
@@ -286,7 +325,7 @@ scan_text(DetectorScratch *scratch,
           GError **error)
 {
   const size_t start = 0;
-  Pass pass = {scratch, text, &start, &len, 1, 0, decoded};
+  Pass pass = {scratch, text, &start, &len, 1, 0, decoded, 0};
 
   return scan_plain(&pass, len, max_findings, findings, error);
 }
@@ -329,7 +368,7 @@ scan_fields(DetectorScratch *scratch,
             GError **error)
 {
   const guint before = findings->len;
-  Pass pass = {scratch, text, starts, lens, n, 0, false};
+  Pass pass = {scratch, text, starts, lens, n, 0, false, 0};
 
   values_refresh(scratch);
   if (scan_plain(&pass, len, max_findings, findings, error) &&

@@ -161,6 +161,19 @@ skip_group(const char *p, const char *end)
   return NULL;
 }
 
+size_t
+regex_first_group(const char *regex)
+{
+  const char *behind;
+
+  if (!g_str_has_prefix(regex, "(?:"))
+    return 0;
+  behind = skip_group(regex, regex + strlen(regex));
+  return behind != NULL && (*behind == '\0' || strchr("?*+{", *behind) == NULL)
+             ? (size_t)(behind - regex)
+             : 0;
+}
+
 /* ---- Atoms --------------------------------------------------------------- */
 
 /* A character, class or group with how often it stands there. */
@@ -556,8 +569,8 @@ regex_search(const char *regex, bool *cut)
   if (bare != NULL)
     return bare;
   p = skip_many(p);
-  if (!regex_has_literal(regex))
-    return g_strdup_printf("%.*s%s", (int)options, regex, p);
+  if (p == regex + options && !regex_has_literal(regex))
+    return g_strdup(regex);
   p = skip_context(p, end);
   out = g_string_new_len(regex, (gssize)options);
   if (shape.value != NULL && g_str_has_prefix(shape.value, "(?<secret>"))

@@ -47,6 +47,7 @@ text_field_new(MaskContext *context,
   field->block_at = SIZE_MAX;
   field->text = g_string_sized_new(256);
   field->pending = g_array_new(FALSE, FALSE, sizeof(Candidate));
+  field->runs = g_array_new(FALSE, FALSE, sizeof(GateRun));
   field->findings = g_array_new(FALSE, FALSE, sizeof(Finding));
   field->edits = g_array_new(FALSE, FALSE, sizeof(TextEdit));
   field->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
@@ -89,10 +90,34 @@ text_field_free(TextField *field)
   text_field_free(field->shadow);
   g_clear_pointer(&field->steps, g_array_unref);
   g_array_unref(field->pending);
+  g_array_unref(field->runs);
   g_array_unref(field->findings);
   text_edits_free(field->edits);
   g_free(field->last);
   g_free(field);
+}
+
+/* A rule's expression ends; false: there are too many. */
+static bool
+take_end(unsigned id, size_t to, void *data)
+{
+  TextField *field = data;
+  const CompiledRule *compiled =
+      &field->context->scratch->detector->rules.rules[id];
+  const TextView view = view_of(field);
+  Candidate *newest = NULL;
+  Candidate fresh;
+
+  for (guint i = field->pending->len; newest == NULL && i-- > 0;)
+    if (g_array_index(field->pending, Candidate, i).rule == id)
+      newest = &g_array_index(field->pending, Candidate, i);
+  if (candidate_take(compiled, &view, to, newest, &fresh))
+    return true;
+  if (field->pending->len == MAX_PENDING)
+    return false;
+  fresh.rule = id;
+  g_array_append_val(field->pending, fresh);
+  return true;
 }
 
 static int
@@ -103,23 +128,15 @@ on_end(unsigned id,
        void *data)
 {
   TextField *field = data;
-  const CompiledRule *compiled =
-      &field->context->scratch->detector->rules.rules[id];
-  const TextView view = view_of(field);
-  Candidate *newest = NULL;
-  Candidate fresh;
+  const DetectorScratch *scratch = field->context->scratch;
+  const unsigned n = scratch->detector->rules.n;
+  const GateHead head = {.gate = id - n, .end = to};
 
   (void)from;
   (void)flags;
-  for (guint i = field->pending->len; newest == NULL && i-- > 0;)
-    if (g_array_index(field->pending, Candidate, i).rule == id)
-      newest = &g_array_index(field->pending, Candidate, i);
-  if (candidate_take(compiled, &view, to, newest, &fresh))
-    return 0;
-  if (field->pending->len == MAX_PENDING)
-    return 1;
-  fresh.rule = id;
-  g_array_append_val(field->pending, fresh);
+  if (id < n)
+    return !take_end(id, to, field);
+  g_array_append_val(scratch->heads, head);
   return 0;
 }
 
@@ -502,17 +519,22 @@ static bool
 scan_bytes(TextField *field, size_t len, GError **error)
 {
   const char *bytes = field->text->str + (field->scanned - field->base);
+  const size_t from = field->scanned;
+  DetectorScratch *scratch = field->context->scratch;
+  hs_error_t result;
 
   field->scanned += len;
-  return field->stream == NULL || len == 0 ||
-         check_hs(hs_scan_stream(field->stream,
-                                 bytes,
-                                 (unsigned)len,
-                                 0,
-                                 field->context->scratch->hs,
-                                 on_end,
-                                 field),
-                  error);
+  if (field->stream == NULL || len == 0)
+    return true;
+  g_array_set_size(scratch->heads, 0);
+  result = hs_scan_stream(
+      field->stream, bytes, (unsigned)len, 0, scratch->hs, on_end, field);
+  if (result == HS_SUCCESS &&
+      (scratch->heads->len > 0 || field->runs->len > 0) &&
+      !gates_run(
+          scratch, bytes, from, from + len, field->runs, take_end, field))
+    result = HS_SCAN_TERMINATED;
+  return check_hs(result, error);
 }
 
 /* Looks at all that came, but for a few bytes at the end where something may

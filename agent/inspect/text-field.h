@@ -84,6 +84,7 @@ struct text_field {
   size_t settled;   /* before it everything is decided */
   size_t emitted;   /* before it everything was given out */
   GArray *pending;  /* Candidate */
+  GArray *runs;     /* GateRun */
   GArray *findings; /* Finding, confirmed behind `settled` */
   LastFinding *last;
   GArray *edits; /* TextEdit in order; all of them are kept for the copies */

@@ -80,6 +80,7 @@ text_shadow_fork(TextField *field, GError **error)
       shadow->text, field->text->str, (gssize)(field->scanned - field->base));
   memcpy(shadow->last, field->last, detector->rules.n * sizeof(LastFinding));
   copy_pending(field, shadow);
+  g_array_append_vals(shadow->runs, field->runs->data, field->runs->len);
   shadow->base = field->base;
   shadow->settled = field->settled;
   shadow->emitted = field->settled;
