@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A ThreadSanitizer build runs the unit, fuzz replay and flow tests.
+#
+# At most 30 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

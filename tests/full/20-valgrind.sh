@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The unit tests of a plain build under valgrind: no invalid access, no
 # definite leak.
+#
+# At most 30 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each fuzz harness runs for a minute with libFuzzer, ASan and UBSan from its
 # corpus; what it finds stays in its folder.
+#
+# At most 15 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The flow tests three times over, more at once than there are cores: what
 # shows only on a busy machine, in the agent or in the test.
+#
+# At most 30 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

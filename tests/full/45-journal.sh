@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The journal's long loops: 200 kills at random moments, and every write and
 # fsync of a run failing in turn.
+#
+# At most 10 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A gigabyte through a slow owner, sized and chunked: the memory stays flat.
+#
+# At most 10 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 

@@ -206,14 +206,16 @@ serve(Session *session, void *data)
 Fake *
 fake_new(void)
 {
+  static EVP_PKEY *key; /* of all: making one takes seconds under valgrind */
   Fake *fake = g_new0(Fake, 1);
 
+  key = key ? key : EVP_RSA_gen(2048);
   fake->dir = g_dir_make_tmp("hoop-identity-XXXXXX", NULL);
   g_assert_nonnull(fake->dir);
   pthread_mutex_init(&fake->lock, NULL);
   fake->paths =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, path_free);
-  fake->key = EVP_RSA_gen(2048);
+  EVP_PKEY_up_ref(fake->key = key);
   fake->ca = cert_new(&(CertSpec){.cn = "Test CA", .ca = true});
   fake->leaf = cert_new(&(CertSpec){.issuer = fake->ca, .san = "IP:127.0.0.1"});
   fake->ca_file = cert_write(fake->dir, "ca.pem", fake->ca);
@@ -365,10 +367,8 @@ fake_id_token(Fake *fake, const TokenSpec *spec)
       spec->sub ? spec->sub : "dev",
       spec->groups ? spec->groups : "[\"dev\"]",
       nonce ? nonce : "");
-  g_autofree char *header = NULL;
-  g_autofree char *first = NULL;
   g_autofree char *second = base64url_encode(claims, strlen(claims));
-  g_autofree char *both = NULL;
+  g_autofree char *header = NULL, *first = NULL, *both = NULL;
   g_autofree char *signature = NULL;
 
   pthread_mutex_lock(&fake->lock);
