@@ -250,18 +250,19 @@ static const Verb verbs[] = {
                  CONFIG}},
     {"journal",
      verb_journal,
-     "list|search TEXT|show ID|replay|stats|export [FILE]|verify",
+     "WORD [TEXT|ID|FILE]",
      "List, search, show, export or verify what was recorded.",
      .least = 1,
      .most = 2,
-     .words = "list|search|show|replay|stats|export|verify",
+     .words = "list|search|show|replay|stats|export|verify|head|prune|unseal",
      .more =
-         ID_SHORT "\nsearch finds words of prompts and answers as they were "
-                  "masked: \"together\", begin*,\n-without. replay tells what "
-                  "a policy would have done to recorded traffic, stats\nhow "
-                  "much there was. TIME is 10m, 2h, 7d (ago), yesterday, "
-                  "14:30, 2026-03-01\nor 2026-03-01T14:30; a day that ends a "
-                  "span is meant whole.",
+         "WORD is list, search TEXT, show ID, replay, stats, export [FILE], "
+         "verify, head,\nprune or unseal ID.\n" ID_SHORT
+         "\nsearch finds words of prompts and answers as they were masked: "
+         "\"together\",\nbegin*, -without. replay tells what a policy would "
+         "have done to recorded\ntraffic, stats how much there was. TIME is "
+         "10m, 2h, 7d (ago), yesterday, 14:30,\n2026-03-01 or "
+         "2026-03-01T14:30; a day that ends a span is meant whole.",
      .options =
          {JSON,
           {.name = "jsonl",
@@ -342,6 +343,13 @@ static const Verb verbs[] = {
            .value = "HEAD",
            .only = "verify",
            .help = "SEQ:HASH held elsewhere, or a file of it."},
+          {.name = "dry-run",
+           .only = "prune",
+           .help = "Only tell what would go."},
+          {.name = "key",
+           .value = "FILE",
+           .only = "unseal",
+           .help = "The private key (PEM) that originals were sealed to."},
           CONFIG}},
     {"ship",
      verb_ship,

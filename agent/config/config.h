@@ -76,6 +76,8 @@ typedef struct {
   bool bodies;
   size_t max_recorded_body;
   uint64_t journal_max_size;
+  unsigned journal_retain_days; /* 0: for ever */
+  char *journal_escrow_key;     /* PEM file, or NULL */
   /* [ship] */
   char *ship_endpoint;                  /* or NULL: nothing is shipped */
   char *ship_format;                    /* otlp, jsonl or syslog */

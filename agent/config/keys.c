@@ -217,9 +217,19 @@ static const KeyRow rows[] = {
         KEY_BIG_SIZE,
         journal_max_size,
         "4G",
-        "Largest database; requests are refused beyond it."),
-    LATER("journal", "retain-days", "90", "Days that rows are kept."),
-    LATER("journal", "escrow-key", "", "Key that originals are sealed to."),
+        "Largest database: the oldest rows go, or requests are refused."),
+    KEY("journal",
+        "retain-days",
+        KEY_DAYS,
+        journal_retain_days,
+        "90",
+        "Days that rows are kept; 0: for ever."),
+    KEY("journal",
+        "escrow-key",
+        KEY_PATH,
+        journal_escrow_key,
+        "",
+        "X25519 public key (PEM) that originals are sealed to."),
     KEY("ship",
         "endpoint",
         KEY_TEXT,
@@ -530,6 +540,11 @@ key_set(const KeyRow *row, const char *text, void *object, char **why)
   case KEY_COUNT:
     wanted =
         parse_count(text, 1000 * 1000, field) ? NULL : "a number from 1 up";
+    break;
+  case KEY_DAYS:
+    wanted = g_str_equal(text, "0") || parse_count(text, 100 * 1000, field)
+                 ? NULL
+                 : "a number of days, or 0";
     break;
   case KEY_PORT:
     wanted = parse_port(text, field) ? NULL : "a port, 0 to 65535";

@@ -495,6 +495,49 @@ on_reload(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
   return TRUE;
 }
 
+/* ---- Retention
+ * -------------------------------------------------------------- */
+
+typedef struct {
+  struct agent *agent;
+  GDBusMethodInvocation *call;
+} PruneCall;
+
+static void
+pruned(const JournalPruned *gone, const GError *error, void *data)
+{
+  PruneCall *prune = data;
+
+  if (error)
+    g_dbus_method_invocation_return_error(
+        prune->call, BUS_ERROR, BUS_ERROR_REFUSED, "%s", error->message);
+  else
+    hoop_agent1_complete_prune(prune->agent->skeleton,
+                               prune->call,
+                               (guint64)gone->rows,
+                               (guint64)gone->bodies);
+  g_free(prune);
+}
+
+static gboolean
+on_prune(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
+{
+  struct agent *agent = data;
+  PruneCall *prune;
+
+  (void)skeleton;
+  if (!agent->journal) {
+    g_dbus_method_invocation_return_error_literal(
+        call, BUS_ERROR, BUS_ERROR_REFUSED, "nothing is recorded");
+    return TRUE;
+  }
+  prune = g_new0(PruneCall, 1);
+  prune->agent = agent;
+  prune->call = call;
+  journal_prune(agent->journal, agent->main_loop, pruned, prune);
+  return TRUE;
+}
+
 /* ---- Signals
  * ------------------------------------------------------------------- */
 
@@ -535,6 +578,7 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-pause", G_CALLBACK(on_pause), agent);
   g_signal_connect(skeleton, "handle-resume", G_CALLBACK(on_resume), agent);
   g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);
+  g_signal_connect(skeleton, "handle-prune", G_CALLBACK(on_prune), agent);
   signin_start(agent);
   control_answer_connect(agent);
   control_grants_connect(agent);

@@ -4,6 +4,7 @@
 #define HOOP_DAEMON_H
 
 #include "config/config.h"
+#include "journal/journal.h"
 
 #define DAEMON_ERROR (daemon_error_quark())
 GQuark daemon_error_quark(void);
@@ -40,6 +41,9 @@ Detector *daemon_load_detector(const Config *config,
                                const char *const *named,
                                const char *cache_dir,
                                GError **error);
+
+/* How long rows stay, by the configuration. */
+JournalRetention daemon_retention(const Config *config);
 
 /* What was used in the `window` seconds before a time, from the journal. Errors
  * as journal_reader_open() and journal_usage(). */

@@ -193,6 +193,16 @@ make_judgement(struct agent *agent, GError **error)
   return agent->detector && values_start(agent, error);
 }
 
+JournalRetention
+daemon_retention(const Config *config)
+{
+  return (JournalRetention){
+      .retain_us = config->journal_retain_days * INT64_C(86400) * 1000000,
+      .max_size = config->journal_max_size,
+      .ship_to = config->ship_endpoint,
+  };
+}
+
 static bool
 make_journal(struct agent *agent, GError **error)
 {
@@ -203,13 +213,19 @@ make_journal(struct agent *agent, GError **error)
           config->durability_full ? DURABILITY_FULL : DURABILITY_GROUPED,
       .bodies = config->bodies,
       .max_recorded_body = config->max_recorded_body,
-      .keep.max_size = config->journal_max_size,
+      .keep = daemon_retention(config),
+      .keep_trying = true,
+      .escrow = config->journal_escrow_key != NULL,
       .max_queued = MAX_QUEUED_ROWS,
       .search = true,
   };
 
   if (!config->journal)
     return true;
+  if (options.escrow && !journal_escrow_key(config->journal_escrow_key,
+                                            options.escrow_key,
+                                            error))
+    return false;
   agent->journal = journal_open(&options, error);
   return agent->journal != NULL;
 }

@@ -2,6 +2,7 @@
 /* The answer's head decides how its body flows: not at all, collected whole,
  * through the stream filter, or (measuring only) as it comes. */
 #include "exchange/state.h"
+#include "kit/clock.h"
 #include <string.h>
 
 static bool
@@ -150,6 +151,24 @@ pass_body(Exchange *exchange, const uint8_t *bytes, size_t len)
   return !exchange->upstream_paused;
 }
 
+/* When the first byte came; and what came, where originals are sealed: as much
+ * of it as is recorded. */
+static void
+note(Exchange *exchange, size_t before)
+{
+  Buf *original = &exchange->original_answer;
+  size_t len = exchange->answer.len - before;
+
+  if (exchange->first_byte_us == 0)
+    exchange->first_byte_us = clock_mono_us() - exchange->began_us;
+  if (!exchange->env->journal || !journal_seals(exchange->env->journal) ||
+      exchange->route.auth)
+    return;
+  len = MIN(len, original->max - original->len);
+  if (!buf_append(original, buf_bytes(&exchange->answer) + before, len))
+    g_assert_not_reached(); /* it was cut to what is left */
+}
+
 /* Decodes into `answer`; a refusal went out when it cannot. A stream's bytes
  * go to the filter next and are counted there. */
 static bool
@@ -157,11 +176,13 @@ take(Exchange *exchange, const uint8_t *bytes, size_t len)
 {
   g_autofree char *message = NULL;
   g_autoptr(GError) error = NULL;
+  size_t before = exchange->answer.len;
 
   if (exchange->decoder
           ? http_decoder_feed(
                 exchange->decoder, bytes, len, &exchange->answer, &error)
           : buf_append(&exchange->answer, bytes, len)) {
+    note(exchange, before);
     if (exchange->mode != ANSWER_WHOLE || exchange_fits(exchange, 0))
       return true;
     exchange_too_much(exchange);

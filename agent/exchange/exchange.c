@@ -41,6 +41,7 @@ exchange_free(Exchange *exchange)
   response_filter_free(exchange->filter);
   buf_clear(&exchange->out);
   buf_clear(&exchange->recorded_answer);
+  buf_clear(&exchange->original_answer);
   g_free(exchange->outcome);
   refusal_free(exchange->refusal);
   g_clear_pointer(&exchange->reply, g_bytes_unref);
@@ -150,6 +151,7 @@ exchange_begin(ExchangeEnv *env,
   buf_init(&exchange->answer, env->limits.max_body);
   buf_init(&exchange->out, MAX_OUT);
   buf_init(&exchange->recorded_answer, env->limits.max_recorded_body);
+  buf_init(&exchange->original_answer, env->limits.max_recorded_body);
   env->stats.requests++;
   g_hash_table_add(env->running, exchange);
   exchange_admit(exchange);

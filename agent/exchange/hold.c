@@ -2,6 +2,8 @@
 /* A held exchange: what people are shown, the digests that bind their answer,
  * and the client that is kept patient meanwhile. */
 #include "exchange/state.h"
+#include "kit/clock.h"
+#include "kit/json.h"
 #include <string.h>
 
 /* What a person is shown of one body; more is cut and says so. */
@@ -14,6 +16,8 @@ static const char comment[] = ": waiting for an approval\n\n";
 struct hold {
   Exchange *exchange; /* a reference, until the decision or the withdrawal */
   ApproveTicket *ticket;
+  HoldAsked asked;
+  int64_t began_us;
   LoopTimer *timer; /* the next comment; NULL when the answer is no stream */
   HoldThen then;
 };
@@ -149,6 +153,7 @@ hold_free(Hold *hold)
   loop_timer_free(hold->timer);
   approve_ticket_free(hold->ticket);
   exchange_unref(hold->exchange);
+  g_free(hold->asked.rules);
   g_free(hold);
 }
 
@@ -223,7 +228,9 @@ decided(const Decision *decision, void *data)
 
   exchange->hold = NULL;
   exchange->env->stats.held--;
-  record_approval(exchange, decision);
+  hold->asked.held_us = clock_mono_us() - hold->began_us;
+  exchange->held_us += hold->asked.held_us;
+  record_approval(exchange, &hold->asked, decision);
   then(exchange, decision->outcome, decision->reason);
   hold_free(hold);
   exchange_unref(exchange);
@@ -255,6 +262,24 @@ add_needs(HeldRequest *held, const Verdict *verdict)
   rules = verdict_approvals(verdict, &n);
   for (unsigned i = 0; i < n; i++)
     g_ptr_array_add(held->needs, approve_need_new(rules[i]));
+}
+
+/* The rules that ask, as a JSON array. */
+static char *
+asking_rules(const Verdict *verdict)
+{
+  GString *list = g_string_new("[");
+  const PolicyRule *const *rules;
+  unsigned n;
+
+  rules = verdict_approvals(verdict, &n);
+  for (unsigned i = 0; i < n; i++) {
+    g_string_append(list, i ? ",\"" : "\"");
+    json_escape(list, rules[i]->id, -1);
+    g_string_append_c(list, '"');
+  }
+  g_string_append_c(list, ']');
+  return g_string_free(list, FALSE);
 }
 
 static HeldRequest *
@@ -302,6 +327,10 @@ exchange_hold(Exchange *exchange, HoldAsk *ask)
 
   hold->exchange = exchange_ref(exchange);
   hold->then = ask->then;
+  hold->began_us = clock_mono_us();
+  hold->asked.rules = asking_rules(ask->verdict);
+  memcpy(hold->asked.digest, ask->digest, SHA256_LEN);
+  memcpy(hold->asked.masked_digest, ask->masked_digest, SHA256_LEN);
   exchange->hold = hold;
   env->stats.held++;
   if (ask->stream) {

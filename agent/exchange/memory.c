@@ -33,7 +33,7 @@ held_now(const Exchange *exchange)
          inspection_held(exchange->answer_inspection) +
          inspection_held(exchange->restored_calls) + exchange->answer.len +
          response_filter_held(exchange->filter) + exchange->out.len +
-         exchange->recorded_answer.len +
+         exchange->recorded_answer.len + exchange->original_answer.len +
          (exchange->hold ? exchange->hold_bytes : 0) +
          (exchange->conn ? http_conn_queued(exchange->conn) : 0);
 }

@@ -243,6 +243,9 @@ record_request(Exchange *exchange, RecordThen then)
   row->bytes_in = (int64_t)exchange->bytes_in;
   if (exchange->record && !exchange->route.auth)
     row->body = g_bytes_ref(exchange->record);
+  if (row->body && exchange->body && exchange->env->journal &&
+      journal_seals(exchange->env->journal))
+    row->original = g_bytes_ref(exchange->body);
   if (exchange->answered)
     budget_release(exchange);
   else
@@ -307,6 +310,10 @@ record_response(Exchange *exchange, RecordThen then)
   row->status = exchange->status ? exchange->status : -1;
   row->bytes_out = (int64_t)exchange->bytes_out;
   row->duration_us = clock_mono_us() - exchange->began_us;
+  if (exchange->first_byte_us)
+    row->first_byte_us = exchange->first_byte_us;
+  if (exchange->held_us)
+    row->held_us = exchange->held_us;
   count_tokens(exchange, row);
   budget_settle(exchange, row);
   if (exchange->filter)
@@ -333,6 +340,8 @@ record_response(Exchange *exchange, RecordThen then)
   row->detail = close_json(detail);
   if (exchange->recorded_answer.len)
     row->body = buf_steal(&exchange->recorded_answer);
+  if (exchange->original_answer.len)
+    row->original = buf_steal(&exchange->original_answer);
   append(exchange, row, then);
 }
 
@@ -372,8 +381,19 @@ answer_name(Answer answer)
   return "deny";
 }
 
+static void
+json_digest(GString *out, const char *name, const uint8_t digest[SHA256_LEN])
+{
+  char hex[SHA256_HEX_SIZE];
+
+  hex_encode(digest, SHA256_LEN, hex);
+  json_member(out, name, hex);
+}
+
 void
-record_approval(Exchange *exchange, const Decision *decision)
+record_approval(Exchange *exchange,
+                const HoldAsked *asked,
+                const Decision *decision)
 {
   g_autoptr(GString) detail = g_string_new("{");
   g_autoptr(GString) list = g_string_new("[");
@@ -396,7 +416,11 @@ record_approval(Exchange *exchange, const Decision *decision)
   }
   g_string_append_c(list, ']');
   row->verdict = g_strdup(outcome_name(decision->outcome));
+  row->held_us = asked->held_us;
   json_member(detail, "prompt", decision->exchange);
+  json_raw(detail, "rules", asked->rules);
+  json_digest(detail, "digest", asked->digest);
+  json_digest(detail, "masked_digest", asked->masked_digest);
   json_member(detail, "reason", decision->reason);
   json_raw(detail, "answers", list->str);
   row->detail = close_json(detail);

@@ -123,6 +123,9 @@ struct exchange {
   ResponseFilter *filter;
   Buf out; /* from the filter, to the client */
   Buf recorded_answer;
+  Buf original_answer;   /* before masking; kept only where it is sealed */
+  int64_t first_byte_us; /* of the answer, since the beginning; 0: none yet */
+  int64_t held_us;       /* that it waited for approvals */
   uint64_t bytes_in, bytes_out;
   bool client_full; /* the client takes no more for now */
   bool busy;        /* the stream waits for a tool call's answer or for a row */
@@ -305,7 +308,15 @@ void record_tool(Exchange *exchange,
                  const Verdict *verdict,
                  const char *outcome,
                  RecordThen then);
-void record_approval(Exchange *exchange, const Decision *decision);
+/* What was asked, for the record. */
+typedef struct {
+  char *rules; /* ids of those that ask: a JSON array */
+  uint8_t digest[SHA256_LEN], masked_digest[SHA256_LEN];
+  int64_t held_us;
+} HoldAsked;
+void record_approval(Exchange *exchange,
+                     const HoldAsked *asked,
+                     const Decision *decision);
 
 /* ---- refuse.c */
 void refusal_free(Refusal *refusal);

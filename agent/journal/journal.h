@@ -89,6 +89,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalRow, journal_row_free)
 
 typedef struct journal Journal;
 
+/* X25519 (RFC 7748). */
+#define ESCROW_KEY_LEN 32
+/* The organisation's public key from a PEM file (RFC 8410). Errors:
+ * JOURNAL_ERROR_OPEN, or those of the file. */
+bool journal_escrow_key(const char *path,
+                        uint8_t out[ESCROW_KEY_LEN],
+                        GError **error);
+
 /* How long rows stay. */
 typedef struct {
   int64_t retain_us; /* older ones are taken away; 0: none ever is */
@@ -107,6 +115,8 @@ typedef struct {
                              * 0: only at 64 MiB */
   JournalRetention keep;
   size_t max_queued; /* bytes of rows that wait */
+  bool escrow;       /* seal JournalRow.original to … */
+  uint8_t escrow_key[ESCROW_KEY_LEN];
   /* A journal that cannot be opened (no space, damage, a lost mount) is tried
    * again like one that failed later: journal_open() then fails only when
    * another process writes it. */
@@ -151,6 +161,9 @@ void journal_append(Journal *journal,
  * it recovers only into the same journal, never into an empty one. g_free. Any
  * thread. */
 char *journal_health(Journal *journal);
+
+/* True when originals are sealed: rows may then carry them. Any thread. */
+bool journal_seals(const Journal *journal);
 
 /* What retention took away, or would. */
 typedef struct {
@@ -334,6 +347,13 @@ GBytes *journal_body(JournalReader *reader,
                      const uint8_t digest[SHA256_LEN],
                      GError **error);
 
+/* The original of row `seq`, opened with the private key in a PEM file; one
+ * that masking did not change is the body itself, and JOURNAL_ERROR_NOT_FOUND.
+ * JOURNAL_ERROR_OPEN for the wrong key, _CORRUPT for what was altered. */
+GBytes *journal_unseal(JournalReader *reader,
+                       int64_t seq,
+                       const char *key_path,
+                       GError **error);
 /* What journal_prune() would take away; for size, about. */
 bool journal_prune_plan(JournalReader *reader,
                         const JournalRetention *keep,

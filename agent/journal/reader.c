@@ -2,6 +2,7 @@
 /* Opens a journal for reading beside its writer, and fetches bodies. */
 #include "journal/reader.h"
 
+#include "journal/escrow.h"
 #include "journal/index.h"
 #include "journal/parts.h"
 
@@ -140,4 +141,54 @@ journal_body(JournalReader *reader,
                         JOURNAL_ERROR_NOT_FOUND,
                         "no body is stored for this row");
   return body;
+}
+
+static sqlite3_stmt *
+find_sealed(JournalReader *reader, int64_t seq, GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt =
+      reader->version < 2 ? NULL
+                          : schema_prepare(reader->db,
+                                           reader->path,
+                                           "SELECT data FROM sealed WHERE "
+                                           "seq = ?",
+                                           error);
+  int result = SQLITE_DONE;
+
+  if (stmt) {
+    sqlite3_bind_int64(stmt, 1, seq);
+    result = sqlite3_step(stmt);
+  }
+  if (result == SQLITE_ROW)
+    return g_steal_pointer(&stmt);
+  if (result != SQLITE_DONE)
+    schema_set_error(error, reader->db, reader->path, "read");
+  else if (reader->version < 2 || stmt)
+    g_set_error(error,
+                JOURNAL_ERROR,
+                JOURNAL_ERROR_NOT_FOUND,
+                "no original is sealed for row %lld: masking changed nothing "
+                "in its body, or no escrow key was configured then",
+                (long long)seq);
+  return NULL;
+}
+
+GBytes *
+journal_unseal(JournalReader *reader,
+               int64_t seq,
+               const char *key_path,
+               GError **error)
+{
+  g_autoptr(sqlite3_stmt) stmt = find_sealed(reader, seq, error);
+  EscrowPlace place = {.seq = seq};
+  JournalMeta meta;
+
+  if (stmt == NULL || !schema_read_meta(reader->db, reader->path, &meta, error))
+    return NULL;
+  place.genesis = meta.genesis;
+  return escrow_open(key_path,
+                     &place,
+                     sqlite3_column_blob(stmt, 0),
+                     (size_t)sqlite3_column_bytes(stmt, 0),
+                     error);
 }

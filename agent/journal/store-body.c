@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bodies in the database: each text once, long ones in parts that they share,
  * with the newest row that uses each, which is what retention goes by. */
+#include "journal/escrow.h"
 #include "journal/store-state.h"
 
 #include <string.h>
@@ -168,4 +169,57 @@ store_body(Store *store,
   sqlite3_bind_blob64(stmt, 4, data, data_len, SQLITE_STATIC);
   sqlite3_bind_int64(stmt, 5, whole ? 0 : (int64_t)(data_len / PART_ID_LEN));
   return store_step(store, stmt, error);
+}
+
+size_t
+store_kept_len(const Store *store, const uint8_t *text, size_t len)
+{
+  size_t keep = store->max_recorded_body;
+
+  if (len <= keep)
+    return len;
+  for (int back = 0; back < 3 && keep > 0 && (text[keep] & 0xc0) == 0x80;
+       back++)
+    keep--;
+  return keep;
+}
+
+/* ---- Originals ---------------------------------------------------------- */
+
+static bool
+put_sealed(Store *store, GBytes *sealed, GError **error)
+{
+  sqlite3_bind_int64(store->insert_sealed, 1, this_row(store));
+  sqlite3_bind_blob64(store->insert_sealed,
+                      2,
+                      g_bytes_get_data(sealed, NULL),
+                      g_bytes_get_size(sealed),
+                      SQLITE_STATIC);
+  return store_step(store, store->insert_sealed, error);
+}
+
+bool
+store_original(Store *store,
+               const JournalRow *row,
+               uint8_t digest[SHA256_LEN],
+               bool *sealed,
+               GError **error)
+{
+  const EscrowPlace place = {store->meta.genesis, this_row(store)};
+  g_autoptr(GBytes) box = NULL;
+  const uint8_t *text;
+  size_t len;
+
+  *sealed = false;
+  if (!store->escrow || row->original == NULL ||
+      (store->bodies && row->body && g_bytes_equal(row->original, row->body)))
+    return true;
+  text = g_bytes_get_data(row->original, &len);
+  box = escrow_seal(
+      store->escrow_key, &place, text, store_kept_len(store, text, len), error);
+  if (box == NULL || !put_sealed(store, box, error))
+    return false;
+  sha256(g_bytes_get_data(box, NULL), g_bytes_get_size(box), digest);
+  *sealed = true;
+  return true;
 }

@@ -20,6 +20,8 @@ struct store {
   GByteArray *list; /* of a body's parts */
   bool bodies;
   size_t max_recorded_body;
+  bool escrow;
+  uint8_t escrow_key[ESCROW_KEY_LEN];
   JournalRetention keep; /* ship_to is owned */
   uint64_t size;         /* of the files when they were last looked at */
   bool shrinking;        /* pruning for size has begun */
@@ -31,6 +33,7 @@ struct store {
   sqlite3_stmt *insert_row, *insert_checkpoint;
   sqlite3_stmt *find_body, *insert_body, *use_body;
   sqlite3_stmt *find_part, *insert_part, *use_part;
+  sqlite3_stmt *insert_sealed;
   sqlite3_stmt *set_cursor, *set_aside, *keep_receipt;
   sqlite3_stmt *insert_open, *delete_open;
   sqlite3_stmt *find_row;
@@ -45,5 +48,16 @@ bool store_body(Store *store,
                 const uint8_t *text,
                 size_t len,
                 GError **error);
+
+/* Seals what the next row's body was before masking, where that differs from
+ * what is stored of it; true with `sealed` false when there is nothing to
+ * seal. */
+bool store_original(Store *store,
+                    const JournalRow *row,
+                    uint8_t digest[SHA256_LEN],
+                    bool *sealed,
+                    GError **error);
+/* How much of a text is stored, in bytes: never half a character. */
+size_t store_kept_len(const Store *store, const uint8_t *text, size_t len);
 
 #endif

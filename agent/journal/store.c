@@ -44,6 +44,7 @@ prepare_all(Store *store, GError **error)
        "INSERT INTO parts (digest, len, used_seq, data) VALUES (?, ?, ?, ?)"},
       {&store->use_part,
        "UPDATE parts SET used_seq = ?1 WHERE id = ?2 AND used_seq < ?1 - ?3"},
+      {&store->insert_sealed, "INSERT INTO sealed (seq, data) VALUES (?, ?)"},
       {&store->set_cursor,
        "INSERT INTO ship_cursor (receiver, seq, checkpoint_seq, wall_us) "
        "VALUES (?, ?, ?, ?) ON CONFLICT (receiver) DO UPDATE SET "
@@ -220,6 +221,8 @@ store_open(const JournalOptions *options, bool create, GError **error)
   store->max_recorded_body = options->max_recorded_body
                                  ? MIN(options->max_recorded_body, BODY_MAX)
                                  : BODY_MAX;
+  store->escrow = options->escrow;
+  memcpy(store->escrow_key, options->escrow_key, ESCROW_KEY_LEN);
   store->keep = options->keep;
   store->keep.ship_to = g_strdup(options->keep.ship_to);
   store->tidy_at = TIDY_FRAMES;
@@ -327,20 +330,6 @@ put_members(Store *store, JournalRow *row, int first, int last)
   }
 }
 
-/* How much of a body is stored, in bytes: never half a character. */
-static size_t
-kept_len(const Store *store, const uint8_t *text, size_t len)
-{
-  size_t keep = store->max_recorded_body;
-
-  if (len <= keep)
-    return len;
-  for (int back = 0; back < 3 && keep > 0 && (text[keep] & 0xc0) == 0x80;
-       back++)
-    keep--;
-  return keep;
-}
-
 typedef struct {
   uint8_t whole[SHA256_LEN];
   uint8_t kept[SHA256_LEN];
@@ -360,7 +349,7 @@ put_body(Store *store, GBytes *body, BodyDigests *digests, GError **error)
     put_null(store, FIELD_KEPT_LEN);
     return true;
   }
-  kept = kept_len(store, text, len);
+  kept = store_kept_len(store, text, len);
   if (kept < len) {
     sha256(text, kept, digests->kept);
     put_digest(store, FIELD_KEPT_DIGEST, digests->kept);
@@ -392,7 +381,8 @@ store_put(Store *store, JournalRow *row, GError **error)
 {
   uint64_t cut = row_bound(row);
   BodyDigests digests;
-  uint8_t hash[SHA256_LEN];
+  uint8_t hash[SHA256_LEN], original[SHA256_LEN];
+  bool sealed;
 
   chain_begin(store->encoded, CHAIN_ROW, store->head.link);
   put_int(store, FIELD_SEQ, store->head.seq + 1);
@@ -407,7 +397,12 @@ store_put(Store *store, JournalRow *row, GError **error)
   else
     put_null(store, FIELD_CUT);
   put_members(store, row, FIELD_HASH + 1, FIELD_LAST);
-  put_null(store, FIELD_SEALED_DIGEST);
+  if (!store_original(store, row, original, &sealed, error))
+    return false;
+  if (sealed)
+    put_digest(store, FIELD_SEALED_DIGEST, original);
+  else
+    put_null(store, FIELD_SEALED_DIGEST);
   chain_hash(store->encoded, hash);
   sqlite3_bind_blob(
       store->insert_row, FIELD_HASH, hash, SHA256_LEN, SQLITE_STATIC);

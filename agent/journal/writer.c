@@ -676,6 +676,12 @@ journal_durable_seq(Journal *journal)
   return seq;
 }
 
+bool
+journal_seals(const Journal *journal)
+{
+  return journal->options.escrow;
+}
+
 char *
 journal_health(Journal *journal)
 {

@@ -93,6 +93,8 @@ static const char whole[] = "[listen]\n"
                             "bodies=digest\n"
                             "max-recorded-body=13\n"
                             "max-size=14G\n"
+                            "retain-days=15\n"
+                            "escrow-key=/etc/nine.pem\n"
                             "[ship]\n"
                             "endpoint=collector.example:6514\n"
                             "format=syslog\n"
@@ -161,6 +163,8 @@ test_every_key(Fixture *f, const void *data)
   g_assert_false(c->bodies);
   g_assert_cmpuint(c->max_recorded_body, ==, 13);
   g_assert_cmpuint(c->journal_max_size, ==, (uint64_t)14 << 30);
+  g_assert_cmpuint(c->journal_retain_days, ==, 15);
+  g_assert_cmpstr(c->journal_escrow_key, ==, "/etc/nine.pem");
   g_assert_cmpstr(one->name, ==, "new-one.2");
   g_assert_cmpstr(one->type, ==, "openai");
   g_assert_cmpstr(c->ship_endpoint, ==, "collector.example:6514");
@@ -298,7 +302,8 @@ test_errors(Fixture *f, const void *data)
       {"[limits]\nconnections=0\n", 2, CONFIG_ERROR_VALUE, "from 1 up"},
       {"[journal]\ndurability=none\n", 2, CONFIG_ERROR_VALUE, "full or"},
       {"[journal]\nbodies=all\n", 2, CONFIG_ERROR_VALUE, "masked or"},
-      {"[journal]\nretain-days=30\n", 2, CONFIG_ERROR_VALUE, "this version"},
+      {"[journal]\nretain-days=-1\n", 2, CONFIG_ERROR_VALUE, "days"},
+      {"[journal]\nretain-days=ever\n", 2, CONFIG_ERROR_VALUE, "days"},
       {"[ship]\nformat=protobuf\n", 2, CONFIG_ERROR_VALUE, "otlp, jsonl"},
       {"[ship]\ninterval=0\n", 2, CONFIG_ERROR_VALUE, "from 1 up"},
       {"[ship]\ntoken-file=token\n", 2, CONFIG_ERROR_VALUE, "absolute"},
@@ -377,7 +382,7 @@ static void
 test_later(Fixture *f, const void *data)
 {
   (void)data;
-  config_free(load(f, "[journal]\nretain-days=90\n[hub]\nurl=\n"));
+  config_free(load(f, "[journal]\nretain-days=0\n[hub]\nurl=\n"));
 }
 
 /* ---- Proxies

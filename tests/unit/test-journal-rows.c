@@ -296,6 +296,91 @@ test_shipped(void)
   g_assert_false(test_verify(test->path, NULL)); /* the receipt is another's */
 }
 
+/* A pair as the organisation makes it. */
+static void
+make_pair(const char *secret, const char *open)
+{
+  g_autofree char *command =
+      g_strdup_printf("openssl genpkey -algorithm X25519 -out '%s' && "
+                      "openssl pkey -in '%s' -pubout -out '%s'",
+                      secret,
+                      secret,
+                      open);
+  const char *argv[] = {"sh", "-c", command, NULL};
+  int status = -1;
+
+  g_assert_true(g_spawn_sync(NULL,
+                             (char **)argv,
+                             NULL,
+                             G_SPAWN_SEARCH_PATH,
+                             NULL,
+                             NULL,
+                             NULL,
+                             NULL,
+                             &status,
+                             NULL));
+  g_assert_cmpint(status, ==, 0);
+}
+
+/* What was masked is on the disk sealed, and not otherwise. */
+static void
+test_sealed(void)
+{
+  static const char original[] = "the value is hunter2-correct-horse";
+  g_autoptr(TestJournal) test = test_journal_new();
+  g_autofree char *secret = g_build_filename(test->folder, "secret.pem", NULL);
+  g_autofree char *open = g_build_filename(test->folder, "open.pem", NULL);
+  g_autofree char *other = g_build_filename(test->folder, "other.pem", NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(JournalReader) reader = NULL;
+  g_autoptr(GBytes) text = NULL;
+  JournalRow *row = test_request("x1", "the value is [password:AAAA]");
+  JournalRow *same = test_response("x1", "nothing in it");
+
+  make_pair(other, open);
+  make_pair(secret, open);
+  g_assert_false(journal_escrow_key(secret, test->options.escrow_key, &error));
+  g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_OPEN);
+  g_clear_error(&error);
+  g_assert_true(journal_escrow_key(open, test->options.escrow_key, &error));
+  test->options.escrow = true;
+  row->original = g_bytes_new(original, strlen(original));
+  same->original = g_bytes_ref(same->body);
+  test_journal_open(test);
+  g_assert_true(journal_seals(test->journal));
+  g_assert_true(test_put(test, row));
+  g_assert_true(test_put(test, same));
+  row = test_request("x2", "the value is [password:BBBB]");
+  row->original = g_bytes_new(original, strlen(original));
+  g_assert_true(test_put(test, row));
+  test_journal_close(test);
+  test_verify_intact(test->path);
+
+  reader = journal_reader_open(test->path, &error);
+  text = journal_unseal(reader, 1, secret, &error);
+  g_assert_no_error(error);
+  g_assert_cmpmem(g_bytes_get_data(text, NULL),
+                  g_bytes_get_size(text),
+                  original,
+                  strlen(original));
+  g_assert_null(journal_unseal(reader, 2, secret, &error));
+  g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_NOT_FOUND);
+  g_clear_error(&error);
+  g_assert_null(journal_unseal(reader, 1, other, &error));
+  g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_OPEN);
+  g_clear_error(&error);
+  g_clear_pointer(&reader, journal_reader_free);
+
+  /* another row's original does not open as this row's */
+  test_edit(test->path,
+            "UPDATE sealed SET data = (SELECT data FROM sealed WHERE seq = 3) "
+            "WHERE seq = 1");
+  g_assert_false(test_verify(test->path, NULL));
+  reader = journal_reader_open(test->path, NULL);
+  g_assert_null(journal_unseal(reader, 1, secret, &error));
+  g_assert_error(error, JOURNAL_ERROR, JOURNAL_ERROR_CORRUPT);
+}
+
 static void
 test_cut_body(void)
 {
@@ -552,6 +637,7 @@ main(int argc, char **argv)
   g_test_add_func("/journal/rows/dedupe", test_dedupe);
   g_test_add_func("/journal/rows/resent", test_resent);
   g_test_add_func("/journal/rows/shipped", test_shipped);
+  g_test_add_func("/journal/rows/sealed", test_sealed);
   g_test_add_func("/journal/rows/cut-body", test_cut_body);
   g_test_add_func("/journal/rows/digest-only", test_digest_only);
   g_test_add_func("/journal/rows/bounds", test_bounds);

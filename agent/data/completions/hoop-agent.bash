@@ -91,6 +91,8 @@ _hoop_agent_options() {
         --config
       ;;
     verify) echo --json --head --config ;;
+    prune) echo --json --dry-run --config ;;
+    unseal) echo --key --config ;;
     *) echo --json --config ;;
     esac
     ;;
@@ -115,10 +117,10 @@ _hoop_agent_arguments() {
   ca) [ -n "$2" ] || echo show export rotate ;;
   policy) [ -n "$2" ] || echo check diff explain show test ;;
   journal)
-    if [ "$2" = show ]; then
+    if [ "$2" = show ] || [ "$2" = unseal ]; then
       _hoop_agent_ids journal
     elif [ -z "$2" ]; then
-      echo list search show replay stats export verify
+      echo list search show replay stats export verify head prune unseal
     fi
     ;;
   esac

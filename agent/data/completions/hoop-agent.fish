@@ -103,7 +103,7 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l direction -x -a 'request response' -d 'Which way'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list search show replay stats export verify' -a 'list search show replay stats export verify'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list search show replay stats export verify head prune unseal' -a 'list search show replay stats export verify head prune unseal'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l until -x -d 'Up to then'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l api -x -a 'chat responses messages completions' -d API
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l group -x -d Group
@@ -119,7 +119,7 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay' -l limit -x -d 'The last rows'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l policy -rF -d 'The candidate'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l since -x -d 'From then on'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune' -d Kind
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune ship' -d Kind
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l user -x -d User
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l client -x -d Client
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l connection -x -d Connection
@@ -127,6 +127,9 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l rule -x -d Rule
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub prune' -l dry-run -d 'Only tell'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub unseal' -l key -rF -d 'Private key'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub unseal' -a '(__hoop_agent_recorded)'
 complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l status -d 'What is behind'
 complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l now -d 'Send it, and wait'
 complete -c hoop-agent -n '__fish_seen_subcommand_from ship' -l stdout -d 'Print it as JSON lines'

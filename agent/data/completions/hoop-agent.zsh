@@ -134,7 +134,7 @@ _hoop_agent() {
     ;;
   journal)
     _arguments $json $config '--limit[rows]:number:' '--since[from]:time:' \
-      '--kind[kind]:kind:(start stop request response approval tool tunnel refused policy pause error signin prune)' \
+      '--kind[kind]:kind:(start stop request response approval tool tunnel refused policy pause error signin prune ship)' \
       '--user[user]:user:' '--client[client]:client:' \
       '--connection[connection]:name:' '--model[model]:model:' \
       '--rule[rule]:rule:' '--verdict[verdict]:verdict:' \
@@ -145,8 +145,9 @@ _hoop_agent() {
       '--oldest[the first ones]' '--reverse[the newest on top]' \
       '--bodies[with bodies]' '--rows[every field]' \
       '--head[held elsewhere]:head:_files' \
+      '--dry-run[only tell]' '--key[private key]:key:_files' \
       '--policy[candidate]:policy:_files' \
-      '1:what:(list search show replay stats export verify)' '2:id:_hoop_agent_recorded'
+      '1:what:(list search show replay stats export verify head prune unseal)' '2:id:_hoop_agent_recorded'
     ;;
   ship)
     _arguments $json $config '--status[what is behind]' \
