@@ -224,6 +224,11 @@ revoke(Session *session, const GError *error)
     token_store_clear(session->identity->store, &key, on_cleared, NULL);
   session->kept = false;
   session_note_machine(session, NULL);
+  /* Whoever shows that nobody is signed in can say why. */
+  set_problem(session,
+              g_strdup_printf("The session at %s was ended: %s.",
+                              session->issuer.issuer,
+                              error->message));
   session_tell(session,
                IDENTITY_REVOKED,
                "The session at %s was ended: %s. %s",

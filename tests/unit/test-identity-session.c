@@ -204,6 +204,8 @@ test_revoked(void)
   fake_answer(fake, "/token", 400, g_strdup("{\"error\":\"invalid_grant\"}"));
   desk_until_event(desk, 'V');
   assert_who(desk, "was ended");
+  g_assert_nonnull(
+      strstr(identity_session(desk->identity, 0).problem, "invalid_grant"));
   desk_run(50);
   text = stored(desk, NULL);
   g_assert_null(text);
