@@ -11,6 +11,7 @@ typedef struct {
   Slice slice;
   int64_t known; /* that many of it are not taken, as an earlier answer to a
                     larger slice said; -1: not known */
+  bool left;     /* the next one is its other half */
   bool probe;    /* only to see whether anything is taken; it comes again */
 } Todo;
 

@@ -19,9 +19,9 @@ clear_bad(void *data)
 }
 
 static void
-push(Round *round, unsigned from, unsigned n, int64_t known)
+push(Round *round, unsigned from, unsigned n, int64_t known, bool left)
 {
-  const Todo todo = {{from, n}, known, false};
+  const Todo todo = {{from, n}, known, left, false};
 
   g_array_append_val(round->todo, todo);
 }
@@ -48,7 +48,7 @@ round_begin(Round *round, Batch *batch)
                    .bad = g_array_new(FALSE, FALSE, sizeof(BadItem))};
   g_array_set_clear_func(round->bad, clear_bad);
   if (batch->items->len)
-    push(round, 0, batch->items->len, -1);
+    push(round, 0, batch->items->len, -1, false);
 }
 
 void
@@ -87,8 +87,8 @@ split(Round *round, Slice slice, int64_t known)
 {
   const unsigned half = slice.n / 2;
 
-  push(round, slice.from + half, slice.n - half, known);
-  push(round, slice.from, half, -1);
+  push(round, slice.from + half, slice.n - half, known, false);
+  push(round, slice.from, half, -1, true);
 }
 
 /* The right half, of which nothing more needs to be asked, is settled: what
@@ -98,7 +98,7 @@ settle_sibling(Round *round, int64_t rejected, const char *message)
 {
   Todo *right = top(round);
 
-  if (!right || right->probe || right->known < 0)
+  if (right->known < 0)
     return;
   right->known -= rejected;
   if (right->known <= 0) {
@@ -110,8 +110,9 @@ settle_sibling(Round *round, int64_t rejected, const char *message)
 }
 
 static void
-note_taken(Round *round, Slice slice, const Sent *sent)
+note_taken(Round *round, const Todo *todo, const Sent *sent)
 {
+  const Slice slice = todo->slice;
   const int64_t rejected = CLAMP(sent->rejected, 0, (int64_t)slice.n);
 
   round->taken += slice.n - (unsigned)rejected;
@@ -120,7 +121,8 @@ note_taken(Round *round, Slice slice, const Sent *sent)
     round->receipt = sent->receipt;
     round->receipt.text = g_strdup(sent->receipt.text);
   }
-  settle_sibling(round, rejected, sent->message);
+  if (todo->left)
+    settle_sibling(round, rejected, sent->message);
   if (rejected == (int64_t)slice.n)
     set_aside(round, slice, sent->message);
   else if (rejected > 0)
@@ -134,20 +136,20 @@ push_probes(Round *round)
   const unsigned n = round->batch->items->len;
 
   for (unsigned i = 1; i <= PROBES; i++) {
-    const Todo todo = {{(n - 1) * i / PROBES, 1}, -1, true};
+    const Todo todo = {{(n - 1) * i / PROBES, 1}, -1, false, true};
 
     g_array_append_val(round->todo, todo);
   }
 }
 
 static void
-note_refused(Round *round, Slice slice, const Sent *sent)
+note_refused(Round *round, const Todo *todo, const Sent *sent)
 {
-  Todo *right = top(round);
+  const Slice slice = todo->slice;
 
-  /* Then nothing is known of the sibling either. */
-  if (right && right->known >= 0)
-    right->known = -1;
+  /* Then nothing is known of the other half either. */
+  if (todo->left)
+    top(round)->known = -1;
   g_free(round->words);
   round->words = g_strdup(sent->message);
   if (slice.n > 1) {
@@ -173,8 +175,7 @@ note_probe(Round *round, const Sent *sent)
 bool
 round_note(Round *round, const Sent *sent)
 {
-  const Slice slice = top(round)->slice;
-  const bool probe = top(round)->probe;
+  const Todo todo = *top(round);
   SentCode code = sent->code;
 
   round->faults = code == SENT_FAULT ? round->faults + 1 : 0;
@@ -186,12 +187,12 @@ round_note(Round *round, const Sent *sent)
     return false;
   pop(round);
   round->too_large = round->too_large || code == SENT_TOO_LARGE;
-  if (probe)
+  if (todo.probe)
     note_probe(round, sent);
   else if (code == SENT_TAKEN)
-    note_taken(round, slice, sent);
+    note_taken(round, &todo, sent);
   else
-    note_refused(round, slice, sent);
+    note_refused(round, &todo, sent);
   return true;
 }
 
