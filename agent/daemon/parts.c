@@ -421,7 +421,8 @@ bool
 agent_make(struct agent *agent, GError **error)
 {
   agent->lock_fd = -1;
-  if (!make_folders(agent->config, error) || !lock_state(agent, error))
+  if (!shipping_check(agent->config, error) ||
+      !make_folders(agent->config, error) || !lock_state(agent, error))
     return false;
   if (!make_loops(agent, error))
     return false;

@@ -130,7 +130,10 @@ void record_signin(struct agent *agent,
  * reference; NULL: nobody is. */
 const Person *agent_person(struct agent *agent);
 
-/* ---- shipping.c: between the journal's start and its end */
+/* ---- shipping.c
+ * What can be said of its configuration before anything is made. */
+bool shipping_check(const Config *config, GError **error);
+/* Between the journal's start and its end. */
 bool shipping_start(struct agent *agent, GError **error);
 void shipping_stop(struct agent *agent);
 void shipping_connect(struct agent *agent);

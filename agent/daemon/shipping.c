@@ -22,6 +22,23 @@ daemon_ship_options(const Config *config)
 }
 
 bool
+shipping_check(const Config *config, GError **error)
+{
+  const ShipOptions options = daemon_ship_options(config);
+
+  if (!options.endpoint)
+    return true;
+  if (config->journal)
+    return ship_check(&options, error);
+  g_set_error_literal(error,
+                      DAEMON_ERROR,
+                      DAEMON_ERROR_START,
+                      "[ship] endpoint needs a journal: take [journal] "
+                      "enabled=false out of agent.conf");
+  return false;
+}
+
+bool
 shipping_start(struct agent *agent, GError **error)
 {
   ShipOptions options = daemon_ship_options(agent->config);
@@ -29,14 +46,6 @@ shipping_start(struct agent *agent, GError **error)
 
   if (!options.endpoint)
     return true;
-  if (!agent->journal) {
-    g_set_error_literal(error,
-                        DAEMON_ERROR,
-                        DAEMON_ERROR_START,
-                        "[ship] endpoint needs a journal: take [journal] "
-                        "enabled=false out of agent.conf");
-    return false;
-  }
   if (!daemon_upstream_options(
           agent->config, &options.upstream, &userpwd, error))
     return false;

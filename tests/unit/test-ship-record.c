@@ -4,6 +4,7 @@
 #include "ship/format.h"
 
 #include "kit/json.h"
+#include "ship/ship.h"
 
 #include <string.h>
 
@@ -202,6 +203,49 @@ test_syslog(void)
   journal_row_free(entry.row);
 }
 
+static void
+test_endpoints(void)
+{
+  static const struct {
+    ShipFormat format;
+    const char *endpoint;
+    bool good;
+  } cases[] = {
+      {SHIP_OTLP, "https://collector.example", true},
+      {SHIP_OTLP, "https://collector.example:4318/v1/logs?x=y", true},
+      {SHIP_OTLP, "http://127.0.0.1:4318", true},
+      {SHIP_OTLP, "http://[::1]:4318/", true},
+      {SHIP_OTLP, "http://localhost:4318/", true},
+      {SHIP_OTLP, "http://collector.example/", false},
+      {SHIP_OTLP, "http://localhost.example/", false},
+      {SHIP_OTLP, "collector.example", false},
+      {SHIP_OTLP, "https://", false},
+      {SHIP_OTLP, "https://user:word@collector.example/", false},
+      {SHIP_OTLP, "https://collector.example/ x", false},
+      {SHIP_JSONL, "/var/log/record.jsonl", true},
+      {SHIP_JSONL, "record.jsonl", false},
+      {SHIP_SYSLOG, "syslog.example", true},
+      {SHIP_SYSLOG, "syslog.example:6514", true},
+      {SHIP_SYSLOG, "[::1]:6514", true},
+      {SHIP_SYSLOG, "[::1]", true},
+      {SHIP_SYSLOG, "[::1", false},
+      {SHIP_SYSLOG, "[::1]x", false},
+      {SHIP_SYSLOG, "syslog.example:99999", false},
+      {SHIP_SYSLOG, "https://syslog.example/", false},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    const ShipOptions options = {.endpoint = cases[i].endpoint,
+                                 .format = cases[i].format};
+    g_autoptr(GError) error = NULL;
+
+    g_test_message("%s", cases[i].endpoint);
+    g_assert_cmpint(ship_check(&options, &error), ==, cases[i].good);
+    if (!cases[i].good)
+      g_assert_error(error, SHIP_ERROR, SHIP_ERROR_CONFIG);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -210,5 +254,6 @@ main(int argc, char **argv)
   g_test_add_func("/ship/record/row", test_row);
   g_test_add_func("/ship/record/json", test_json);
   g_test_add_func("/ship/record/syslog", test_syslog);
+  g_test_add_func("/ship/record/endpoints", test_endpoints);
   return g_test_run();
 }
