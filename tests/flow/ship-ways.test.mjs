@@ -215,7 +215,7 @@ test('the agent is killed at any moment: nothing lost, nothing doubled', async (
       }
     })();
     const push = agent.cli(['ship', '--now']);
-    await sleep(random(400));
+    await sleep(100 + random(500));
     await agent.kill();
     running = false;
     await Promise.all([traffic, push]);
