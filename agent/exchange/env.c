@@ -4,7 +4,7 @@
 #include "exchange/state.h"
 #include "exchange/tunnel.h"
 #include "kit/clock.h"
-#include <malloc.h>
+#include "kit/trim.h"
 #include <string.h>
 
 /* After a burst much of the memory is free but not given back: it is, once
@@ -20,7 +20,7 @@ on_quiet(void *data)
     return;
   if (env->detector != NULL)
     detector_rest(env->detector);
-  malloc_trim(0);
+  memory_trim();
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include "journal/index.h"
 #include "kit/clock.h"
+#include "kit/trim.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -103,6 +104,7 @@ catch_up(Indexer *indexer)
     }
     more = more && !indexer->stop;
   }
+  sqlite3_db_release_memory(indexer->index->db);
   return true;
 }
 
@@ -122,9 +124,11 @@ indexer_main(void *data)
 
   /* Of this thread alone: setpriority(2), C library/kernel differences. */
   setpriority(PRIO_PROCESS, 0, NICE);
-  while (wait_for_work(indexer))
+  while (wait_for_work(indexer)) {
     if (!catch_up(indexer))
       try_later(indexer);
+    memory_trim();
+  }
   g_clear_pointer(&indexer->index, index_free);
   return NULL;
 }

@@ -113,9 +113,11 @@ look(const char *path, Place *place)
     return false;
   place->device = info.st_dev;
   place->database = info.st_ino;
+  place->size = (uint64_t)info.st_size;
   if (stat(log, &info) != 0)
     return false;
   place->log = info.st_ino;
+  place->size += (uint64_t)info.st_size;
   return info.st_dev == place->device;
 }
 
@@ -129,13 +131,15 @@ place_note(const char *path, Place *place, GError **error)
 }
 
 bool
-place_check(const char *path, const Place *place, GError **error)
+place_check(const char *path, Place *place, GError **error)
 {
   Place now;
 
   if (look(path, &now) && now.device == place->device &&
-      now.database == place->database && now.log == place->log)
+      now.database == place->database && now.log == place->log) {
+    place->size = now.size;
     return true;
+  }
   g_set_error(error,
               JOURNAL_ERROR,
               JOURNAL_ERROR_WRITE,

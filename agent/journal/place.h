@@ -8,11 +8,13 @@
 
 #include <sys/stat.h>
 
-/* Which files the path led to. */
+/* Which files the path led to, and the bytes of database and write-ahead log
+ * when they were last looked at. */
 typedef struct {
   dev_t device;
   ino_t database;
   ino_t log;
+  uint64_t size;
 } Place;
 
 /* Makes the folder (and its parents) 0700 when there is none. */
@@ -21,8 +23,9 @@ bool place_folder(const char *path, GError **error);
  * else's file, is refused. */
 bool place_prepare(const char *path, bool create, GError **error);
 bool place_note(const char *path, Place *place, GError **error);
-/* False when the path no longer leads to the files that were noted. */
-bool place_check(const char *path, const Place *place, GError **error);
+/* False when the path no longer leads to the files that were noted; else their
+ * size is noted again. */
+bool place_check(const char *path, Place *place, GError **error);
 /* Bytes of database and write-ahead log. */
 uint64_t place_size(const char *path);
 /* False (JOURNAL_ERROR_FULL) while the file system has next to no space. */

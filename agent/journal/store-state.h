@@ -13,7 +13,7 @@ struct store {
   sqlite3 *db;
   SigningKey *key;
   JournalMeta meta;
-  Place place; /* where the files were when it was opened */
+  Place place; /* where the files were when it was opened, and their size */
   BodyPacker *packer;
   PartCutter cutter;
   GByteArray *encoded;
@@ -23,7 +23,6 @@ struct store {
   bool escrow;
   uint8_t escrow_key[ESCROW_KEY_LEN];
   JournalRetention keep; /* ship_to is owned */
-  uint64_t size;         /* of the files when they were last looked at */
   bool shrinking;        /* pruning for size has begun */
   Head head;
   Head committed;

@@ -454,15 +454,14 @@ fits(Store *store)
 {
   uint64_t used;
 
-  store->size = place_size(store->path);
-  if (store->size < store->keep.max_size)
+  if (store->place.size < store->keep.max_size)
     return true;
   /* The log counts until its pages are in the database: move them, and only
    * then believe it. */
   sqlite3_wal_checkpoint_v2(
       store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-  store->size = place_size(store->path);
-  if (store->size < store->keep.max_size)
+  store->place.size = place_size(store->path);
+  if (store->place.size < store->keep.max_size)
     return true;
   return store->keep.retain_us > 0 &&
          prune_used(store->db, store->path, &used, NULL) &&
@@ -497,7 +496,7 @@ bool
 store_nearly_full(const Store *store)
 {
   return store->keep.max_size > 0 && store->keep.retain_us > 0 &&
-         store->size > store->keep.max_size / 100 * PRUNE_ABOVE;
+         store->place.size > store->keep.max_size / 100 * PRUNE_ABOVE;
 }
 
 bool
@@ -551,6 +550,8 @@ store_tidy(Store *store, bool idle, GError **error)
 {
   int result, left = 0, moved = 0;
 
+  if (idle)
+    sqlite3_db_release_memory(store->db);
   if (store->wal_frames < (idle ? TIDY_IDLE_FRAMES : store->tidy_at))
     return true;
   result = sqlite3_wal_checkpoint_v2(
