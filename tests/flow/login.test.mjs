@@ -265,6 +265,16 @@ test('browser flow: code and PKCE on loopback', async (t) => {
   assert.equal((await ask(agent)).status, 200);
 });
 
+test('PS256, and the groups that userinfo alone tells', async (t) => {
+  const other = await startOidcProvider(t, { alg: 'PS256', claimsIn: 'userinfo' });
+  const agent = await agentOf(t, { config: identityOf(other) });
+  const end = await signIn(agent, other);
+  assert.equal(end.code, 0, JSON.stringify(end));
+  assert.deepEqual(end.groups, ['developers', 'ai-users']);
+  const [asked] = other.front.callsOf('/me');
+  assert.match(asked.headers.authorization, /^Bearer /);
+});
+
 test('without a device flow the browser is used, which is said', async (t) => {
   const plain = await startOidcProvider(t, { device: false });
   const agent = await agentOf(t, { config: identityOf(plain) });
