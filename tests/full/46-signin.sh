@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sign-in at length: 1,000 connections around a renewal, and a real browser,
 # which is got when it is not installed.
+#
+# At most 20 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
