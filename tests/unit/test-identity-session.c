@@ -356,7 +356,7 @@ test_logout_while_storing(void)
   fake_answer(fake, "/revoke", 200, NULL);
   fake_grant(fake, "r1", &(TokenSpec){0});
   desk_login(desk, LOGIN_DEVICE, true);
-  while (!text) {
+  while (!text && !desk->done) {
     if (!g_main_context_iteration(NULL, FALSE))
       g_usleep(1000);
     text = stored(desk, NULL);
