@@ -4,6 +4,12 @@
 
 #include <json-c/json.h>
 
+int64_t
+count_begin(int64_t us, int64_t span_us)
+{
+  return us - (us % span_us + span_us) % span_us;
+}
+
 static void
 count_rules(const JournalCount *base,
             struct json_object *verdict,
@@ -44,7 +50,8 @@ count_row(const JournalRow *row,
           void *data)
 {
   const JournalCount count = {
-      .hour_us = row->wall_us - (row->wall_us % HOUR_US + HOUR_US) % HOUR_US,
+      .begin_us = count_begin(row->wall_us, HOUR_US),
+      .span_us = HOUR_US,
       .kind = row->kind,
       .user = row->user,
       .client = row->client,

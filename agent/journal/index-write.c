@@ -142,9 +142,8 @@ bind_word(sqlite3_stmt *stmt, int at, const char *text)
 }
 
 static void
-put_count(const JournalCount *count, void *data)
+put_span(Step *step, const JournalCount *count)
 {
-  Step *step = data;
   sqlite3_stmt *stmt = step->put_count;
   const int64_t numbers[] = {count->n,
                              count->bytes_in,
@@ -163,15 +162,29 @@ put_count(const JournalCount *count, void *data)
                                count->api,
                                count->verdict};
 
-  sqlite3_bind_int64(stmt, 1, step->segment);
-  sqlite3_bind_int64(stmt, 2, count->hour_us);
-  sqlite3_bind_int64(stmt, 3, (int64_t)count->kind);
-  sqlite3_bind_int64(stmt, 4, count->shadow);
+  sqlite3_bind_int64(stmt, 1, count->span_us);
+  sqlite3_bind_int64(stmt, 2, count->begin_us);
+  sqlite3_bind_int64(stmt, 3, step->segment);
+  sqlite3_bind_int64(stmt, 4, (int64_t)count->kind);
+  sqlite3_bind_int64(stmt, 5, count->shadow);
   for (int i = 0; i < (int)G_N_ELEMENTS(words); i++)
-    bind_word(stmt, 5 + i, words[i]);
+    bind_word(stmt, 6 + i, words[i]);
   for (int i = 0; i < (int)G_N_ELEMENTS(numbers); i++)
-    sqlite3_bind_int64(stmt, 13 + i, numbers[i]);
+    sqlite3_bind_int64(stmt, 14 + i, numbers[i]);
   run_stmt(step, stmt);
+}
+
+/* By the hour with everything, by the day with what is mostly asked for. */
+static void
+put_count(const JournalCount *count, void *data)
+{
+  JournalCount day = *count;
+
+  put_span(data, count);
+  day.span_us = DAY_US;
+  day.begin_us = count_begin(count->begin_us, DAY_US);
+  day.client = day.connection = day.api = NULL;
+  put_span(data, &day);
 }
 
 static bool
@@ -228,7 +241,7 @@ prepare_step(Step *step)
       step->index->db,
       step->index->path,
       "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, "
+      "?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, "
       "bytes_in = bytes_in + excluded.bytes_in, "
       "bytes_out = bytes_out + excluded.bytes_out, "
       "tokens_in = tokens_in + excluded.tokens_in, "

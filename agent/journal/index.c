@@ -28,8 +28,9 @@ static const char make_tables[] =
     " PRIMARY KEY (segment, key)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE TABLE counts ("
+    " span_us INTEGER NOT NULL,"
+    " begin_us INTEGER NOT NULL,"
     " segment INTEGER NOT NULL,"
-    " hour_us INTEGER NOT NULL,"
     " kind INTEGER NOT NULL,"
     " shadow INTEGER NOT NULL,"
     " rule TEXT NOT NULL,"
@@ -48,8 +49,8 @@ static const char make_tables[] =
     " duration_us INTEGER NOT NULL,"
     " first_us INTEGER NOT NULL,"
     " last_us INTEGER NOT NULL,"
-    " PRIMARY KEY (segment, hour_us, kind, shadow, rule, action, user, client,"
-    "  connection, model, api, verdict)"
+    " PRIMARY KEY (span_us, begin_us, segment, kind, shadow, rule, action,"
+    "  user, client, connection, model, api, verdict)"
     ") STRICT, WITHOUT ROWID;";
 
 int64_t

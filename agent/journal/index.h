@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 /* Rows of one segment: a table of its own, which is dropped and made anew when
  * retention took bodies of it away. */
 #define INDEX_SEGMENT_ROWS 32768

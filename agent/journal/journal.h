@@ -304,11 +304,12 @@ bool journal_search(JournalReader *reader,
                     void *data,
                     GError **error);
 
-/* How often, and how much, in one hour. */
+/* How often, and how much, in an hour or a day (UTC). */
 typedef struct {
-  int64_t hour_us; /* its beginning */
+  int64_t begin_us, span_us;
   RowKind kind;
-  const char *user, *client, *connection, *model, *api, *verdict; /* or NULL */
+  const char *user, *model, *verdict;    /* or NULL */
+  const char *client, *connection, *api; /* of hours; of days NULL */
   const char *rule;   /* not NULL: rows whose verdict names this rule as one */
   const char *action; /* that matched, and what it does; n alone counts then */
   bool shadow;        /* it only tells what it would do */
