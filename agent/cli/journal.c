@@ -5,6 +5,15 @@
 #include "cli/show.h"
 #include <string.h>
 
+/* A session is played; without one, recorded traffic is judged again. */
+static int
+replay(const Call *call)
+{
+  return call->n_args > 1 || call_has(call, "speed") || call_has(call, "step")
+             ? journal_play(call)
+             : journal_replay(call);
+}
+
 /* What stands behind a word, and what it does. */
 typedef struct {
   const char *word, *argument; /* NULL: none */
@@ -18,12 +27,13 @@ static const Word words[] = {
     {"search", "TEXT", true, journal_find, NULL},
     {"show", "ID", true, journal_show, NULL},
     {"export", "FILE", false, journal_export, NULL},
+    {"report", NULL, false, journal_report, NULL},
     {"verify", NULL, false, journal_check, NULL},
     {"head", NULL, false, journal_show_head, NULL},
     {"unseal", "ID", true, journal_open_sealed, NULL},
     {"prune", NULL, false, NULL, journal_take_away},
     {"stats", NULL, false, NULL, journal_stats},
-    {"replay", "SESSION", false, NULL, journal_replay},
+    {"replay", "SESSION", false, NULL, replay},
 };
 
 static bool

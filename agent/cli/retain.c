@@ -83,6 +83,7 @@ prune_alone(const Call *call, const Config *config)
       .max_queued = 1024 * 1024,
   };
   g_autoptr(GError) error = NULL;
+  g_autofree char *search = g_strconcat(config->journal_path, ".search", NULL);
   g_autoptr(Loop) loop = NULL;
   Journal *journal = NULL;
   Wait wait = {0};
@@ -97,6 +98,9 @@ prune_alone(const Call *call, const Config *config)
   while (!wait.done)
     loop_iterate(loop, -1);
   journal_close(journal);
+  /* The search index forgets what went. */
+  if (g_file_test(search, G_FILE_TEST_EXISTS))
+    journal_index_update(config->journal_path, NULL, NULL, NULL);
   if (wait.error) {
     g_propagate_error(&error, wait.error);
     return complain_error(call, error);

@@ -114,6 +114,42 @@ show_part(const TalkPart *part, bool ink_on)
   return g_string_free(out, FALSE);
 }
 
+static void
+add_member(struct json_object *json, const char *key, const char *text)
+{
+  if (text)
+    json_object_object_add(json, key, json_object_new_string(text));
+}
+
+struct json_object *
+show_parts_json(JournalReader *reader, const JournalEntry *entry)
+{
+  const char *why;
+  g_autoptr(GPtrArray) parts = NULL;
+  struct json_object *list;
+
+  if (entry->row->kind != ROW_REQUEST && entry->row->kind != ROW_RESPONSE)
+    return NULL;
+  parts = show_parts(reader, entry, &why);
+  if (!parts)
+    return NULL;
+  list = json_object_new_array();
+  for (unsigned i = 0; i < parts->len; i++) {
+    const TalkPart *part = parts->pdata[i];
+    struct json_object *json = json_object_new_object();
+
+    add_member(json, "role", talk_role_name(part->role));
+    add_member(json, "kind", talk_kind_name(part->kind));
+    add_member(json, "name", part->name);
+    add_member(json, "id", part->id);
+    json_object_object_add(
+        json, "choice", json_object_new_int64((int64_t)part->choice));
+    add_member(json, "text", part->text->str);
+    json_object_array_add(list, json);
+  }
+  return list;
+}
+
 /* ---- Facts ---------------------------------------------------------------
  */
 
@@ -362,7 +398,12 @@ print_json_rows(JournalReader *reader, GPtrArray *rows)
   for (unsigned i = 0; i < rows->len; i++) {
     const KeptRow *kept = rows->pdata[i];
 
-    json_object_array_add(list, row_json(reader, &kept->entry));
+    struct json_object *json = row_json(reader, &kept->entry);
+    struct json_object *parts = show_parts_json(reader, &kept->entry);
+
+    if (parts)
+      json_object_object_add(json, "conversation_parts", parts);
+    json_object_array_add(list, json);
   }
   print_json(list);
 }

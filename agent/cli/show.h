@@ -15,10 +15,19 @@ GPtrArray *show_parts(JournalReader *reader,
  * above; ends with a line end. `ink_on`: in colours. g_free. */
 char *show_part(const TalkPart *part, bool ink_on);
 
+/* The same as JSON: a list of {role, kind, name, id, choice, text}, or null. */
+struct json_object *show_parts_json(JournalReader *reader,
+                                    const JournalEntry *entry);
+
 int journal_list(const Call *call, JournalReader *reader);
 int journal_show(const Call *call, JournalReader *reader);
 int journal_find(const Call *call, JournalReader *reader);
 int journal_export(const Call *call, JournalReader *reader);
+int journal_play(const Call *call);
+int journal_report(const Call *call, JournalReader *reader);
+/* --head, or what the file that it names holds; NULL after having complained
+ * into *code. g_free. */
+char *show_head(const Call *call, int *code);
 
 /* Says on standard error what the search index has not yet, if that makes
  * this slow. */

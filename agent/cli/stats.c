@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal stats: how often each verdict, each rule and each shadow rule came up
- * in the record, for whom, and what they used. */
+ * in the record, on which days, for whom, and what they used. */
 #include "cli/replay.h"
-#include "cli/rows.h"
+#include "cli/show.h"
 #include "kit/clock.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,11 @@
  * beyond count together. */
 #define MAX_NAMES 10000
 #define OTHERS "(others)"
+/* Of charts: days, other lines, columns of a bar and of a name. */
+#define CHART_DAYS 30
+#define CHART_LINES 10
+#define BAR_WIDTH 40
+#define MAX_NAME 30
 
 typedef struct {
   char *name;
@@ -22,7 +28,7 @@ typedef struct {
 } Line;
 
 typedef struct {
-  GHashTable *verdicts, *rules, *users; /* name → Line */
+  GHashTable *verdicts, *rules, *users, *models, *days; /* name → Line */
   uint64_t requests, answers, tools;
   int64_t first_us, last_us, bytes, tokens_in, tokens_out;
 } Stats;
@@ -60,82 +66,75 @@ line_of(GHashTable *lines, const char *name)
  */
 
 static void
-count_matched(Stats *stats, struct json_object *verdict, bool shadow)
+count_rule(Stats *stats, const JournalCount *count)
 {
-  struct json_object *list = NULL;
-  size_t n = 0;
+  g_autofree char *key =
+      g_strconcat(count->rule, count->shadow ? " " : "", NULL);
+  Line *line = line_of(stats->rules, key);
 
-  if (json_object_object_get_ex(
-          verdict, shadow ? "shadow" : "matched", &list) &&
-      json_object_is_type(list, json_type_array))
-    n = json_object_array_length(list);
-  for (size_t i = 0; i < n; i++) {
-    struct json_object *one = json_object_array_get_idx(list, i);
-    struct json_object *rule = NULL, *action = NULL;
-    g_autofree char *key = NULL;
-    Line *line;
+  line->count += (uint64_t)count->n;
+  line->shadow = count->shadow;
+  if (!line->action)
+    line->action = g_strdup(count->action);
+}
 
-    if (!json_object_object_get_ex(one, "rule", &rule))
-      continue;
-    key = g_strconcat(json_object_get_string(rule), shadow ? " " : "", NULL);
-    line = line_of(stats->rules, key);
-    line->count++;
-    line->shadow = shadow;
-    if (!line->action && json_object_object_get_ex(one, "action", &action))
-      line->action = g_strdup(json_object_get_string(action));
+static void
+count_request(Stats *stats, const JournalCount *count)
+{
+  g_autoptr(GDateTime) begin =
+      g_date_time_new_from_unix_utc(count->begin_us / G_USEC_PER_SEC);
+  g_autofree char *day = g_date_time_format(begin, "%Y-%m-%d");
+  Line *const lines[] = {line_of(stats->users, count->user),
+                         line_of(stats->models, count->model),
+                         line_of(stats->days, day)};
+  uint64_t n = (uint64_t)count->n;
+
+  stats->requests += n;
+  stats->bytes += count->bytes_in;
+  line_of(stats->verdicts, count->verdict)->count += n;
+  for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++) {
+    lines[i]->count += n;
+    lines[i]->bytes += count->bytes_in;
+    if (g_strcmp0(count->verdict, "block") == 0)
+      lines[i]->blocked += n;
   }
 }
 
+/* Models of answers may be told more exactly than those that were asked for:
+ * they count with the request. */
 static void
-count_request(Stats *stats, const JournalRow *row)
+count_answer(Stats *stats, const JournalCount *count)
 {
-  Line *user = line_of(stats->users, row->user);
-  bool blocked = g_strcmp0(row->verdict, "block") == 0;
+  Line *user = line_of(stats->users, count->user);
 
-  stats->requests++;
-  line_of(stats->verdicts, row->verdict)->count++;
-  user->count++;
-  user->blocked += blocked;
-  user->bytes += MAX(row->bytes_in, 0);
-  stats->bytes += MAX(row->bytes_in, 0);
+  stats->answers += (uint64_t)count->n;
+  user->tokens_in += count->tokens_in;
+  user->tokens_out += count->tokens_out;
+  stats->tokens_in += count->tokens_in;
+  stats->tokens_out += count->tokens_out;
 }
 
 static void
-count_answer(Stats *stats, const JournalRow *row)
-{
-  Line *user = line_of(stats->users, row->user);
-
-  stats->answers++;
-  user->tokens_in += MAX(row->tokens_in, 0);
-  user->tokens_out += MAX(row->tokens_out, 0);
-  stats->tokens_in += MAX(row->tokens_in, 0);
-  stats->tokens_out += MAX(row->tokens_out, 0);
-}
-
-static bool
-see(const JournalEntry *entry, void *data)
+see(const JournalCount *count, void *data)
 {
   Stats *stats = data;
-  const JournalRow *row = entry->row;
-  struct json_object *detail, *verdict = NULL;
 
-  if (row->kind == ROW_REQUEST)
-    count_request(stats, row);
-  else if (row->kind == ROW_RESPONSE)
-    count_answer(stats, row);
-  else if (row->kind == ROW_TOOL)
-    stats->tools++;
-  else
-    return true;
-  stats->first_us = stats->first_us ? stats->first_us : row->wall_us;
-  stats->last_us = row->wall_us;
-  detail = row->detail ? json_tokener_parse(row->detail) : NULL;
-  if (detail && json_object_object_get_ex(detail, "verdict", &verdict)) {
-    count_matched(stats, verdict, false);
-    count_matched(stats, verdict, true);
+  if (count->kind != ROW_REQUEST && count->kind != ROW_RESPONSE &&
+      count->kind != ROW_TOOL)
+    return;
+  if (count->rule) {
+    count_rule(stats, count);
+    return;
   }
-  json_object_put(detail);
-  return true;
+  if (count->kind == ROW_REQUEST)
+    count_request(stats, count);
+  else if (count->kind == ROW_RESPONSE)
+    count_answer(stats, count);
+  else
+    stats->tools += (uint64_t)count->n;
+  stats->first_us =
+      stats->first_us ? MIN(stats->first_us, count->first_us) : count->first_us;
+  stats->last_us = MAX(stats->last_us, count->last_us);
 }
 
 /* ---- Telling --------------------------------------------------------------
@@ -216,6 +215,97 @@ say_users(const Stats *stats)
   table_print(table);
 }
 
+/* A bar of `width` columns at most, in eighths of one. g_free. */
+static char *
+bar(uint64_t count, uint64_t most, unsigned width)
+{
+  static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  uint64_t length = most ? count * width * 8 / most : 0;
+  GString *out = g_string_new(NULL);
+
+  for (uint64_t i = 0; i < length / 8; i++)
+    g_string_append(out, "█");
+  g_string_append(out, eighths[length % 8]);
+  if (count && !out->len)
+    g_string_append(out, "▏");
+  return g_string_free(out, FALSE);
+}
+
+/* Lines as bars; what was blocked of them in another colour. */
+static void
+say_chart(const char *heading, GPtrArray *lines, unsigned most_lines)
+{
+  uint64_t most = 0;
+  int width = 0;
+  unsigned n = MIN(lines->len, most_lines);
+
+  if (!lines->len)
+    return;
+  printf("\n%s%s%s\n", ink(INK_BOLD), heading, ink(INK_PLAIN));
+  for (unsigned i = 0; i < n; i++) {
+    const Line *line = lines->pdata[i];
+    g_autofree char *name = visible(line->name, -1, false);
+
+    most = MAX(most, line->count);
+    width = MAX(width, (int)MIN(g_utf8_strlen(name, -1), MAX_NAME));
+  }
+  for (unsigned i = 0; i < n; i++) {
+    const Line *line = lines->pdata[i];
+    g_autofree char *name = visible(line->name, -1, false);
+    g_autofree char *cut =
+        g_utf8_substring(name, 0, MIN(g_utf8_strlen(name, -1), MAX_NAME));
+    g_autofree char *whole = bar(line->count, most, BAR_WIDTH);
+    int blank = width - (int)g_utf8_strlen(cut, -1);
+
+    printf("%s%*s %8" G_GUINT64_FORMAT " %s%s%s",
+           cut,
+           blank,
+           "",
+           line->count,
+           ink(INK_GREEN),
+           whole,
+           ink(INK_PLAIN));
+    if (line->blocked)
+      printf(" %s%" G_GUINT64_FORMAT " blocked%s",
+             ink(INK_RED),
+             line->blocked,
+             ink(INK_PLAIN));
+    puts("");
+  }
+  if (lines->len > n)
+    printf("%sand %u more%s\n", ink(INK_DIM), lines->len - n, ink(INK_PLAIN));
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+  const Line *x = *(const Line *const *)a, *y = *(const Line *const *)b;
+
+  return strcmp(x->name, y->name);
+}
+
+/* In the order of time, the last ones; g_ptr_array_unref. */
+static GPtrArray *
+days_of(const Stats *stats, unsigned most)
+{
+  GPtrArray *days = sorted(stats->days);
+
+  g_ptr_array_sort(days, compare_names);
+  if (days->len > most)
+    g_ptr_array_remove_range(days, 0, days->len - most);
+  return days;
+}
+
+static void
+say_charts(const Stats *stats)
+{
+  g_autoptr(GPtrArray) days = days_of(stats, CHART_DAYS);
+  g_autoptr(GPtrArray) models = sorted(stats->models);
+
+  say_chart("Requests by day (UTC)", days, CHART_DAYS);
+  say_chart("Requests by model", models, CHART_LINES);
+}
+
 static void
 say(const Stats *stats)
 {
@@ -244,6 +334,7 @@ say(const Stats *stats)
         "%s%s %" G_GUINT64_FORMAT, i ? ", " : "requests: ", name, line->count);
   }
   puts("");
+  say_charts(stats);
   say_rules(stats);
   say_users(stats);
 }
@@ -303,12 +394,32 @@ users_json(const Stats *stats)
   return list;
 }
 
+static struct json_object *
+counts_json(GPtrArray *lines, const char *key)
+{
+  struct json_object *list = json_object_new_array();
+
+  for (guint i = 0; i < lines->len; i++) {
+    const Line *line = lines->pdata[i];
+    struct json_object *json = json_object_new_object();
+
+    add_text(json, key, line->name);
+    add_number(json, "requests", (int64_t)line->count);
+    add_number(json, "blocked", (int64_t)line->blocked);
+    add_number(json, "bytes", line->bytes);
+    json_object_array_add(list, json);
+  }
+  return list;
+}
+
 static void
 say_json(const Stats *stats)
 {
   struct json_object *json = json_object_new_object();
   struct json_object *verdicts = json_object_new_object();
   g_autoptr(GPtrArray) lines = sorted(stats->verdicts);
+  g_autoptr(GPtrArray) models = sorted(stats->models);
+  g_autoptr(GPtrArray) days = days_of(stats, UINT_MAX);
   g_autofree char *from =
       stats->first_us ? clock_rfc3339(stats->first_us) : NULL;
   g_autofree char *to = stats->first_us ? clock_rfc3339(stats->last_us) : NULL;
@@ -330,17 +441,21 @@ say_json(const Stats *stats)
   json_object_object_add(json, "rules", rules_json(stats, false));
   json_object_object_add(json, "shadow", rules_json(stats, true));
   json_object_object_add(json, "users", users_json(stats));
+  json_object_object_add(json, "models", counts_json(models, "model"));
+  json_object_object_add(json, "days", counts_json(days, "day"));
   print_json(json);
 }
 
 int
 journal_stats(const Call *call)
 {
-  JournalQuery query = {.kind = -1, .oldest_first = true};
+  JournalQuery query = {.kind = -1};
   g_autoptr(Config) config = NULL;
   g_autoptr(JournalReader) reader = NULL;
   g_autoptr(GError) error = NULL;
   Stats stats = {0};
+  GHashTable **const tables[] = {
+      &stats.verdicts, &stats.rules, &stats.users, &stats.models, &stats.days};
   int code = CLI_DONE;
 
   if (!rows_filter(call, &query))
@@ -349,18 +464,17 @@ journal_stats(const Call *call)
   reader = config ? rows_open(call, config, &code) : NULL;
   if (!reader)
     return code;
-  stats.verdicts =
-      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_line);
-  stats.rules = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_line);
-  stats.users = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_line);
-  if (!journal_query(reader, &query, see, &stats, &error))
+  show_index_state(call, reader);
+  for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++)
+    *tables[i] =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_line);
+  if (!journal_counts(reader, &query, see, &stats, &error))
     code = complain_error(call, error);
   else if (call_has(call, "json"))
     say_json(&stats);
   else
     say(&stats);
-  g_hash_table_unref(stats.verdicts);
-  g_hash_table_unref(stats.rules);
-  g_hash_table_unref(stats.users);
+  for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++)
+    g_hash_table_unref(*tables[i]);
   return code;
 }

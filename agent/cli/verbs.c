@@ -254,10 +254,11 @@ static const Verb verbs[] = {
      "List, search, show, export or verify what was recorded.",
      .least = 1,
      .most = 2,
-     .words = "list|search|show|replay|stats|export|verify|head|prune|unseal",
+     .words =
+         "list|search|show|replay|stats|export|report|verify|head|prune|unseal",
      .more =
-         "WORD is list, search TEXT, show ID, replay, stats, export [FILE], "
-         "verify, head,\nprune or unseal ID.\n" ID_SHORT
+         "WORD is list, search TEXT, show ID, replay [SESSION], stats, export "
+         "[FILE],\nreport, verify, head, prune or unseal ID.\n" ID_SHORT
          "\nsearch finds words of prompts and answers as they were masked: "
          "\"together\",\nbegin*, -without. replay tells what a policy would "
          "have done to recorded\ntraffic, stats how much there was. TIME is "
@@ -283,17 +284,24 @@ static const Verb verbs[] = {
            .value = "N",
            .only = "list|search|export|replay",
            .help = "The last N rows, or N changes; 0: all."},
+          {.name = "speed",
+           .value = "X",
+           .only = "replay",
+           .help = "Play so many times as fast as it was."},
+          {.name = "step",
+           .only = "replay",
+           .help = "Play row by row, with Enter."},
           {.name = "oldest",
            .only = "list|search",
            .help = "The first ones, not the last."},
           {.name = "reverse", .only = "list", .help = "The newest on top."},
           {.name = "since",
            .value = "TIME",
-           .only = "list|search|export|replay|stats",
+           .only = "list|search|export|replay|stats|report",
            .help = "10m, 2h, 7d … ago, or a date."},
           {.name = "until",
            .value = "TIME",
-           .only = "list|search|export|replay|stats",
+           .only = "list|search|export|replay|stats|report",
            .help = "Before this time, or to the end of this day."},
           {.name = "kind",
            .value = "KIND",
@@ -339,9 +347,13 @@ static const Verb verbs[] = {
            .value = "VERDICT",
            .only = "list|search|export",
            .help = "With this verdict."},
+          {.name = "html",
+           .value = "FILE",
+           .only = "report",
+           .help = "The page to write; - is standard output."},
           {.name = "head",
            .value = "HEAD",
-           .only = "verify",
+           .only = "report|verify",
            .help = "SEQ:HASH held elsewhere, or a file of it."},
           {.name = "dry-run",
            .only = "prune",

@@ -2,6 +2,7 @@
 /* journal verify and head: whether what was recorded still is what was
  * written, and what to hold elsewhere so that this can be told. */
 #include "cli/evidence.h"
+#include "cli/show.h"
 #include "kit/digest.h"
 #include "kit/file.h"
 #include <stdio.h>
@@ -26,8 +27,8 @@ progress(int64_t done, int64_t total, void *data)
 }
 
 /* --head names a file that holds SEQ:HASH, or is that itself. */
-static char *
-read_head(const Call *call, int *code)
+char *
+show_head(const Call *call, int *code)
 {
   const char *text = call_value(call, "head");
   g_autoptr(GError) error = NULL;
@@ -175,7 +176,7 @@ journal_check(const Call *call, JournalReader *reader)
   int code = CLI_DONE;
 
   if (call_has(call, "head")) {
-    wanted = read_head(call, &code);
+    wanted = show_head(call, &code);
     if (!wanted)
       return code;
   }

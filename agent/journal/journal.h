@@ -222,6 +222,8 @@ JournalReader *journal_reader_open(const char *path, GError **error);
 void journal_reader_free(JournalReader *reader);
 /* Who this journal is: 32 hex digits and a NUL. */
 bool journal_reader_id(JournalReader *reader, char out[33], GError **error);
+/* The path that it was opened with; the reader's. */
+const char *journal_reader_path(const JournalReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalReader, journal_reader_free)
 
 /* Filters; NULL or 0: not asked. */

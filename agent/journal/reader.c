@@ -47,6 +47,12 @@ journal_reader_free(JournalReader *reader)
   g_free(reader);
 }
 
+const char *
+journal_reader_path(const JournalReader *reader)
+{
+  return reader->path;
+}
+
 void
 reader_find_index(JournalReader *reader)
 {

@@ -84,12 +84,13 @@ _hoop_agent_options() {
     show) echo --json --rows --config ;;
     replay)
       echo --json --policy --limit --since --until --user --client \
-        --connection --api --model --config
+        --connection --api --model --speed --step --config
       ;;
     stats)
       echo --json --since --until --user --client --connection --api --model \
         --config
       ;;
+    report) echo --html --head --since --until --config ;;
     verify) echo --json --head --config ;;
     prune) echo --json --dry-run --config ;;
     unseal) echo --key --config ;;
@@ -120,7 +121,7 @@ _hoop_agent_arguments() {
     if [ "$2" = show ] || [ "$2" = unseal ]; then
       _hoop_agent_ids journal
     elif [ -z "$2" ]; then
-      echo list search show replay stats export verify head prune unseal
+      echo list search show replay stats export report verify head prune unseal
     fi
     ;;
   esac

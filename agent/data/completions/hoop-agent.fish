@@ -103,8 +103,8 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l api -x -a 'other completions chat responses messages embeddings models mcp telemetry' -d Shape
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l connection -x -d 'As if it came in there'
 complete -c hoop-agent -n '__fish_seen_subcommand_from policy; and __hoop_agent_sub explain' -l direction -x -a 'request response' -d 'Which way'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list search show replay stats export verify head prune unseal' -a 'list search show replay stats export verify head prune unseal'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l until -x -d 'Up to then'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and not __hoop_agent_sub list search show replay stats export report verify head prune unseal' -a 'list search show replay stats export report verify head prune unseal'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats report' -l until -x -d 'Up to then'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l api -x -a 'chat responses messages completions' -d API
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l group -x -d Group
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l process -x -d Program
@@ -114,11 +114,14 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search' -l oldest -d 'The first ones'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list' -l reverse -d 'The newest on top'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub export' -l bodies -d 'With bodies'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l speed -x -d 'Times as fast'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l step -d 'Row by row'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub report' -l html -rF -d 'The page to write'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -l rows -d 'Every field'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub show' -a '(__hoop_agent_recorded)'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay' -l limit -x -d 'The last rows'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub replay' -l policy -rF -d 'The candidate'
-complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l since -x -d 'From then on'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats report' -l since -x -d 'From then on'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l kind -x -a 'start stop request response approval tool tunnel refused policy pause error signin prune ship' -d Kind
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l user -x -d User
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export replay stats' -l client -x -d Client

@@ -144,10 +144,12 @@ _hoop_agent() {
       '--jsonl[print JSON lines]' '--csv[print comma separated values]' \
       '--oldest[the first ones]' '--reverse[the newest on top]' \
       '--bodies[with bodies]' '--rows[every field]' \
+      '--speed[times as fast]:factor:' '--step[row by row]' \
+      '--html[the page to write]:file:_files' \
       '--head[held elsewhere]:head:_files' \
       '--dry-run[only tell]' '--key[private key]:key:_files' \
       '--policy[candidate]:policy:_files' \
-      '1:what:(list search show replay stats export verify head prune unseal)' '2:id:_hoop_agent_recorded'
+      '1:what:(list search show replay stats export report verify head prune unseal)' '2:id:_hoop_agent_recorded'
     ;;
   ship)
     _arguments $json $config '--status[what is behind]' \
