@@ -339,16 +339,23 @@ read_rules(Policy *policy,
 
 /* ---- Files ------------------------------------------------------------- */
 
+static const char *const file_keys[] =
+    {"version", "include", "default", "tunnels", "groups", "rules", NULL};
+
+const char *const *
+policy_file_keys(void)
+{
+  return file_keys;
+}
+
 static bool
 check_file(const Source *source, GError **error)
 {
-  static const char *const keys[] = {
-      "version", "include", "default", "tunnels", "groups", "rules", NULL};
   static const char *const not_user[] = {"default", "tunnels", "groups"};
   const YamlNode *root = source->doc->root, *version;
   int64_t number;
 
-  if (!yaml_map_check(source->doc, root, "a policy file", keys, error))
+  if (!yaml_map_check(source->doc, root, "a policy file", file_keys, error))
     return false;
   version = yaml_get(root, "version");
   if (version == NULL)

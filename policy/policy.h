@@ -333,6 +333,10 @@ const char *policy_cases_policy(const PolicyCases *cases);
 const PolicyCase *const *policy_cases_list(const PolicyCases *cases,
                                            unsigned *n);
 
+/* The keys that the loader takes, NULL terminated: of a file, and of a rule. */
+const char *const *policy_file_keys(void);
+const char *const *policy_rule_keys(void);
+
 /* Wildcard match with * and ?; `fold`: without ASCII case. */
 bool policy_glob(const char *pattern, const char *text, bool fold);
 

@@ -38,6 +38,12 @@ static const char *const approver_names[] = {"developer",
 static const char *const layer_names[] = {"central", "system", "user"};
 static const char *const completion_names[] = {"mask", "block", NULL};
 
+const char *const *
+policy_rule_keys(void)
+{
+  return rule_keys;
+}
+
 const char *
 action_name(Action action)
 {

@@ -57,13 +57,8 @@ check_answer(const Prompt *prompt,
 }
 
 static bool
-is_asked(const Prompt *prompt, ApproverKind kind, const char *who)
+asks_for(const HeldRequest *request, ApproverKind kind)
 {
-  const HeldRequest *request = prompt->request;
-
-  /* A second pair of eyes is somebody else's. */
-  if (kind == APPROVER_REVIEWER && g_strcmp0(who, request->user) == 0)
-    return false;
   for (unsigned i = 0; i < request->needs->len; i++) {
     const ApproveNeed *need = request->needs->pdata[i];
 
@@ -74,13 +69,35 @@ is_asked(const Prompt *prompt, ApproverKind kind, const char *who)
   return false;
 }
 
+/* Why this person is not asked, or NULL. */
+static const char *
+not_asked(const HeldRequest *request, const Answerer *by, char **reviews)
+{
+  const bool requester = is_requester(request, by);
+
+  if (!asks_for(request, by->kind))
+    return "this kind of approver is not asked";
+  /* A second pair of eyes is somebody else's. */
+  if (by->kind == APPROVER_REVIEWER && requester)
+    return "you asked for it yourself, so somebody else must look at it";
+  if (by->kind == APPROVER_REVIEWER && !reviews[0])
+    return "you are in none of the groups whose reviewers are asked";
+  if (by->kind != APPROVER_REVIEWER && !requester)
+    return "it is somebody else's request";
+  return NULL;
+}
+
 static bool
-already_answered(const Prompt *prompt, ApproverKind kind, const char *who)
+already_answered(const Prompt *prompt, const Answerer *by)
 {
   for (unsigned i = 0; i < prompt->answers->len; i++) {
     const GivenAnswer *given = prompt->answers->pdata[i];
+    const bool subject = given->subject && by->subject &&
+                         g_strcmp0(given->issuer, by->issuer) == 0 &&
+                         g_str_equal(given->subject, by->subject);
 
-    if (given->kind == kind && g_str_equal(given->who, who))
+    if (given->kind == by->kind &&
+        (subject || g_ascii_strcasecmp(given->who, by->user) == 0))
       return true;
   }
   return false;
@@ -131,14 +148,15 @@ conclude_others(ApproveQueue *queue, const char *who)
 static Prompt *
 answerable(ApproveQueue *queue,
            const char *exchange,
-           ApproverKind kind,
-           const char *who,
+           const Answerer *by,
            Answer answer,
            const uint8_t digest[SHA256_LEN],
            const char *nonce,
            GError **error)
 {
   Prompt *prompt = find_prompt(queue, exchange);
+  g_auto(GStrv) reviews = NULL;
+  const char *why;
 
   if (!prompt) {
     g_set_error(error,
@@ -152,15 +170,18 @@ answerable(ApproveQueue *queue,
   }
   if (!check_answer(prompt, answer, digest, nonce, error))
     return NULL;
-  if (!is_asked(prompt, kind, who)) {
+  reviews = reviews_of(prompt->request, by);
+  why = not_asked(prompt->request, by, reviews);
+  if (why) {
     g_set_error(error,
                 APPROVE_ERROR,
                 APPROVE_ERROR_NOT_ASKED,
-                "the rule does not ask a %s (or not you)",
-                approver_kind_name(kind));
+                "no answer of yours as %s counts here: %s",
+                approver_kind_name(by->kind),
+                why);
     return NULL;
   }
-  if (already_answered(prompt, kind, who)) {
+  if (already_answered(prompt, by)) {
     g_set_error_literal(error,
                         APPROVE_ERROR,
                         APPROVE_ERROR_DECIDED,
@@ -172,33 +193,34 @@ answerable(ApproveQueue *queue,
 
 static void
 add_answer(Prompt *prompt,
-           ApproverKind kind,
-           const char *who,
-           const char *how,
+           const Answerer *by,
            Answer answer,
            const char *reason,
            const char *grant)
 {
   GivenAnswer *given = g_new0(GivenAnswer, 1);
 
-  *given = (GivenAnswer){.who = g_strdup(who),
-                         .kind = kind,
-                         .how = g_strdup(how),
+  *given = (GivenAnswer){.who = g_strdup(by->user),
+                         .issuer = g_strdup(by->issuer),
+                         .subject = g_strdup(by->subject),
+                         .reviews = by->kind == APPROVER_REVIEWER
+                                        ? reviews_of(prompt->request, by)
+                                        : NULL,
+                         .kind = by->kind,
+                         .how = g_strdup(by->how),
                          .grant = g_strdup(grant),
                          .answer = answer,
                          .reason = g_strdup(reason),
                          .wall_us = clock_wall_us()};
   g_ptr_array_add(prompt->answers, given);
-  if (!conclude(prompt, who, reason))
+  if (!conclude(prompt, by->user, reason))
     prompt_tell(prompt->queue, prompt);
 }
 
 bool
 approve_answer(ApproveQueue *queue,
                const char *exchange,
-               ApproverKind kind,
-               const char *who,
-               const char *how,
+               const Answerer *by,
                Answer answer,
                const uint8_t digest[SHA256_LEN],
                const char *nonce,
@@ -206,19 +228,17 @@ approve_answer(ApproveQueue *queue,
                GError **error)
 {
   Prompt *prompt =
-      answerable(queue, exchange, kind, who, answer, digest, nonce, error);
+      answerable(queue, exchange, by, answer, digest, nonce, error);
 
   if (prompt)
-    add_answer(prompt, kind, who, how, answer, reason, NULL);
+    add_answer(prompt, by, answer, reason, NULL);
   return prompt != NULL;
 }
 
 bool
 approve_grant(ApproveQueue *queue,
               const char *exchange,
-              ApproverKind kind,
-              const char *who,
-              const char *how,
+              const Answerer *by,
               Answer answer,
               const uint8_t digest[SHA256_LEN],
               const char *nonce,
@@ -228,7 +248,7 @@ approve_grant(ApproveQueue *queue,
               GError **error)
 {
   Prompt *prompt =
-      answerable(queue, exchange, kind, who, answer, digest, nonce, error);
+      answerable(queue, exchange, by, answer, digest, nonce, error);
   g_autofree char *why = NULL;
   const Grant *grant;
 
@@ -239,17 +259,17 @@ approve_grant(ApproveQueue *queue,
   else if (!queue->grants)
     why = g_strdup("nothing is remembered here");
   else
-    why = grants_refusal(queue->grants, prompt->request, kind, term);
+    why = grants_refusal(queue->grants, prompt->request, by->kind, term);
   if (why) {
     g_set_error_literal(error, APPROVE_ERROR, APPROVE_ERROR_GRANT, why);
     return false;
   }
   grant = grants_give(
-      queue->grants, prompt->request, kind, who, answer, reason, term, error);
+      queue->grants, prompt->request, by, answer, reason, term, error);
   if (!grant)
     return false;
   *id = g_strdup(grant->id);
-  add_answer(prompt, kind, who, how, answer, reason, *id);
-  conclude_others(queue, who);
+  add_answer(prompt, by, answer, reason, *id);
+  conclude_others(queue, by->user);
   return true;
 }

@@ -59,6 +59,8 @@ typedef struct {
   char *session;           /* its key, or NULL: none */
   uint64_t session_serial; /* another one once the session ended */
   char *policy_revision;
+  Policy *policy; /* says who is in a reviewers' group; NULL: groups are meant
+                     as the issuer names them */
   uint8_t digest[SHA256_LEN];        /* user, connection, method, host, path,
                                         body that would be forwarded */
   uint8_t masked_digest[SHA256_LEN]; /* the same with the masked body */
@@ -76,7 +78,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HeldRequest, held_request_free)
 
 /* One given answer, for the journal. */
 typedef struct {
-  char *who; /* user name of the approver */
+  char *who;              /* user name of the approver */
+  char *issuer, *subject; /* who that is, or NULL */
+  char **reviews; /* reviewers' groups of the request that they are in */
   ApproverKind kind;
   char *how; /* "cli", "tray", "grant", "hub" … */
   char
@@ -126,15 +130,25 @@ void approve_withdraw(ApproveTicket *ticket);
 /* After decided ran, or inside it. reply_loop's thread. Accepts NULL. */
 void approve_ticket_free(ApproveTicket *ticket);
 
-/* An answer by one approver. `digest`: what was shown to them (the original's,
- * or the masked one's: then only ANSWER_APPROVE_MASKED is possible); a nonce
- * per prompt (PendingView) guards against answers to an earlier prompt of
- * the same id. `who` is a user name. */
+/* Who answers, as they proved it where they did. */
+typedef struct {
+  ApproverKind kind;
+  const char *user;
+  const char *issuer, *subject; /* of their sign-in; NULL: not known */
+  const char *const *groups;    /* of their sign-in, NULL terminated; NULL:
+                                   not known, so none */
+  const char *how;              /* "cli", "tray", "hub" … */
+} Answerer;
+
+/* An answer by one approver. Developer and presence are whose request it is; a
+ * reviewer is in a group that is asked, and never whose request it is: nobody
+ * of the same subject, and nobody of the same user name, wherever they signed
+ * in. `digest`: what was shown to them (the original's, or the masked one's:
+ * then only ANSWER_APPROVE_MASKED is possible); a nonce per prompt
+ * (PendingView) guards against answers to an earlier prompt of the same id. */
 bool approve_answer(ApproveQueue *queue,
                     const char *exchange,
-                    ApproverKind kind,
-                    const char *who,
-                    const char *how,
+                    const Answerer *by,
                     Answer answer,
                     const uint8_t digest[SHA256_LEN],
                     const char *nonce,
@@ -157,7 +171,11 @@ typedef struct {
   ApproverKind kind;
   bool masked;
   char *who, *reason; /* of the answer; reason may be NULL */
-  char *exchange;     /* whose prompt was answered */
+  char *who_issuer, *who_subject, **reviews; /* of a reviewer's: as in
+                                                GivenAnswer. Not stored, so no
+                                                reviewer's grant outlives the
+                                                object */
+  char *exchange;                            /* whose prompt was answered */
   char *user, *issuer, *subject, *client, *connection;
   char *session; /* its key; NULL: for the time alone */
   uint64_t session_serial;
@@ -241,9 +259,7 @@ typedef struct {
  * answered. */
 bool approve_grant(ApproveQueue *queue,
                    const char *exchange,
-                   ApproverKind kind,
-                   const char *who,
-                   const char *how,
+                   const Answerer *by,
                    Answer answer,
                    const uint8_t digest[SHA256_LEN],
                    const char *nonce,

@@ -58,6 +58,9 @@ grant_free(void *data)
 
   g_free(grant->id);
   g_free(grant->who);
+  g_free(grant->who_issuer);
+  g_free(grant->who_subject);
+  g_strfreev(grant->reviews);
   g_free(grant->reason);
   g_free(grant->exchange);
   g_free(grant->user);

@@ -53,6 +53,13 @@ tell(Grants *grants, const Grant *grant, GrantEvent event, const char *why)
 /* ---- The file ------------------------------------------------------------
  */
 
+/* The timed ones of whose request it is: reviewers answer again. */
+static bool
+is_stored(const Grant *grant)
+{
+  return !grant->session && grant->kind != APPROVER_REVIEWER;
+}
+
 static bool
 store(Grants *grants, GError **error)
 {
@@ -63,7 +70,7 @@ store(Grants *grants, GError **error)
   if (!grants->boot)
     return true;
   for (unsigned i = 0; i < grants->list->len; i++)
-    if (!((Grant *)grants->list->pdata[i])->session)
+    if (is_stored(grants->list->pdata[i]))
       g_ptr_array_add(timed, grants->list->pdata[i]);
   text = grants_format(timed, grants->boot, grants->key);
   grants->dirty =
@@ -117,7 +124,7 @@ static bool
 end(Grants *grants, unsigned index, GrantEvent event, const char *why)
 {
   Grant *grant = g_ptr_array_steal_index(grants->list, index);
-  const bool timed = !grant->session;
+  const bool timed = is_stored(grant);
 
   tell(grants, grant, event, why);
   grant_free(grant);
@@ -256,7 +263,8 @@ is_good(const Grants *grants, const Grant *grant)
 {
   const int64_t most = (int64_t)grants->options.most_seconds * G_USEC_PER_SEC;
 
-  return !expired(grants, grant) && grant->until_us - grant->since_us <= most &&
+  return is_stored(grant) && !expired(grants, grant) &&
+         grant->until_us - grant->since_us <= most &&
          grant->until_boot_us - grants->options.boot_us() <= most;
 }
 
@@ -405,8 +413,7 @@ new_id(void)
 const Grant *
 grants_give(Grants *grants,
             const HeldRequest *request,
-            ApproverKind kind,
-            const char *who,
+            const Answerer *by,
             Answer answer,
             const char *reason,
             const GrantTerm *term,
@@ -418,9 +425,14 @@ grants_give(Grants *grants,
   Grant *grant = grant_new();
 
   grant->id = new_id();
-  grant->kind = kind;
+  grant->kind = by->kind;
   grant->masked = answer == ANSWER_APPROVE_MASKED;
-  grant->who = g_strdup(who);
+  grant->who = g_strdup(by->user);
+  if (by->kind == APPROVER_REVIEWER) {
+    grant->who_issuer = g_strdup(by->issuer);
+    grant->who_subject = g_strdup(by->subject);
+    grant->reviews = reviews_of(request, by);
+  }
   grant->reason = g_strdup(reason);
   grant->exchange = g_strdup(request->exchange);
   grant->user = g_strdup(request->user ?: "");
@@ -435,14 +447,14 @@ grants_give(Grants *grants,
   for (unsigned i = 0; i < request->needs->len; i++) {
     const ApproveNeed *need = request->needs->pdata[i];
 
-    if (asks_kind(need, kind))
+    if (asks_kind(need, by->kind))
       grant_add_rule(grant, need->rule_id, need->digest);
   }
   grant->since_us = grants->options.wall_us();
   grant->until_us = grant->since_us + lasts;
   grant->until_boot_us = grants->options.boot_us() + lasts;
   g_ptr_array_add(grants->list, grant);
-  if (!grant->session && !store(grants, error)) {
+  if (is_stored(grant) && !store(grants, error)) {
     g_ptr_array_remove_index(grants->list, grants->list->len - 1);
     return NULL;
   }
@@ -498,6 +510,9 @@ grants_answer(Grants *grants,
       continue;
     given = g_new0(GivenAnswer, 1);
     *given = (GivenAnswer){.who = g_strdup(grant->who),
+                           .issuer = g_strdup(grant->who_issuer),
+                           .subject = g_strdup(grant->who_subject),
+                           .reviews = g_strdupv(grant->reviews),
                            .kind = grant->kind,
                            .how = g_strdup("grant"),
                            .grant = g_strdup(grant->id),

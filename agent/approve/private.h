@@ -9,6 +9,12 @@
 GivenAnswer *given_answer_copy(const GivenAnswer *answer);
 void given_answer_free(void *data);
 
+/* Whether this is whose request it is, as far as anything says so. */
+bool is_requester(const HeldRequest *request, const Answerer *by);
+/* The reviewers' groups that the request asks and that this person is in; may
+ * be empty. g_strfreev. */
+char **reviews_of(const HeldRequest *request, const Answerer *by);
+
 /* True when these answers (GivenAnswer) satisfy what the rule asks. */
 bool need_is_met(const ApproveNeed *need, const GPtrArray *answers);
 /* Why no answers could, where only these kinds (1 << ApproverKind) can answer;
@@ -34,8 +40,7 @@ char *grants_refusal(Grants *grants,
 /* After grants_refusal(). The grants'; NULL when it could not be stored. */
 const Grant *grants_give(Grants *grants,
                          const HeldRequest *request,
-                         ApproverKind kind,
-                         const char *who,
+                         const Answerer *by,
                          Answer answer,
                          const char *reason,
                          const GrantTerm *term,

@@ -85,6 +85,7 @@ answer(struct agent *agent,
       developer(agent, given->id, term != NULL, error);
   const char *reason = *given->reason ? given->reason : NULL;
   uint8_t digest[SHA256_LEN];
+  Answerer by;
   Answer meant;
 
   if (!person)
@@ -95,12 +96,16 @@ answer(struct agent *agent,
         error, BUS_ERROR, BUS_ERROR_INVALID, "not an answer, or not a digest");
     return false;
   }
+  by = (Answerer){.kind = APPROVER_DEVELOPER,
+                  .user = person->user,
+                  .issuer = person->issuer,
+                  .subject = person->subject,
+                  .groups = (const char *const *)person->groups,
+                  .how = given->how};
   if (!term)
     return approve_answer(agent->approve,
                           given->id,
-                          APPROVER_DEVELOPER,
-                          person->user,
-                          given->how,
+                          &by,
                           meant,
                           digest,
                           given->nonce,
@@ -108,9 +113,7 @@ answer(struct agent *agent,
                           error);
   return approve_grant(agent->approve,
                        given->id,
-                       APPROVER_DEVELOPER,
-                       person->user,
-                       given->how,
+                       &by,
                        meant,
                        digest,
                        given->nonce,

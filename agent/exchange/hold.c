@@ -306,6 +306,7 @@ held_request(Exchange *exchange, HoldAsk *ask)
   held->api = g_strdup(api_name(exchange->route.api));
   if (exchange->inspection)
     held->model = g_strdup(inspection_model(exchange->inspection));
+  held->policy = policy_ref(exchange->policy);
   held->policy_revision = g_strdup(policy_revision(exchange->policy));
   memcpy(held->digest, ask->digest, SHA256_LEN);
   memcpy(held->masked_digest, ask->masked_digest, SHA256_LEN);

@@ -406,6 +406,8 @@ record_approval(Exchange *exchange,
     g_autofree char *when = clock_rfc3339(given->wall_us);
 
     json_member(one, "who", given->who);
+    json_member(one, "issuer", given->issuer);
+    json_member(one, "sub", given->subject);
     json_member(one, "approver", approver_kind_name(given->kind));
     json_member(one, "how", given->how);
     json_member(one, "grant", given->grant);

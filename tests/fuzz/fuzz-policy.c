@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a policy file, a test file and a rule file: refused with a
- * message that names the file, or loaded; what loads reads back from its own
- * text as the same policy, and judges without a fault. */
+/* Any bytes as a policy file, as several that include each other, as a test
+ * file and a rule file: refused with a message that names the file, or loaded;
+ * what loads reads back from its own text as the same policy, and judges
+ * without a fault. */
 
 #include "tests/unit/judge-fake.h"
+#include "tests/unit/policy-files.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -80,6 +82,34 @@ load_policy(const char *text, size_t size, PolicyLayer layer)
   judge_it(policy);
 }
 
+/* Files of one text, see policy-files.h: what is first, and what that
+ * includes; then what stays of it when each layer is this text. */
+static void
+load_files(const char *text, size_t size)
+{
+  g_autofree char *all = g_strdup_printf("==> /f.yaml\n%.*s", (int)size, text);
+  const PolicyReader reader = {files_read, files_list, all};
+  const PolicySource files[] = {{"/f.yaml", LAYER_SYSTEM, FILE_OWN},
+                                {"/d/u.yaml", LAYER_USER, FILE_OWN}};
+  g_autoptr(GError) error = NULL, other = NULL;
+  g_autoptr(Policy) policy = files_load(all, "/f.yaml", LAYER_SYSTEM, &error);
+  g_autoptr(Policy) former = fake_policy("version: 1\ndefault: block\n");
+  g_autofree char *held = NULL;
+  g_auto(GStrv) seen = NULL;
+  g_autoptr(Policy) over = policy_load_from(
+      &reader, files, G_N_ELEMENTS(files), former, &seen, &held, &other);
+
+  g_assert_cmpint(policy == NULL, ==, error != NULL);
+  if (policy != NULL)
+    judge_it(policy);
+  if (error != NULL)
+    g_assert_true(error->domain == POLICY_ERROR);
+  /* There is always a policy to go back to, and something is said then. */
+  g_assert_nonnull(over);
+  g_assert_true(policy != NULL || held != NULL);
+  g_assert_nonnull(seen[0]);
+}
+
 static void
 load_cases(const char *text, size_t size)
 {
@@ -108,6 +138,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
   load_policy(text, size, LAYER_CENTRAL);
   load_policy(text, size, LAYER_USER);
+  load_files(text, size);
   pack = rule_pack_parse("f.yaml", text, size, &error);
   if (pack == NULL)
     check_error(error);

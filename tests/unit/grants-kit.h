@@ -159,7 +159,9 @@ add_need(HeldRequest *held,
                      .by = BY_ALL};
 
   for (unsigned i = 0; i < n; i++)
-    approvers[i].kind = kinds[i];
+    approvers[i] = (Approver){
+        kinds[i],
+        kinds[i] == APPROVER_REVIEWER ? (char *)(uintptr_t) "leads" : NULL};
   memset(rule.digest, text, sizeof rule.digest);
   g_ptr_array_add(held->needs, approve_need_new(&rule));
 }
@@ -229,23 +231,16 @@ grant_as(Fixture *f,
          const GrantTerm *term,
          GError **error)
 {
+  static const char *const groups[] = {"leads", NULL};
+  const Answerer by = {
+      .kind = kind, .user = who, .groups = groups, .how = "test"};
   uint8_t digest[SHA256_LEN];
   g_autofree char *grant = NULL;
   bool fine;
 
   sha256(id, strlen(id), digest);
-  fine = approve_grant(f->queue,
-                       id,
-                       kind,
-                       who,
-                       "test",
-                       answer,
-                       digest,
-                       f->nonce,
-                       NULL,
-                       term,
-                       &grant,
-                       error);
+  fine = approve_grant(
+      f->queue, id, &by, answer, digest, f->nonce, NULL, term, &grant, error);
   g_assert_cmpint(fine, ==, grant != NULL);
   loop_iterate(f->loop, 0);
   return fine;

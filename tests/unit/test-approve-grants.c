@@ -303,16 +303,14 @@ test_revoke_while_held(Fixture *f, const void *data)
     uint8_t digest[SHA256_LEN];
 
     sha256("b", 1, digest);
-    g_assert_true(approve_answer(f->queue,
-                                 "b",
-                                 APPROVER_REVIEWER,
-                                 "lea",
-                                 "test",
-                                 ANSWER_APPROVE,
-                                 digest,
-                                 f->nonce,
-                                 NULL,
-                                 NULL));
+    static const char *const groups[] = {"leads", NULL};
+    const Answerer lea = {.kind = APPROVER_REVIEWER,
+                          .user = "lea",
+                          .groups = groups,
+                          .how = "test"};
+
+    g_assert_true(approve_answer(
+        f->queue, "b", &lea, ANSWER_APPROVE, digest, f->nonce, NULL, NULL));
   }
   loop_iterate(f->loop, 0);
   g_assert_cmpuint(one.decided, ==, 0);
@@ -421,6 +419,8 @@ test_most(Fixture *f, const void *data)
 static void
 test_other_digest(Fixture *f, const void *data)
 {
+  const Answerer ada = {
+      .kind = APPROVER_DEVELOPER, .user = "ada", .how = "test"};
   g_autoptr(GError) error = NULL;
   g_autofree char *id = NULL;
   uint8_t digest[SHA256_LEN] = {0};
@@ -430,9 +430,7 @@ test_other_digest(Fixture *f, const void *data)
   hold(f, &one, request("a"));
   g_assert_false(approve_grant(f->queue,
                                "a",
-                               APPROVER_DEVELOPER,
-                               "ada",
-                               "test",
+                               &ada,
                                ANSWER_APPROVE,
                                digest,
                                f->nonce,

@@ -81,6 +81,9 @@ decided(const Decision *decision, void *data)
   held->answers = decision->answers->len;
 }
 
+/* Of the reviewers that a rule names, by their place; answer_as() is in all. */
+static const char *const group_names[] = {"g0", "g1", "g2", "g3", NULL};
+
 static ApproveNeed *
 need(ApproveBy by, unsigned needed, const ApproverKind *kinds, unsigned n)
 {
@@ -93,7 +96,9 @@ need(ApproveBy by, unsigned needed, const ApproverKind *kinds, unsigned n)
                      .by = by};
 
   for (unsigned i = 0; i < n; i++)
-    approvers[i].kind = kinds[i];
+    approvers[i] = (Approver){
+        kinds[i],
+        kinds[i] == APPROVER_REVIEWER ? (char *)group_names[i] : NULL};
   return approve_need_new(&rule);
 }
 
@@ -140,11 +145,13 @@ answer_as(Fixture *f,
           const char *nonce,
           GError **error)
 {
+  const Answerer by = {
+      .kind = kind, .user = who, .groups = group_names, .how = "test"};
   uint8_t shown[SHA256_LEN];
 
   memset(shown, digest, sizeof shown);
   return approve_answer(
-      f->queue, id, kind, who, "test", answer, shown, nonce, "because", error);
+      f->queue, id, &by, answer, shown, nonce, "because", error);
 }
 
 static bool
