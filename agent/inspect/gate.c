@@ -126,14 +126,6 @@ gate_tail(CompiledRule *rule)
 /* ---- Texts --------------------------------------------------------------- */
 
 static int
-compare_heads(const void *a, const void *b)
-{
-  const GateHead *x = a, *y = b;
-
-  return x->end < y->end ? -1 : x->end > y->end;
-}
-
-static int
 compare_ends(const void *a, const void *b)
 {
   const GateEnd *x = a, *y = b;
@@ -141,6 +133,22 @@ compare_ends(const void *a, const void *b)
   if (x->end != y->end)
     return x->end < y->end ? -1 : 1;
   return x->rule < y->rule ? -1 : x->rule > y->rule;
+}
+
+/* libhs tells one head's ends in order, those of several nearly so. */
+static void
+sort_heads(GArray *heads)
+{
+  GateHead *all = (GateHead *)(void *)heads->data;
+
+  for (guint i = 1; i < heads->len; i++) {
+    const GateHead head = all[i];
+    guint at = i;
+
+    for (; at > 0 && all[at - 1].end > head.end; at--)
+      all[at] = all[at - 1];
+    all[at] = head;
+  }
 }
 
 /* A tail goes on over [from, to), as far as it can. */
@@ -189,9 +197,11 @@ run_head(CompiledRules *rules,
 
   for (unsigned i = 0; i < gate->n_rules; i++) {
     CompiledRule *rule = &rules->rules[gate->rules[i]];
-    const Tail *tail = gate_tail(rule);
+    const Tail *tail = __atomic_load_n(&rule->automaton, __ATOMIC_ACQUIRE);
     GateRun run = {.rule = gate->rules[i], .tail = tail};
 
+    if (tail == NULL)
+      tail = run.tail = gate_tail(rule);
     if (tail == NULL)
       return false; /* it was there when the rules were compiled */
     if (is_idle(rule, tail, bytes, to - head->end))
@@ -228,8 +238,7 @@ gates_run(DetectorScratch *scratch,
   }
   if (going > 0)
     g_array_remove_range(runs, 0, going);
-  if (heads->len > 1)
-    g_array_sort(heads, compare_heads);
+  sort_heads(heads);
   for (; n < heads->len; n++) {
     const GateHead *head = &g_array_index(heads, GateHead, n);
 
