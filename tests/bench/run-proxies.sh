@@ -11,6 +11,6 @@ make -s -C "$HOOP_BUILDDIR" hoop-agent tests/bench/proxies/backend \
   tests/bench/proxies/load >/dev/null
 failed=0
 cd "$HOOP_SRCDIR/tests/bench/proxies"
-"${NODE:-node}" own.mjs --check yes || failed=1
-"${NODE:-node}" compare.mjs --check yes || failed=1
+"${NODE:-node}" own.mjs --check "${HOOP_BENCH_CHECK:-yes}" || failed=1
+"${NODE:-node}" compare.mjs --check "${HOOP_BENCH_CHECK:-yes}" || failed=1
 exit $failed

@@ -10,8 +10,9 @@
 own_build CC="$(cc gcc)" CFLAGS='-g -O1'
 
 G_SLICE=always-malloc
-HOOP_VALGRIND=1 # a test that counts time can give itself more of it
-export G_SLICE HOOP_VALGRIND
+HOOP_VALGRIND=1 # a test gives itself more time, and does less
+HOOP_COMPILED_RULES=$PWD/tests/rules
+export G_SLICE HOOP_VALGRIND HOOP_COMPILED_RULES
 
 under_valgrind() {
   timeout -k 10 1800 valgrind -q --error-exitcode=99 --leak-check=full \

@@ -7,6 +7,7 @@
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
+export HOOP_PATIENCE=4 # as busy as that
 jobs=$((2 * jobs))
 for ((turn = 1; turn <= 3; turn++)); do
   # shellcheck disable=SC2016 # for make to expand

@@ -22,7 +22,7 @@ test_cut(void)
                        : api == API_MESSAGES ? "message_stop"
                                              : "data: [DONE]\n\n";
 
-    for (size_t len = 0; len + 20 < in->len; len += 11) {
+    for (size_t len = 0; len + 20 < in->len; len += kit_step(11)) {
       const RunPlan plan = {
           .action = ACTION_MASK, .hold_tools = true, .cut = true};
       g_autoptr(Run) run =
@@ -54,7 +54,7 @@ test_cut_secret(void)
   for (unsigned place = 0; place < N_PLACES; place++) {
     g_autoptr(GString) in = stream_of((Place)place, pieces, 3);
 
-    for (size_t len = 1; len < in->len; len++) {
+    for (size_t len = 1; len < in->len; len += kit_step(1)) {
       const RunPlan plan = {
           .action = ACTION_MASK, .hold_tools = true, .cut = true};
       g_autoptr(Run) run = kit_run(
@@ -84,7 +84,7 @@ test_end(void)
   for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
     g_autoptr(GString) in = stream_of(places[i], pieces, 3);
 
-    for (size_t len = 0; len < in->len; len += 13) {
+    for (size_t len = 0; len < in->len; len += kit_step(13)) {
       g_autoptr(StreamPlan) plan = kit_plan(kit.detector, &mask_plan);
       g_autoptr(GError) error = NULL;
       g_autoptr(ResponseFilter) filter =

@@ -110,7 +110,7 @@ check_place(Place place, Escape escape, const Sample *sample)
   const size_t len = strlen(text);
   const bool lines = strchr(text, '\n') != NULL;
   /* Each cut of a long text costs a run. */
-  const size_t step = len > 80 ? 7 : 1;
+  const size_t step = kit_step(len > 80 ? 7 : 1);
   g_autofree size_t *all = g_new(size_t, len + 1);
   g_autofree char *whole = NULL;
   g_autofree char *where =
@@ -195,13 +195,14 @@ check_chunking(Api api, bool sse, const RunPlan *how, const GString *in)
 
   g_assert_no_error(whole->error);
   assert_same(whole, bytes, "bytewise");
-  for (size_t cut = 1; cut<in->len; cut += in->len> 2000 ? 37 : 3) {
+  for (size_t cut = 1; cut < in->len;
+       cut += kit_step(in->len > 2000 ? 37 : 3)) {
     g_autoptr(Run) two =
         kit_run(&kit, api, sse, how, in->str, in->len, &cut, 1);
 
     assert_same(whole, two, "two ways");
   }
-  for (unsigned round = 0; round < 20; round++) {
+  for (unsigned round = 0; round < 20; round += (unsigned)kit_step(1)) {
     size_t cuts[64];
     unsigned n = 0;
     size_t at = 0;
@@ -316,7 +317,7 @@ test_rules(void)
                         g_bytes_get_data(masked, NULL),
                         g_bytes_get_size(masked));
       }
-      for (size_t cut = 1; cut<len; cut += len> 200 ? 31 : 1) {
+      for (size_t cut = 1; cut < len; cut += kit_step(len > 200 ? 31 : 1)) {
         g_autoptr(Run) two =
             kit_run(&kit, API_OTHER, false, &plan, text, len, &cut, 1);
 

@@ -3,7 +3,8 @@
 // one run: client TLS → proxy → TLS backend, 32 KB JSON requests; medians.
 // Usage: node tests/bench/proxies/compare.mjs [--seconds 8] [--rounds 3]
 //        [--only a,b] [--scenes json-16,sse-16] [--json FILE]
-//        [--check yes]: exit 1 when a figure is missed
+//        [--check yes]: exit 1 when a figure is missed; [--check clearly]: when
+//        a ratio is missed by more than a quarter, a time never
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -212,7 +213,9 @@ function check(results) {
     if (aim !== undefined)
       line += `; the aim of ${Math.abs(aim)} ${meets(measured, aim) ? 'too' : 'not yet'}`;
     console.log(line);
-    if (!fine && args.get('check')) process.exitCode = 1;
+    const excused = args.get('check') === 'clearly' &&
+      (what.endsWith(' ms') || meets(measured, bound < 0 ? bound * 1.25 : bound * 0.75));
+    if (!fine && args.get('check') && !excused) process.exitCode = 1;
   }
 }
 

@@ -13,8 +13,13 @@ const SOURCE = fileURLToPath(new URL('../../..', import.meta.url));
 const KEEP_OUTPUT = 4 << 20;
 const LEAVE_MS = 5000;
 
-/** Limits of time are a plain build's; so many times as long has this one. */
-export const patience = process.env.HOOP_SANITIZER === 'thread' ? 6 : 1;
+/**
+ * Limits of time are a plain build's on a machine without other work; so many
+ * times as long has this one.
+ */
+export const patience =
+  Number(process.env.HOOP_PATIENCE) ||
+  (process.env.HOOP_SANITIZER === 'thread' ? 6 : 1);
 
 /**
  * Stands in for a test context where a whole file shares something: pass it as
