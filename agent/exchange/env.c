@@ -20,7 +20,7 @@ on_quiet(void *data)
     return;
   if (env->detector != NULL)
     detector_rest(env->detector);
-  memory_trim();
+  memory_rest();
 }
 
 void

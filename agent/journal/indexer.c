@@ -127,7 +127,7 @@ indexer_main(void *data)
   while (wait_for_work(indexer)) {
     if (!catch_up(indexer))
       try_later(indexer);
-    memory_trim();
+    memory_rest();
   }
   g_clear_pointer(&indexer->index, index_free);
   return NULL;

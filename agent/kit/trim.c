@@ -5,16 +5,32 @@
 #include "kit/trim.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+
+/* Those that only bodies need, a few pages at a time. */
+static const char *const seldom[] = {"/libhs.",
+                                     "/libzstd.",
+                                     "/libjson-c.",
+                                     NULL};
+
+static bool
+is_of(const char *line, const char *const *names)
+{
+  for (; names && *names; names++)
+    if (strstr(line, *names))
+      return true;
+  return !names;
+}
 
 /* Code that ran once (loaders, parsers, the compiler of the detectors' rules)
  * leaves the resident set; what is needed again comes back from the page cache
  * at its next use. Only mappings that are executable and not writable: their
  * pages are the file's, never changed by us. */
 static void
-drop_code(void)
+drop_code(const char *const *names)
 {
   FILE *maps = fopen("/proc/self/maps", "re");
   char line[512];
@@ -24,7 +40,7 @@ drop_code(void)
     char mode[5];
 
     if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 &&
-        strcmp(mode, "r-xp") == 0 && strchr(line, '/'))
+        strcmp(mode, "r-xp") == 0 && strchr(line, '/') && is_of(line, names))
       madvise((void *)from, to - from, MADV_DONTNEED);
   }
   if (maps)
@@ -35,5 +51,12 @@ void
 memory_trim(void)
 {
   malloc_trim(0);
-  drop_code();
+  drop_code(NULL);
+}
+
+void
+memory_rest(void)
+{
+  malloc_trim(0);
+  drop_code(seldom);
 }

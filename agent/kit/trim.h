@@ -7,5 +7,8 @@
  * what is needed again comes back from the page cache. Any thread; takes about
  * a millisecond. */
 void memory_trim(void);
+/* The same between two bursts: free heap, and code that the next may not need
+ * at once. Any thread. */
+void memory_rest(void);
 
 #endif
