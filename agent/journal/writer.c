@@ -164,13 +164,29 @@ forget_outage(Journal *journal)
   journal->outage_refused = 0;
 }
 
+/* A journal beyond max-size, and with rows that may go, is made to fit. */
+static bool
+make_room(Journal *journal, GError **error)
+{
+  JournalPruned gone = {0};
+  bool more = true;
+
+  while (more && store_is_full(journal->store)) {
+    if (!store_prune(journal->store, &gone, &more, error))
+      return false;
+  }
+  return true;
+}
+
 /* Stores a group, all or none of it. */
 static bool
 store_group(Journal *journal, const PendingList *group, GError **error)
 {
   g_autoptr(JournalRow) outage = outage_row(journal);
-  bool stored = store_begin(journal->store, error) &&
-                (outage == NULL || store_put(journal->store, outage, error));
+  bool stored =
+      (!store_nearly_full(journal->store) || make_room(journal, error)) &&
+      store_begin(journal->store, error) &&
+      (outage == NULL || store_put(journal->store, outage, error));
 
   for (Pending *one = group->first; stored && one; one = one->next)
     stored = one->row ? store_put(journal->store, one->row, error)
@@ -207,20 +223,6 @@ set_deadlines(Journal *journal)
   else if (journal->checkpoint_at == NEVER)
     journal->checkpoint_at = now + CHECKPOINT_US;
   journal->idle_at = now + IDLE_US;
-}
-
-/* A journal beyond max-size, and with rows that may go, is made to fit. */
-static bool
-make_room(Journal *journal, GError **error)
-{
-  JournalPruned gone = {0};
-  bool more = true;
-
-  while (more && store_is_full(journal->store)) {
-    if (!store_prune(journal->store, &gone, &more, error))
-      return false;
-  }
-  return true;
 }
 
 /* The first time: whatever the path leads to is the journal. */
