@@ -86,32 +86,34 @@ async function recorded(since, user) {
   return rows;
 }
 
-groupTest('what a contractor may not ask an employee may', async (t) => {
-  const prompt = 'tell me of project marmot';
-  await become('dev');
-  let since = await through.last();
-  for (const result of await runAll(t, prompt))
-    assert.match(result.text, /You wrote: tell me of project marmot/, shown(result));
-  for (const row of await recorded(since, 'dev')) assert.equal(row.verdict, 'allow');
-  assert.ok((await through.seen()).length >= NAMES.length);
+const MARMOT = 'tell me of project marmot';
+const CAREFUL = 'be careful';
 
-  await through.backend.reset();
+groupTest('an employee asks what a contractor may not', async (t) => {
+  await become('dev');
+  const since = await through.last();
+  const all = await Promise.all([
+    runAll(t, MARMOT),
+    runClient(t, through, 'copilot-cli', CAREFUL),
+  ]);
+  for (const result of all.flat())
+    assert.match(result.text, /You wrote: (tell me of project marmot|be careful)/, shown(result));
+  for (const row of await recorded(since, 'dev')) assert.equal(row.verdict, 'allow');
+});
+
+groupTest('a contractor is refused one and waits for a yes to the other', async (t) => {
   await become('lone');
-  since = await through.last();
-  for (const result of await runAll(t, prompt))
+  let since = await through.last();
+  for (const result of await runAll(t, MARMOT))
     assert.ok(shown(result).includes(REASON), shown(result));
-  assert.deepEqual(await through.seen(), [], 'nothing went upstream');
-  const rows = await recorded(since, 'lone');
+  let rows = await recorded(since, 'lone');
   assert.equal(rows.filter((row) => row.rule === 'marmot-inside').length, NAMES.length);
   for (const row of rows)
     if (row.rule) assert.deepEqual([row.verdict, row.rule], ['block', 'marmot-inside']);
-});
 
-groupTest('what waits for a yes for one goes on for the other', async (t) => {
-  await become('lone');
-  const since = await through.last();
+  since = await through.last();
   let running = true;
-  const all = runAll(t, 'be careful').finally(() => (running = false));
+  const all = runAll(t, CAREFUL).finally(() => (running = false));
   const pending = () => through.agent.json('pending');
   const held = await until(
     async () => {
@@ -132,13 +134,7 @@ groupTest('what waits for a yes for one goes on for the other', async (t) => {
     60000,
   );
   for (const result of await all) assert.match(result.text, /You wrote: be careful/, shown(result));
-  const rows = await recorded(since, 'lone');
+  rows = await recorded(since, 'lone');
   const asked = NAMES.reduce((sum, name) => sum + CALLS[name], 0);
   assert.equal(rows.filter((row) => row.rule === 'careful-outside').length, asked);
-
-  await become('dev');
-  const then = await through.last();
-  const result = await runClient(t, through, 'copilot-cli', 'be careful');
-  assert.match(result.text, /You wrote: be careful/, shown(result));
-  for (const row of await recorded(then, 'dev')) assert.equal(row.verdict, 'allow');
 });
