@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Milliseconds to wait for another connection's short locks (recovery, a
  * checkpoint's end); writers exclude each other by a lock file. */
@@ -196,11 +198,34 @@ schema_connect_writer(const char *path, Durability durability, GError **error)
   return connect_with(path, SQLITE_OPEN_READWRITE, pragmas, error);
 }
 
+/* Nobody writes it, and this process cannot even make the files that reading
+ * beside a writer takes: a copy that was put away, a read-only mount. */
+static bool
+is_put_away(const char *path)
+{
+  g_autofree char *wal = g_strconcat(path, "-wal", NULL);
+  g_autofree char *folder = g_path_get_dirname(path);
+  struct stat info;
+
+  return access(folder, W_OK) != 0 &&
+         (stat(wal, &info) != 0 ? errno == ENOENT : info.st_size == 0);
+}
+
 sqlite3 *
 schema_connect_reader(const char *path, GError **error)
 {
-  return connect_with(
-      path, SQLITE_OPEN_READONLY, "PRAGMA query_only=ON;", error);
+  g_autofree char *escaped = NULL;
+  g_autofree char *uri = NULL;
+
+  if (!is_put_away(path))
+    return connect_with(
+        path, SQLITE_OPEN_READONLY, "PRAGMA query_only=ON;", error);
+  escaped = g_uri_escape_string(path, "/", FALSE);
+  uri = g_strdup_printf("file:%s?immutable=1", escaped);
+  return connect_with(uri,
+                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+                      "PRAGMA query_only=ON;",
+                      error);
 }
 
 sqlite3_stmt *
