@@ -89,13 +89,12 @@ list_quarantined(const Call *call, const Config *config)
 {
   int code = CLI_DONE;
   g_autoptr(JournalReader) reader = rows_open(call, config, &code);
-  g_autofree char *receiver =
-      g_strdup_printf("%s %s", config->ship_format, config->ship_endpoint);
   g_autoptr(GError) error = NULL;
 
   if (!reader)
     return code;
-  if (journal_quarantined(reader, receiver, say_quarantined, NULL, &error))
+  if (journal_quarantined(
+          reader, config->ship_endpoint, say_quarantined, NULL, &error))
     return CLI_DONE;
   return complain_error(call, error);
 }

@@ -80,8 +80,6 @@ struct ship {
   int64_t delivered, delivered_bytes, shipped_us, receipt_seq;
 };
 
-/* What the journal calls options' receiver; g_free. */
-char *ship_receiver(const ShipOptions *options);
 /* This machine's; g_free. */
 char *ship_host_name(void);
 

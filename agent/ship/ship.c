@@ -428,13 +428,6 @@ ship_check(const ShipOptions *options, GError **error)
 }
 
 char *
-ship_receiver(const ShipOptions *options)
-{
-  return g_strdup_printf(
-      "%s %s", ship_format_name(options->format), options->endpoint);
-}
-
-char *
 ship_host_name(void)
 {
   char name[256] = "";
@@ -461,7 +454,7 @@ ship_new(Loop *loop,
   ship->journal = journal;
   ship->format = options->format;
   ship->path = g_strdup(options->journal_path);
-  ship->receiver = ship_receiver(options);
+  ship->receiver = g_strdup(options->endpoint);
   ship->version = g_strdup(options->version);
   ship->host = ship_host_name();
   ship->user = g_utf8_make_valid(g_get_user_name(), -1);

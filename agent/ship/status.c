@@ -92,12 +92,13 @@ ship_status_offline(JournalReader *reader,
                     ShipStatus *out,
                     GError **error)
 {
-  g_autofree char *receiver = ship_receiver(options);
-
   *out = (ShipStatus){.format = ship_format_name(options->format),
                       .receiver = options->endpoint};
-  return read_status(
-      reader, receiver, known_bytes ? known_bytes : USUAL_BYTES, out, error);
+  return read_status(reader,
+                     options->endpoint,
+                     known_bytes ? known_bytes : USUAL_BYTES,
+                     out,
+                     error);
 }
 
 bool

@@ -3,6 +3,7 @@
 // the receiver does; `ship`, `status` and `doctor` say how far it is.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -105,6 +106,12 @@ test('what is recorded is what arrives, and the head verifies', async () => {
     assert.equal(sent['hoop.chain.hash'], row.hash);
     assert.equal(sent['hoop.kind'], row.kind);
   }
+  // By this name retention asks what it may take away.
+  const cursor = execFileSync('sqlite3', [
+    agent.journalFile,
+    'SELECT receiver, seq FROM ship_cursor',
+  ]);
+  assert.equal(`${cursor}`.trim(), `${receiver.url}|${receiver.seqs.at(-1)}`);
   const last = receiver.rows.at(-1);
   const { code, stdout } = await agent.cli([
     'journal',
