@@ -502,7 +502,13 @@ store_nearly_full(const Store *store)
 bool
 store_begin(Store *store, GError **error)
 {
-  return check_size(store, error) && store_step(store, store->begin, error);
+  return check_size(store, error) && store_begin_notes(store, error);
+}
+
+bool
+store_begin_notes(Store *store, GError **error)
+{
+  return store_step(store, store->begin, error);
 }
 
 bool

@@ -19,6 +19,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 /* A group: begin, puts, commit. After any false the caller rolls back, and the
  * store stands where it stood at the last commit. */
 bool store_begin(Store *store, GError **error);
+/* The same, for notes of shipping alone: also beyond max-size, which only they
+ * can end where nothing goes before it was shipped. */
+bool store_begin_notes(Store *store, GError **error);
 /* Bounds the row's texts, chains and stores it; signs when it is time. */
 bool store_put(Store *store, JournalRow *row, GError **error);
 /* Stores what became of rows at a receiver. Inside a group. */

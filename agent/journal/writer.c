@@ -248,31 +248,56 @@ open_first(Journal *journal, GError **error)
 /* Opens again what failed; the same journal, with all that was acknowledged,
  * or nothing. */
 static bool
-reopen(Journal *journal, GError **error)
+open_same(Journal *journal, GError **error)
 {
-  const PendingList none = {0};
-
-  if (!journal->opened)
-    return open_first(journal, error) && store_group(journal, &none, error);
   if (!place_has_room(journal->path, error))
     return false;
   journal->store = store_open(&journal->options, false, error);
   if (journal->store == NULL)
     return false;
-  if (memcmp(store_id(journal->store), journal->id, CHAIN_ID_LEN) != 0 ||
-      (journal->known.seq > 0 &&
-       !store_holds(journal->store, journal->known.seq, journal->known.hash))) {
-    g_set_error(error,
-                JOURNAL_ERROR,
-                JOURNAL_ERROR_CORRUPT,
-                "the journal %s is not the one that was being written: its "
-                "row %" G_GINT64_FORMAT " is not there; put the right one "
-                "back, or move this one aside and restart the agent",
-                journal->path,
-                journal->known.seq);
-    return false;
-  }
-  return make_room(journal, error) && store_group(journal, &none, error);
+  if (memcmp(store_id(journal->store), journal->id, CHAIN_ID_LEN) == 0 &&
+      (journal->known.seq == 0 ||
+       store_holds(journal->store, journal->known.seq, journal->known.hash)))
+    return true;
+  g_set_error(error,
+              JOURNAL_ERROR,
+              JOURNAL_ERROR_CORRUPT,
+              "the journal %s is not the one that was being written: its "
+              "row %" G_GINT64_FORMAT " is not there; put the right one "
+              "back, or move this one aside and restart the agent",
+              journal->path,
+              journal->known.seq);
+  return false;
+}
+
+static bool
+reopen(Journal *journal, GError **error)
+{
+  const PendingList none = {0};
+  bool open = journal->opened
+                  ? open_same(journal, error) && make_room(journal, error)
+                  : open_first(journal, error);
+
+  return open && store_group(journal, &none, error);
+}
+
+/* What a receiver acknowledged is noted in a journal at its max-size, too: else
+ * no row of it could ever go. It is opened for this alone. */
+static bool
+note_in_full(Journal *journal, const PendingList *notes, GError **error)
+{
+  bool stored =
+      open_same(journal, error) && store_begin_notes(journal->store, error);
+
+  for (const Pending *one = notes->first; stored && one; one = one->next)
+    stored = store_shipped(journal->store, one->shipped, error);
+  stored = stored && store_commit(journal->store, error);
+  if (journal->store && !stored)
+    store_rollback(journal->store);
+  g_clear_pointer(&journal->store, store_close);
+  if (stored)
+    journal->retry_at = clock_mono_us(); /* there may be room now */
+  return stored;
 }
 
 static void
@@ -348,6 +373,30 @@ take_group(Journal *journal, PendingList *group, size_t *bytes)
   return more;
 }
 
+/* Nothing of the group is stored, but for notes that a full journal takes. */
+static void
+refuse_group(Journal *journal, PendingList *group)
+{
+  bool full =
+      journal->opened &&
+      g_error_matches(journal->failure, JOURNAL_ERROR, JOURNAL_ERROR_FULL);
+  PendingList rows, notes;
+
+  pending_list_init(&rows);
+  pending_list_init(&notes);
+  while (group->first) {
+    Pending *one = pending_list_pop(group);
+
+    if (one->row)
+      note_outage(journal, journal->failure->message, 1);
+    pending_list_push(one->row ? &rows : &notes, one);
+  }
+  if (notes.first && full && note_in_full(journal, &notes, NULL))
+    pending_answer(&notes, NULL);
+  pending_answer(&notes, journal->failure);
+  pending_answer(&rows, journal->failure);
+}
+
 static void
 write_group(Journal *journal, PendingList *group)
 {
@@ -362,9 +411,7 @@ write_group(Journal *journal, PendingList *group)
   }
   if (error)
     fail(journal, error);
-  for (Pending *one = group->first; one; one = one->next)
-    note_outage(journal, journal->failure->message, 1);
-  pending_answer(group, journal->failure);
+  refuse_group(journal, group);
 }
 
 static bool

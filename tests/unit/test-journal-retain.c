@@ -2,6 +2,7 @@
 /* Retention: what is old, shipped and answered goes, nothing else does, and
  * what stays is still a chain. */
 
+#include "kit/clock.h"
 #include "tests/unit/journal-kit.h"
 
 #include <string.h>
@@ -299,6 +300,52 @@ test_size(void)
   g_assert_cmpint(file_size(test->path), <, most * 5 / 4);
 }
 
+static bool
+put_noise(TestJournal *test, const char *id)
+{
+  char body[6001];
+  uint8_t raw[3000];
+
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, body);
+  return test_put(test, test_request(id, body)) &&
+         test_put(test, test_response(id, NULL));
+}
+
+/* A receiver that was away until the journal was full: what it acknowledges
+ * then is noted, makes room, and requests go on. */
+static void
+test_full_until_shipped(void)
+{
+  g_autoptr(TestJournal) test = test_journal_new();
+  JournalShipped told = {.receiver = "https://hub"};
+  int64_t end = clock_mono_us() + 60 * G_USEC_PER_SEC;
+  unsigned refused;
+
+  test->options.durability = DURABILITY_GROUPED;
+  test->options.keep = (JournalRetention){.retain_us = 90 * DAY_US,
+                                          .max_size = 1000 * 1000,
+                                          .ship_to = "https://hub"};
+  test_journal_open(test);
+  while (put_noise(test, "early"))
+    told.seq += 2;
+  g_assert_cmpint(test->last_code, ==, JOURNAL_ERROR_FULL);
+  g_assert_cmpint(told.seq, >, 100);
+  told.checkpoint_seq = told.seq;
+  refused = test->refused;
+  journal_shipped(test->journal, &told, test->loop, test_done, test);
+  test_wait(test, test->answered + 1);
+  g_assert_cmpint(test->refused, ==, refused);
+  while (!put_noise(test, "late"))
+    g_assert_cmpint(clock_mono_us(), <, end);
+  test_journal_close(test);
+  g_assert_cmpint(
+      test_count(test->path, "SELECT count(*) FROM rows WHERE kind = 'prune'"),
+      >,
+      0);
+  test_verify_intact(test->path);
+}
+
 /* A journal that is beyond a smaller limit is made to fit at the start, and
  * the file becomes smaller. */
 static void
@@ -342,6 +389,8 @@ main(int argc, char **argv)
   g_test_add_func("/journal/retain/open", test_open);
   g_test_add_func("/journal/retain/kept", test_kept);
   g_test_add_func("/journal/retain/size", test_size);
+  g_test_add_func("/journal/retain/full-until-shipped",
+                  test_full_until_shipped);
   g_test_add_func("/journal/retain/shrink", test_shrink);
   return g_test_run();
 }
