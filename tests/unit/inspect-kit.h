@@ -58,7 +58,10 @@ kit_pack(void)
 static inline size_t
 kit_step(size_t step)
 {
-  return g_getenv("HOOP_VALGRIND") ? step * 16 - 1 : step;
+  const bool slow = g_getenv("HOOP_VALGRIND") ||
+                    g_strcmp0(g_getenv("HOOP_SANITIZER"), "thread") == 0;
+
+  return slow ? step * 16 - 1 : step;
 }
 
 /* Compiled once for all tests that do not test compiling. Its rules have no
