@@ -300,7 +300,7 @@ test('completion for bash: the verbs, their words and all their options', async 
   assert.deepEqual(bashCompletes('env', '--shell', ''), ['sh', 'fish', 'json']);
   assert.ok(bashCompletes('setup', 'c').includes('claude'));
   for (const verb of verbs) {
-    const subs = { policy: ['check', 'diff', 'explain', 'show', 'test'], journal: ['list', 'search', 'show', 'export', 'verify', 'replay', 'stats', 'prune', 'unseal'] }[verb];
+    const subs = { policy: ['check', 'diff', 'explain', 'show', 'test'], journal: ['list', 'search', 'show', 'export', 'report', 'verify', 'head', 'replay', 'stats', 'prune', 'unseal'] }[verb];
     const seen = new Set((subs ?? ['']).flatMap((sub) => (sub ? bashCompletes(verb, sub, '--') : bashCompletes(verb, '--'))));
     for (const option of await options(verb)) assert.ok(seen.has(option), `${verb} ${option}`);
     for (const option of seen)
