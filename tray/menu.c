@@ -68,11 +68,11 @@ static DbusmenuMenuitem *
 add(DbusmenuMenuitem *parent, const char *text)
 {
   DbusmenuMenuitem *item = dbusmenu_menuitem_new();
+  g_autoptr(GObject) own = G_OBJECT(item); /* the parent keeps another */
   g_autofree char *label = label_of(text);
 
   dbusmenu_menuitem_property_set(item, DBUSMENU_MENUITEM_PROP_LABEL, label);
   dbusmenu_menuitem_child_append(parent, item);
-  g_object_unref(item); /* the parent's */
   return item;
 }
 

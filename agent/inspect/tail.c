@@ -532,7 +532,7 @@ ends(const Builder *builder, bool edge)
 static void
 find_classes(const Parser *parser, Tail *tail, uint8_t *samples)
 {
-  guint64 seen[256];
+  guint64 seen[256] = {0};
 
   tail->n_classes = 0;
   for (unsigned c = 0; c < 256; c++) {

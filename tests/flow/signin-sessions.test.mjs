@@ -362,7 +362,7 @@ test('a stream that runs when the session ends is finished, the next refused', a
   assert.equal(answer.text.match(/word /g).length, 30);
 });
 
-test('a held request whose session ends is refused when it is approved', async (t) => {
+test('a held request whose session ends waits for who asked', async (t) => {
   const agent = await agentOf(t);
   await assertSignedIn(signIn(agent, provider));
   const answer = ask(agent, 'careful now');
@@ -371,14 +371,22 @@ test('a held request whose session ends is refused when it is approved', async (
     return list.length > 0 && list;
   }, 'a pending request');
   assert.equal((await agent.cli(['logout'])).code, 0);
-  // Somebody else's session is not the one that asked.
+  // Somebody else cannot answer for who asked.
   await assertSignedIn(signIn(agent, provider, 'none'));
   const granted = await agent.cli(['approve', held.id, '--for', '10m']);
   assert.notEqual(granted.code, 0);
   assert.match(granted.stderr, /signed out meanwhile/);
-  assert.equal((await agent.cli(['approve', held.id])).code, 0);
-  assert.equal(codeOf(await answer), 'not_signed_in');
+  const approved = await agent.cli(['approve', held.id]);
+  assert.notEqual(approved.code, 0);
+  assert.match(approved.stderr, /somebody else's request/);
+  assert.equal((await agent.cli(['logout'])).code, 0);
+  assert.notEqual((await agent.cli(['approve', held.id])).code, 0);
   assert.equal((await backend.modelCalls()).length, 0);
+  // The same person, signed in again, can.
+  await assertSignedIn(signIn(agent, provider));
+  assert.equal((await agent.cli(['approve', held.id])).code, 0);
+  assert.equal((await answer).status, 200);
+  assert.equal((await backend.modelCalls()).length, 1);
 });
 
 test('a body that comes after its session has ended is refused', async (t) => {
