@@ -6,7 +6,10 @@
 
 #include "bus/bus.h"
 #include "tray/item.h"
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What the daemon says that it holds. */
 #define DIGEST "1122"
@@ -38,7 +41,8 @@ typedef struct {
 
 typedef struct {
   char *dir;
-  GTestDBus *session;
+  GPid bus;      /* the session bus */
+  char *address; /* its */
   Panel panel;
   Server server;
   Daemon daemon;
@@ -204,12 +208,59 @@ daemon_holds(Desktop *desktop, unsigned waits)
 /* ---- The panel and the notification server -------------------------------
  */
 
+/* A bus daemon that tells its address within the usual time. */
+static void
+bus_start(Desktop *desktop)
+{
+  char *words[] = {(char *)"dbus-daemon",
+                   (char *)"--session",
+                   (char *)"--nofork",
+                   (char *)"--print-address=1",
+                   NULL};
+  g_autoptr(GError) error = NULL;
+  GString *line = g_string_new(NULL);
+  int out = -1;
+  char byte;
+
+  g_spawn_async_with_pipes(NULL,
+                           words,
+                           NULL,
+                           G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD,
+                           NULL,
+                           NULL,
+                           &desktop->bus,
+                           NULL,
+                           &out,
+                           NULL,
+                           &error);
+  g_assert_no_error(error);
+  do {
+    GPollFD ready = {.fd = out, .events = G_IO_IN};
+
+    g_assert_cmpint(g_poll(&ready, 1, LONG_S * 1000), ==, 1);
+    g_assert_cmpint(read(out, &byte, 1), ==, 1);
+    g_string_append_c(line, byte);
+  } while (byte != '\n');
+  close(out);
+  desktop->address = g_strchomp(g_string_free(line, FALSE));
+}
+
+static void
+bus_stop(Desktop *desktop)
+{
+  int status;
+
+  kill(desktop->bus, SIGTERM);
+  g_assert_cmpint(waitpid(desktop->bus, &status, 0), ==, desktop->bus);
+  g_clear_pointer(&desktop->address, g_free);
+}
+
 static GDBusConnection *
-connect_to(GTestDBus *session)
+connect_to(const char *address)
 {
   g_autoptr(GError) error = NULL;
   GDBusConnection *bus = g_dbus_connection_new_for_address_sync(
-      g_test_dbus_get_bus_address(session),
+      address,
       G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
           G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
       NULL,
@@ -331,7 +382,7 @@ serve(GDBusConnection *bus,
 static void
 panel_start(Desktop *desktop)
 {
-  desktop->panel.bus = connect_to(desktop->session);
+  desktop->panel.bus = connect_to(desktop->address);
   desktop->panel.name = serve(desktop->panel.bus,
                               "org.kde.StatusNotifierWatcher",
                               "/StatusNotifierWatcher",
@@ -352,7 +403,7 @@ panel_stop(Desktop *desktop)
 static void
 server_start(Desktop *desktop)
 {
-  desktop->server.bus = connect_to(desktop->session);
+  desktop->server.bus = connect_to(desktop->address);
   desktop->server.name = serve(desktop->server.bus,
                                "org.freedesktop.Notifications",
                                "/org/freedesktop/Notifications",
