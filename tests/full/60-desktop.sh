@@ -7,6 +7,10 @@
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
-export HOOP_SHOTS=$HOOP_FULL_DIR/shots
-quietly xfce bash "$HOOP_SRCDIR/tests/flow/run.sh" \
-  "$HOOP_SRCDIR/tests/desktop/xfce.test.mjs"
+failed=0
+for test in "$HOOP_SRCDIR"/tests/desktop/*.test.mjs; do
+  name=$(basename "$test" .test.mjs)
+  HOOP_SHOTS=$HOOP_FULL_DIR/shots-$name \
+    quietly "$name" bash "$HOOP_SRCDIR/tests/flow/run.sh" "$test" || failed=1
+done
+exit $failed
