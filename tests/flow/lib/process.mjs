@@ -40,12 +40,22 @@ export class Fixture {
   }
 }
 
+function removeDir(dir) {
+  fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+}
+
 /** A private directory, removed after test t (kept if HOOP_KEEP is set). */
 export function tempDir(t, name = 'hoop-') {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), name));
   t?.after(() => {
-    if (!process.env.HOOP_KEEP)
-      fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+    if (process.env.HOOP_KEEP) return;
+    try {
+      removeDir(dir);
+    } catch {
+      // Whoever still writes there is ended by a later hook, which an error
+      // here would keep from running.
+      process.on('exit', () => removeDir(dir));
+    }
   });
   return dir;
 }
@@ -192,10 +202,12 @@ export class Child {
       this.running = false;
       this.end = end;
     });
-    for (const name of ['stdout', 'stderr'])
+    for (const name of ['stdout', 'stderr']) {
+      this.process[name].setEncoding('utf8'); // characters may come in halves
       this.process[name].on('data', (chunk) => {
         if (this[name].length < KEEP_OUTPUT) this[name] += chunk;
       });
+    }
     options.t?.after(() => this.stop());
   }
 
