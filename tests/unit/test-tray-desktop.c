@@ -24,8 +24,14 @@ tray_spawn(Desktop *desktop)
       g_environ_setenv(env, "DBUS_SESSION_BUS_ADDRESS", desktop->address, TRUE);
   env = g_environ_setenv(env, "XDG_RUNTIME_DIR", desktop->dir, TRUE);
   env = g_environ_setenv(env, "GIO_USE_VFS", "local", TRUE);
-  g_spawn_async(
-      NULL, words, env, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, &error);
+  g_spawn_async(NULL,
+                words,
+                env,
+                G_SPAWN_DO_NOT_REAP_CHILD,
+                end_with_parent,
+                NULL,
+                &pid,
+                &error);
   g_assert_no_error(error);
   return pid;
 }
@@ -186,8 +192,10 @@ set_up(Desktop *desktop, const void *data)
 static void
 remove_all(const char *dir)
 {
-  static const char *const names[] = {
-      "hoop-agent/control.sock", "hoop-agent/tray-notification", "hoop-agent"};
+  static const char *const names[] = {"hoop-agent/control.sock",
+                                      "hoop-agent/tray-notification",
+                                      "hoop-agent",
+                                      "bus.conf"};
 
   for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(dir, names[i], NULL);
