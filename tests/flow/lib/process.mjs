@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -203,9 +204,11 @@ export class Child {
       this.end = end;
     });
     for (const name of ['stdout', 'stderr']) {
-      this.process[name].setEncoding('utf8'); // characters may come in halves
+      // Others read the same stream's bytes; characters may come in halves.
+      const decoder = new StringDecoder('utf8');
       this.process[name].on('data', (chunk) => {
-        if (this[name].length < KEEP_OUTPUT) this[name] += chunk;
+        if (this[name].length < KEEP_OUTPUT)
+          this[name] += decoder.write(chunk);
       });
     }
     options.t?.after(() => this.stop());
