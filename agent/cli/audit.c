@@ -2,6 +2,7 @@
 /* Counts rows for the report: what came, what was decided and by whom, and when
  * nobody looked. */
 #include "cli/audit.h"
+#include "cli/member.h"
 #include <string.h>
 
 /* Lines of a table in the report; their number is always told. The newest
@@ -98,35 +99,6 @@ add_event(GPtrArray *events, unsigned *n, AuditEvent event)
   g_ptr_array_add(events, g_memdup2(&event, sizeof event));
 }
 
-static struct json_object *
-member(struct json_object *json, const char *key)
-{
-  struct json_object *value = NULL;
-
-  return json_object_is_type(json, json_type_object) &&
-                 json_object_object_get_ex(json, key, &value)
-             ? value
-             : NULL;
-}
-
-static const char *
-text(struct json_object *json, const char *key)
-{
-  struct json_object *value = member(json, key);
-
-  return json_object_is_type(value, json_type_string)
-             ? json_object_get_string(value)
-             : NULL;
-}
-
-static size_t
-length(struct json_object *list)
-{
-  return json_object_is_type(list, json_type_array)
-             ? json_object_array_length(list)
-             : 0;
-}
-
 /* ---- Rows ----------------------------------------------------------------
  */
 
@@ -158,13 +130,14 @@ day_of(Audit *audit, int64_t wall_us)
 static void
 count_matched(Audit *audit, struct json_object *detail)
 {
-  struct json_object *list = member(member(detail, "verdict"), "matched");
+  struct json_object *list =
+      json_member(json_member(detail, "verdict"), "matched");
 
-  for (size_t i = 0; i < length(list); i++) {
+  for (size_t i = 0; i < json_items(list); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
 
-    if (text(one, "rule"))
-      line_of(audit->rules, text(one, "rule"))->count++;
+    if (json_member_text(one, "rule"))
+      line_of(audit->rules, json_member_text(one, "rule"))->count++;
   }
 }
 
@@ -195,15 +168,15 @@ see_request(Audit *audit, const JournalRow *row, struct json_object *detail)
     lines[i]->masked += masked;
   }
   if (blocked)
-    add_event(
-        audit->refusals,
-        &audit->n_refusals,
-        (AuditEvent){
-            .wall_us = row->wall_us,
-            .what = g_strdup(row->rule ? row->rule : "the policy's default"),
-            .who = g_strdup(row->user),
-            .how = g_strdup(row->client),
-            .why = g_strdup(text(member(detail, "verdict"), "message"))});
+    add_event(audit->refusals,
+              &audit->n_refusals,
+              (AuditEvent){.wall_us = row->wall_us,
+                           .what = g_strdup(row->rule ? row->rule
+                                                      : "the policy's default"),
+                           .who = g_strdup(row->user),
+                           .how = g_strdup(row->client),
+                           .why = g_strdup(json_member_text(
+                               json_member(detail, "verdict"), "message"))});
 }
 
 static void
@@ -221,24 +194,24 @@ see_answer(Audit *audit, const JournalRow *row)
 static void
 say_answers(struct json_object *detail, GString *who, GString *why)
 {
-  struct json_object *list = member(detail, "answers");
+  struct json_object *list = json_member(detail, "answers");
 
-  for (size_t i = 0; i < length(list); i++) {
+  for (size_t i = 0; i < json_items(list); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
 
     g_string_append_printf(who,
                            "%s%s: %s (%s, %s)",
                            who->len ? "; " : "",
-                           text(one, "answer") ?: "?",
-                           text(one, "who") ?: "?",
-                           text(one, "approver") ?: "?",
-                           text(one, "how") ?: "?");
-    if (text(one, "reason"))
+                           json_member_text(one, "answer") ?: "?",
+                           json_member_text(one, "who") ?: "?",
+                           json_member_text(one, "approver") ?: "?",
+                           json_member_text(one, "how") ?: "?");
+    if (json_member_text(one, "reason"))
       g_string_append_printf(
-          why, "%s%s", why->len ? "; " : "", text(one, "reason"));
+          why, "%s%s", why->len ? "; " : "", json_member_text(one, "reason"));
   }
-  if (!why->len && text(detail, "reason"))
-    g_string_append(why, text(detail, "reason"));
+  if (!why->len && json_member_text(detail, "reason"))
+    g_string_append(why, json_member_text(detail, "reason"));
 }
 
 static void
@@ -281,7 +254,7 @@ see_start(Audit *audit, const JournalRow *row, struct json_object *detail)
             (AuditEvent){
                 .wall_us = row->wall_us,
                 .what = g_strdup("started"),
-                .who = g_strdup(text(detail, "version")),
+                .who = g_strdup(json_member_text(detail, "version")),
                 .how = !span   ? g_strdup("the first row")
                        : clean ? g_strdup_printf("after %s", span)
                                : g_strdup_printf("%s after the row before, "
@@ -293,7 +266,7 @@ see_start(Audit *audit, const JournalRow *row, struct json_object *detail)
 static void
 see_refused(Audit *audit, const JournalRow *row, struct json_object *detail)
 {
-  const char *why = text(detail, "why");
+  const char *why = json_member_text(detail, "why");
 
   audit->refused++;
   line_of(audit->why_refused, why)->count++;
@@ -313,10 +286,10 @@ see_plain(GPtrArray *events,
           const JournalRow *row,
           struct json_object *detail)
 {
-  const char *why = text(detail, "message");
+  const char *why = json_member_text(detail, "message");
 
-  why = why ? why : text(detail, "reason");
-  why = why ? why : text(detail, "error");
+  why = why ? why : json_member_text(detail, "reason");
+  why = why ? why : json_member_text(detail, "error");
   add_event(
       events,
       n,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A baseline is an earlier report: an array of findings, or a SARIF log. */
 #include "cli/baseline.h"
+#include "cli/member.h"
 #include "kit/file.h"
 #include <json-c/json.h>
 #include <string.h>
@@ -20,40 +21,12 @@ key_of(const char *uri, const char *rule, const char *place)
 }
 
 static struct json_object *
-member(struct json_object *json, const char *name)
-{
-  struct json_object *value = NULL;
-
-  if (json_object_is_type(json, json_type_object))
-    json_object_object_get_ex(json, name, &value);
-  return value;
-}
-
-static const char *
-text_of(struct json_object *json, const char *name)
-{
-  struct json_object *value = member(json, name);
-
-  return json_object_is_type(value, json_type_string)
-             ? json_object_get_string(value)
-             : NULL;
-}
-
-static struct json_object *
 item(struct json_object *json, size_t i)
 {
   return json_object_is_type(json, json_type_array) &&
                  i < json_object_array_length(json)
              ? json_object_array_get_idx(json, i)
              : NULL;
-}
-
-static size_t
-length(struct json_object *json)
-{
-  return json_object_is_type(json, json_type_array)
-             ? json_object_array_length(json)
-             : 0;
 }
 
 static bool
@@ -68,46 +41,48 @@ add(Baseline *baseline, const char *uri, const char *rule, const char *place)
 static bool
 add_finding(Baseline *baseline, struct json_object *finding)
 {
-  const char *place = text_of(finding, "place");
+  const char *place = json_member_text(finding, "place");
   g_autofree char *numbered = NULL;
 
   if (!place)
     return false;
-  numbered =
-      g_strdup_printf("%s:%lld",
-                      place,
-                      (long long)json_object_get_int64(member(finding, "nth")));
-  return add(
-      baseline, text_of(finding, "uri"), text_of(finding, "rule"), numbered);
+  numbered = g_strdup_printf(
+      "%s:%lld",
+      place,
+      (long long)json_object_get_int64(json_member(finding, "nth")));
+  return add(baseline,
+             json_member_text(finding, "uri"),
+             json_member_text(finding, "rule"),
+             numbered);
 }
 
 static bool
 add_result(Baseline *baseline, struct json_object *result)
 {
-  struct json_object *location = item(member(result, "locations"), 0);
-  struct json_object *artifact =
-      member(member(location, "physicalLocation"), "artifactLocation");
-  struct json_object *prints = member(result, "partialFingerprints");
+  struct json_object *location = item(json_member(result, "locations"), 0);
+  struct json_object *artifact = json_member(
+      json_member(location, "physicalLocation"), "artifactLocation");
+  struct json_object *prints = json_member(result, "partialFingerprints");
 
   return add(baseline,
-             text_of(artifact, "uri"),
-             text_of(result, "ruleId"),
-             text_of(prints, "primaryLocationLineHash"));
+             json_member_text(artifact, "uri"),
+             json_member_text(result, "ruleId"),
+             json_member_text(prints, "primaryLocationLineHash"));
 }
 
 static bool
 add_all(Baseline *baseline, struct json_object *json)
 {
-  struct json_object *runs = member(json, "runs");
+  struct json_object *runs = json_member(json, "runs");
   bool fine = json_object_is_type(json, json_type_array) ||
               json_object_is_type(runs, json_type_array);
 
-  for (size_t i = 0; fine && i < length(json); i++)
+  for (size_t i = 0; fine && i < json_items(json); i++)
     fine = add_finding(baseline, item(json, i));
-  for (size_t i = 0; fine && i < length(runs); i++) {
-    struct json_object *results = member(item(runs, i), "results");
+  for (size_t i = 0; fine && i < json_items(runs); i++) {
+    struct json_object *results = json_member(item(runs, i), "results");
 
-    for (size_t k = 0; fine && k < length(results); k++)
+    for (size_t k = 0; fine && k < json_items(results); k++)
       fine = add_result(baseline, item(results, k));
   }
   return fine;

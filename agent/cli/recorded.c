@@ -2,6 +2,7 @@
 /* Makes rows of the journal into what the judge takes: masks stand for the
  * findings that the record lists. */
 #include "cli/recorded.h"
+#include "cli/member.h"
 #include "kit/buf.h"
 #include <string.h>
 
@@ -13,25 +14,6 @@
 
 /* ---- The record's own findings -------------------------------------------
  */
-
-static const char *
-text_of(struct json_object *json, const char *key)
-{
-  struct json_object *value = NULL;
-
-  if (!json || !json_object_object_get_ex(json, key, &value) ||
-      !json_object_is_type(value, json_type_string))
-    return NULL;
-  return json_object_get_string(value);
-}
-
-static struct json_object *
-member(struct json_object *json, const char *key)
-{
-  struct json_object *value = NULL;
-
-  return json && json_object_object_get_ex(json, key, &value) ? value : NULL;
-}
 
 static void
 free_rule(gpointer data)
@@ -96,21 +78,22 @@ field_index(const Inspection *inspection, const char *path)
 static void
 add_recorded(Recorded *recorded, const RulePack *pack)
 {
-  struct json_object *list = member(recorded->detail, "findings");
+  struct json_object *list = json_member(recorded->detail, "findings");
   size_t n = json_object_is_type(list, json_type_array)
                  ? json_object_array_length(list)
                  : 0;
 
   for (size_t i = 0; i < n; i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
-    const char *id = text_of(one, "rule");
+    const char *id = json_member_text(one, "rule");
     Finding finding = {.confidence = 1};
 
     if (!id)
       continue;
-    finding.rule = rule_of(recorded, pack, id, text_of(one, "class"));
-    finding.field = field_index(recorded->inspection, text_of(one, "field"));
-    finding.allowed = json_object_get_boolean(member(one, "allowed"));
+    finding.rule = rule_of(recorded, pack, id, json_member_text(one, "class"));
+    finding.field =
+        field_index(recorded->inspection, json_member_text(one, "field"));
+    finding.allowed = json_object_get_boolean(json_member(one, "allowed"));
     g_array_append_val(recorded->findings, finding);
   }
 }
@@ -188,18 +171,19 @@ read_subject(const JournalRow *row, Recorded *out)
       .groups = (const char *const *)out->groups,
       .client = row->client,
       .issuer = row->issuer,
-      .sub = text_of(out->detail, "sub"),
+      .sub = json_member_text(out->detail, "sub"),
       .connection = row->connection,
       .host = row->host,
       .method = row->method,
       .path = row->path,
       .api = api,
       .model = row->model,
-      .initiator = text_of(out->detail, "initiator"),
+      .initiator = json_member_text(out->detail, "initiator"),
       .processes = (const char *const *)out->processes,
-      .repo = text_of(out->detail, "repo"),
+      .repo = json_member_text(out->detail, "repo"),
       .wall_us = row->wall_us,
-      .first_in_session = json_object_get_boolean(member(out->detail, "first")),
+      .first_in_session =
+          json_object_get_boolean(json_member(out->detail, "first")),
       .completions = api == API_COMPLETIONS,
   };
 }
@@ -284,7 +268,7 @@ recorded_read(Trial *trial,
       .detail = row->detail ? json_tokener_parse(row->detail) : NULL,
   };
   read_subject(row, out);
-  if (row->kind == ROW_REQUEST && !member(out->detail, "verdict")) {
+  if (row->kind == ROW_REQUEST && !json_member(out->detail, "verdict")) {
     out->unjudged = "it was not inspected";
     return;
   }

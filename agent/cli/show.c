@@ -2,6 +2,7 @@
 /* journal show: one exchange as the conversation that it was, with what was
  * found and decided. */
 #include "cli/show.h"
+#include "cli/member.h"
 #include "kit/clock.h"
 #include <stdio.h>
 #include <string.h>
@@ -153,27 +154,6 @@ show_parts_json(JournalReader *reader, const JournalEntry *entry)
 /* ---- Facts ---------------------------------------------------------------
  */
 
-static struct json_object *
-member(struct json_object *json, const char *key)
-{
-  struct json_object *value = NULL;
-
-  return json_object_is_type(json, json_type_object) &&
-                 json_object_object_get_ex(json, key, &value)
-             ? value
-             : NULL;
-}
-
-static const char *
-text_of(struct json_object *json, const char *key)
-{
-  struct json_object *value = member(json, key);
-
-  return json_object_is_type(value, json_type_string)
-             ? json_object_get_string(value)
-             : NULL;
-}
-
 static void fact(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static void
@@ -223,7 +203,7 @@ say_head(const JournalRow *row)
 static void
 say_findings(struct json_object *detail)
 {
-  struct json_object *list = member(detail, "findings");
+  struct json_object *list = json_member(detail, "findings");
   size_t n = json_object_is_type(list, json_type_array)
                  ? json_object_array_length(list)
                  : 0;
@@ -233,30 +213,30 @@ say_findings(struct json_object *detail)
 
     fact("found",
          "%s in %s%s",
-         text_of(one, "rule") ?: "?",
-         text_of(one, "field") ?: "?",
-         member(one, "allowed") ? " (allowed)" : "");
+         json_member_text(one, "rule") ?: "?",
+         json_member_text(one, "field") ?: "?",
+         json_member(one, "allowed") ? " (allowed)" : "");
   }
 }
 
 static void
 say_answers(struct json_object *detail)
 {
-  struct json_object *list = member(detail, "answers");
+  struct json_object *list = json_member(detail, "answers");
   size_t n = json_object_is_type(list, json_type_array)
                  ? json_object_array_length(list)
                  : 0;
 
   for (size_t i = 0; i < n; i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
-    const char *reason = text_of(one, "reason");
+    const char *reason = json_member_text(one, "reason");
 
     fact("answer",
          "%s by %s (%s, %s)%s%s",
-         text_of(one, "answer") ?: "?",
-         text_of(one, "who") ?: "?",
-         text_of(one, "approver") ?: "?",
-         text_of(one, "how") ?: "?",
+         json_member_text(one, "answer") ?: "?",
+         json_member_text(one, "who") ?: "?",
+         json_member_text(one, "approver") ?: "?",
+         json_member_text(one, "how") ?: "?",
          reason ? ": " : "",
          reason ?: "");
   }
@@ -301,8 +281,8 @@ say_decision(const JournalEntry *entry)
   const JournalRow *row = entry->row;
   struct json_object *detail =
       row->detail ? json_tokener_parse(row->detail) : NULL;
-  const char *tool = text_of(detail, "tool");
-  const char *message = text_of(detail, "message");
+  const char *tool = json_member_text(detail, "tool");
+  const char *message = json_member_text(detail, "message");
   g_autofree char *when = time_text(row->wall_us);
   g_autofree char *verdict = visible(row->verdict ?: "", -1, false);
 

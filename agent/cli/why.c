@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* why: one exchange's story from the journal, rule by rule. */
+#include "cli/member.h"
 #include "cli/rows.h"
 #include <stdio.h>
 #include <string.h>
@@ -7,45 +8,15 @@
 /* Findings that are listed; their number is always told. */
 #define MAX_FINDINGS 20
 
-/* ---- Reading what the record holds ---------------------------------------
- */
-
-static struct json_object *
-member(struct json_object *json, const char *key)
-{
-  struct json_object *value = NULL;
-
-  return json && json_object_object_get_ex(json, key, &value) ? value : NULL;
-}
-
-static const char *
-text(struct json_object *json, const char *key)
-{
-  struct json_object *value = member(json, key);
-
-  return json_object_is_type(value, json_type_string)
-             ? json_object_get_string(value)
-             : NULL;
-}
-
-static size_t
-length(struct json_object *list)
-{
-  return json_object_is_type(list, json_type_array)
-             ? json_object_array_length(list)
-             : 0;
-}
-
-/* ---- Verdicts and findings -----------------------------------------------
- */
+/* ---- Verdicts and findings ----------------------------------------------- */
 
 static void
 say_match(struct json_object *match, bool shadow)
 {
-  g_autoptr(GString) out = g_string_new(text(match, "rule") ?: "?");
-  const char *effect = text(match, "effect");
-  const char *assumed = text(match, "assumed");
-  int findings = json_object_get_int(member(match, "findings"));
+  g_autoptr(GString) out = g_string_new(json_member_text(match, "rule") ?: "?");
+  const char *effect = json_member_text(match, "effect");
+  const char *assumed = json_member_text(match, "assumed");
+  int findings = json_object_get_int(json_member(match, "findings"));
 
   if (effect)
     g_string_append_printf(out, " (here: %s)", effect);
@@ -54,56 +25,60 @@ say_match(struct json_object *match, bool shadow)
         out, ", %d finding%s", findings, findings == 1 ? "" : "s");
   if (assumed)
     g_string_append_printf(out, ", %s is not known and counts", assumed);
-  if (json_object_get_boolean(member(match, "limited")))
+  if (json_object_get_boolean(json_member(match, "limited")))
     g_string_append(out, ", a regex met its limit, which counts");
   if (shadow)
     g_string_append(out, " (shadow: only recorded)");
-  say_field(text(match, "action") ?: "?", "%s", out->str);
+  say_field(json_member_text(match, "action") ?: "?", "%s", out->str);
 }
 
 static void
 say_verdict(struct json_object *verdict)
 {
-  struct json_object *matched = member(verdict, "matched");
-  struct json_object *shadow = member(verdict, "shadow");
-  const char *rule = text(verdict, "rule");
+  struct json_object *matched = json_member(verdict, "matched");
+  struct json_object *shadow = json_member(verdict, "shadow");
+  const char *rule = json_member_text(verdict, "rule");
 
   if (!verdict)
     return;
   if (rule)
-    say_field("reason", "rule %s, %s", rule, text(verdict, "origin") ?: "?");
+    say_field("reason",
+              "rule %s, %s",
+              rule,
+              json_member_text(verdict, "origin") ?: "?");
   else
     say_field("reason",
               "%s",
-              member(verdict, "default")
+              json_member(verdict, "default")
                   ? "no rule decided: the policy's default"
                   : "no rule asked for anything");
-  if (text(verdict, "message"))
-    say_field("message", "%s", text(verdict, "message"));
-  for (size_t i = 0; i < length(matched); i++)
+  if (json_member_text(verdict, "message"))
+    say_field("message", "%s", json_member_text(verdict, "message"));
+  for (size_t i = 0; i < json_items(matched); i++)
     say_match(json_object_array_get_idx(matched, i), false);
-  for (size_t i = 0; i < length(shadow); i++)
+  for (size_t i = 0; i < json_items(shadow); i++)
     say_match(json_object_array_get_idx(shadow, i), true);
-  if (text(verdict, "revision"))
-    say_field("policy", "revision %.12s", text(verdict, "revision"));
+  if (json_member_text(verdict, "revision"))
+    say_field(
+        "policy", "revision %.12s", json_member_text(verdict, "revision"));
 }
 
 static void
 say_findings(struct json_object *detail)
 {
-  struct json_object *list = member(detail, "findings");
-  size_t n = (size_t)json_object_get_int64(member(detail, "n_findings"));
+  struct json_object *list = json_member(detail, "findings");
+  size_t n = (size_t)json_object_get_int64(json_member(detail, "n_findings"));
 
-  for (size_t i = 0; i < MIN(length(list), MAX_FINDINGS); i++) {
+  for (size_t i = 0; i < MIN(json_items(list), MAX_FINDINGS); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
 
     say_field("found",
               "%s in %s, %d bytes (fingerprint %s%s)",
-              text(one, "rule") ?: "?",
-              text(one, "field") ?: "?",
-              json_object_get_int(member(one, "length")),
-              text(one, "fingerprint") ?: "?",
-              member(one, "allowed") ? ", allowed by you" : "");
+              json_member_text(one, "rule") ?: "?",
+              json_member_text(one, "field") ?: "?",
+              json_object_get_int(json_member(one, "length")),
+              json_member_text(one, "fingerprint") ?: "?",
+              json_member(one, "allowed") ? ", allowed by you" : "");
   }
   if (n > MAX_FINDINGS)
     say_field("", "and %zu more", n - MAX_FINDINGS);
@@ -113,7 +88,7 @@ say_findings(struct json_object *detail)
 static void
 say_masked(struct json_object *detail)
 {
-  struct json_object *masked = member(detail, "masked");
+  struct json_object *masked = json_member(detail, "masked");
   g_autoptr(GString) out = g_string_new(NULL);
 
   if (!masked || !json_object_is_type(masked, json_type_object))
@@ -130,8 +105,8 @@ say_masked(struct json_object *detail)
 static char *
 way_of(struct json_object *answer)
 {
-  const char *how = text(answer, "how") ?: "?";
-  const char *grant = text(answer, "grant");
+  const char *how = json_member_text(answer, "how") ?: "?";
+  const char *grant = json_member_text(answer, "grant");
 
   if (!grant)
     return g_strdup(how);
@@ -143,26 +118,25 @@ way_of(struct json_object *answer)
 static void
 say_answers(struct json_object *detail)
 {
-  struct json_object *list = member(detail, "answers");
+  struct json_object *list = json_member(detail, "answers");
 
-  for (size_t i = 0; i < length(list); i++) {
+  for (size_t i = 0; i < json_items(list); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
-    const char *reason = text(one, "reason");
+    const char *reason = json_member_text(one, "reason");
     g_autofree char *way = way_of(one);
 
-    say_field(text(one, "answer") ?: "?",
+    say_field(json_member_text(one, "answer") ?: "?",
               "by %s (%s, %s) at %s%s%s",
-              text(one, "who") ?: "?",
-              text(one, "approver") ?: "?",
+              json_member_text(one, "who") ?: "?",
+              json_member_text(one, "approver") ?: "?",
               way,
-              text(one, "when") ?: "?",
+              json_member_text(one, "when") ?: "?",
               reason ? ": " : "",
               reason ? reason : "");
   }
 }
 
-/* ---- Rows ----------------------------------------------------------------
- */
+/* ---- Rows ---------------------------------------------------------------- */
 
 static void
 say_numbers(const JournalRow *row)
@@ -200,31 +174,31 @@ say_row(const JournalEntry *entry)
          ink(INK_PLAIN),
          when,
          entry->seq);
-  if (text(detail, "tool"))
-    say_field("tool", "%s", text(detail, "tool"));
-  if (text(detail, "groups_unknown"))
+  if (json_member_text(detail, "tool"))
+    say_field("tool", "%s", json_member_text(detail, "tool"));
+  if (json_member_text(detail, "groups_unknown"))
     say_field("groups",
               "not known (%s): the strictest rules of all groups apply",
-              text(detail, "groups_unknown"));
-  say_verdict(member(detail, "verdict"));
+              json_member_text(detail, "groups_unknown"));
+  say_verdict(json_member(detail, "verdict"));
   say_findings(detail);
   say_masked(detail);
   say_answers(detail);
-  if (text(detail, "refused"))
-    say_field("refused", "%s", text(detail, "refused"));
-  if (text(detail, "message"))
-    say_field("told", "%s", text(detail, "message"));
-  if (text(detail, "inside"))
+  if (json_member_text(detail, "refused"))
+    say_field("refused", "%s", json_member_text(detail, "refused"));
+  if (json_member_text(detail, "message"))
+    say_field("told", "%s", json_member_text(detail, "message"));
+  if (json_member_text(detail, "inside"))
     say_field("inside",
               "%s%s%s%s",
-              text(detail, "inside"),
-              text(detail, "sni") ? " for " : "",
-              text(detail, "sni") ?: "",
-              json_object_get_boolean(member(detail, "ech"))
+              json_member_text(detail, "inside"),
+              json_member_text(detail, "sni") ? " for " : "",
+              json_member_text(detail, "sni") ?: "",
+              json_object_get_boolean(json_member(detail, "ech"))
                   ? " (encrypted hello: it may be for another)"
                   : "");
-  if (text(detail, "why"))
-    say_field("why", "%s", text(detail, "why"));
+  if (json_member_text(detail, "why"))
+    say_field("why", "%s", json_member_text(detail, "why"));
   say_numbers(row);
   json_object_put(detail);
 }
