@@ -146,10 +146,14 @@ on_activate(void *data)
 static void
 on_notice(NoticeAnswer answer, const char *id, void *data)
 {
+  static const char *const answers[] = {
+      [NOTICE_APPROVE] = "approve", [NOTICE_DENY] = "deny"};
+
   if (answer == NOTICE_REVIEW)
     on_chosen(TRAY_DO_REVIEW, id, 0, data);
   else
-    tray_link_answer(((Tray *)data)->link, id, "notification", "deny", 0);
+    tray_link_answer(
+        ((Tray *)data)->link, id, "notification", answers[answer], 0);
 }
 
 /* ---- Life ----------------------------------------------------------------

@@ -156,6 +156,7 @@ pending_of(GVariant *dict)
   TrayPending *pending = g_new0(TrayPending, 1);
   g_autofree char *process = text_of(dict, "process");
   g_autofree char *client = text_of(dict, "client");
+  g_autofree char *risk = text_of(dict, "risk");
   gint64 deadline = 0;
 
   pending->id = text_of(dict, "id");
@@ -170,6 +171,7 @@ pending_of(GVariant *dict)
   pending->findings = number_of(dict, "findings");
   pending->waiting = number_of(dict, "waiting");
   pending->ours = strstr(pending->approvers, "developer") != NULL;
+  pending->low_risk = g_strcmp0(risk, "low") == 0;
   pending->can_mask = flag_of(dict, "can_mask");
   pending->can_grant = flag_of(dict, "can_grant");
   g_variant_lookup(dict, "deadline_us", "x", &deadline);

@@ -29,6 +29,7 @@ typedef struct {
   unsigned findings;
   unsigned waiting; /* equal requests that the answer is for */
   bool ours;        /* the developer is asked, not only a reviewer */
+  bool low_risk;    /* every rule that asks says so */
   bool can_mask;
   bool can_grant;
   int64_t deadline_us; /* wall clock */

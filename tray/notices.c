@@ -14,6 +14,14 @@
 /* The server decides / never by itself. */
 #define EXPIRES_DEFAULT (-1)
 #define EXPIRES_NEVER 0
+/* What a server may say of a notification before its number is known here. */
+#define MAX_EARLY 16
+
+/* A signal of the server; action NULL: it was closed. */
+typedef struct {
+  guint32 id;
+  char *action;
+} Said;
 
 struct tray_notices {
   GDBusProxy *server; /* NULL until there is one */
@@ -22,13 +30,15 @@ struct tray_notices {
   NoticeAnswered answered;
   void *data;
 
-  guint32 id;      /* of what is shown about what waits, 0: nothing */
-  bool sending;    /* its Notify runs */
-  bool stale;      /* the model changed meanwhile */
-  bool actions;    /* the server takes them */
-  char *first;     /* the request that it shows first */
-  char *dismissed; /* requests that a person has put away, joined */
-  char *shown;     /* headline and body as shown */
+  guint32 id;       /* of what is shown about what waits, 0: nothing */
+  bool sending;     /* its Notify runs */
+  bool stale;       /* the model changed meanwhile */
+  bool actions;     /* the server takes them */
+  bool approvable;  /* Approve is offered */
+  GPtrArray *early; /* Said while Notify runs: its number comes after */
+  char *first;      /* the request that it shows first */
+  char *dismissed;  /* requests that a person has put away, joined */
+  char *shown;      /* the requests, headline and body as shown */
   const TrayModel *model;
   char *told; /* the last other headline, and when */
   int64_t told_us;
@@ -99,12 +109,37 @@ all_dismissed(const TrayNotices *notices)
   return notices->dismissed != NULL;
 }
 
+static void hear(TrayNotices *notices, guint32 id, const char *action);
+
 static void
 forget_shown(TrayNotices *notices)
 {
   notices->id = 0;
   g_clear_pointer(&notices->first, g_free);
   g_clear_pointer(&notices->shown, g_free);
+}
+
+static void
+said_free(gpointer data)
+{
+  Said *said = data;
+
+  g_free(said->action);
+  g_free(said);
+}
+
+/* The number is known: what was said of it meanwhile counts. */
+static void
+hear_early(TrayNotices *notices)
+{
+  g_autoptr(GPtrArray) early = g_steal_pointer(&notices->early);
+
+  notices->early = g_ptr_array_new_with_free_func(said_free);
+  for (unsigned i = 0; i < early->len; i++) {
+    const Said *said = early->pdata[i];
+
+    hear(notices, said->id, said->action);
+  }
 }
 
 static void
@@ -124,8 +159,20 @@ on_notified(GObject *source, GAsyncResult *result, gpointer data)
   } else {
     forget_shown(notices);
   }
+  hear_early(notices);
   if (notices->stale)
     tray_notices_show(notices, notices->model);
+}
+
+/* The buttons move on the screen when others come and go: a click meant for
+ * one of those must not let more out than the rule's author thought harmless.
+ * And which of several would be answered is for the menu to ask. */
+static bool
+is_approvable(const TrayModel *model)
+{
+  const TrayPending *first = model->pending->pdata[0];
+
+  return model->pending->len == 1 && first->ours && first->low_risk;
 }
 
 static GVariant *
@@ -133,13 +180,17 @@ actions_of(const TrayNotices *notices)
 {
   /* One server draws a button for `default`, another takes a click on the
    * body for it. */
-  const char *waiting[] = {"default", "Review\xe2\x80\xa6", "deny", "Deny"};
+  const char *words[] = {"default",
+                         "Review\xe2\x80\xa6",
+                         "deny",
+                         "Deny",
+                         "approve",
+                         "Approve once"};
   bool one = notices->model->pending->len == 1;
 
   if (!notices->actions)
     return g_variant_new_strv(NULL, 0);
-  /* Which of several would be denied is for the menu to ask. */
-  return g_variant_new_strv(waiting, one ? 4 : 2);
+  return g_variant_new_strv(words, notices->approvable ? 6 : one ? 4 : 2);
 }
 
 static GVariant *
@@ -159,7 +210,8 @@ send_waiting(TrayNotices *notices)
   const TrayPending *first = notices->model->pending->pdata[0];
   g_autofree char *headline = tray_model_headline(notices->model);
   g_autofree char *body = tray_model_details(notices->model);
-  g_autofree char *shown = g_strconcat(headline, "\n", body, NULL);
+  g_autofree char *ids = ids_of(notices->model);
+  g_autofree char *shown = g_strconcat(ids, "\n", headline, "\n", body, NULL);
 
   if (g_strcmp0(shown, notices->shown) == 0)
     return;
@@ -169,6 +221,7 @@ send_waiting(TrayNotices *notices)
   forget_shown(notices);
   notices->shown = g_steal_pointer(&shown);
   notices->first = g_strdup(first->id);
+  notices->approvable = is_approvable(notices->model);
   notices->sending = true;
   notices->stale = false;
   g_dbus_proxy_call(notices->server,
@@ -222,8 +275,27 @@ on_action(TrayNotices *notices, const char *action)
 
   if (g_str_equal(action, "deny"))
     notices->answered(NOTICE_DENY, first, notices->data);
-  else
+  else if (g_str_equal(action, "approve") && notices->approvable)
+    notices->answered(NOTICE_APPROVE, first, notices->data);
+  else if (g_str_equal(action, "default"))
     notices->answered(NOTICE_REVIEW, first, notices->data);
+}
+
+/* action NULL: it was closed. */
+static void
+hear(TrayNotices *notices, guint32 id, const char *action)
+{
+  if (!id || id != notices->id)
+    return;
+  if (action) {
+    if (notices->first)
+      on_action(notices, action);
+    return;
+  }
+  /* Put away or expired is no answer: it waits on, in the menu. */
+  g_free(notices->dismissed);
+  notices->dismissed = ids_of(notices->model);
+  forget_shown(notices);
 }
 
 static void
@@ -234,25 +306,27 @@ on_signal(GDBusProxy *proxy,
           gpointer data)
 {
   TrayNotices *notices = data;
-  const char *action;
+  const char *action = NULL;
   guint32 id, reason;
 
   (void)proxy;
   (void)sender;
   if (g_str_equal(signal, "ActionInvoked") &&
-      g_variant_is_of_type(parameters, G_VARIANT_TYPE("(us)"))) {
+      g_variant_is_of_type(parameters, G_VARIANT_TYPE("(us)")))
     g_variant_get(parameters, "(u&s)", &id, &action);
-    if (id && id == notices->id && notices->first)
-      on_action(notices, action);
-  } else if (g_str_equal(signal, "NotificationClosed") &&
-             g_variant_is_of_type(parameters, G_VARIANT_TYPE("(uu)"))) {
+  else if (g_str_equal(signal, "NotificationClosed") &&
+           g_variant_is_of_type(parameters, G_VARIANT_TYPE("(uu)")))
     g_variant_get(parameters, "(uu)", &id, &reason);
-    if (!id || id != notices->id)
-      return;
-    /* Put away or expired is no answer: it waits on, in the menu. */
-    g_free(notices->dismissed);
-    notices->dismissed = ids_of(notices->model);
-    forget_shown(notices);
+  else
+    return;
+  if (notices->sending && notices->early->len < MAX_EARLY) {
+    Said *said = g_new0(Said, 1);
+
+    said->id = id;
+    said->action = g_strdup(action);
+    g_ptr_array_add(notices->early, said);
+  } else {
+    hear(notices, id, action);
   }
 }
 
@@ -369,6 +443,7 @@ tray_notices_new(GDBusConnection *bus,
   notices->answered = answered;
   notices->data = data;
   notices->cancel = g_cancellable_new();
+  notices->early = g_ptr_array_new_with_free_func(said_free);
   g_dbus_proxy_new(bus,
                    G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES |
                        G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START_AT_CONSTRUCTION,
@@ -398,6 +473,7 @@ tray_notices_free(TrayNotices *notices)
   }
   g_clear_object(&notices->server);
   forget_shown(notices);
+  g_ptr_array_unref(notices->early);
   g_free(notices->dismissed);
   g_free(notices->told);
   g_free(notices->state_file);

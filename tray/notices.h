@@ -11,7 +11,8 @@
 typedef struct tray_notices TrayNotices;
 
 typedef enum {
-  NOTICE_REVIEW, /* the body or the button Review was clicked */
+  NOTICE_REVIEW,  /* the body or the button Review was clicked */
+  NOTICE_APPROVE, /* offered for one request of low risk alone */
   NOTICE_DENY
 } NoticeAnswer;
 

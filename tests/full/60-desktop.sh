@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The tray on a bus of its own, and on XFCE under Xvfb: real clicks on what a person would see. Pictures
-# of the screen stay in this part's folder.
+# The tray on XFCE under Xvfb: real clicks on what a person would see. Pictures of
+# the screen stay in this part's folder.
 #
 # At most 15 minutes.
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
 failed=0
-quietly tray "$HOOP_BUILDDIR/tests/unit/test-tray-desktop" || failed=1
 for test in "$HOOP_SRCDIR"/tests/desktop/*.test.mjs; do
   name=$(basename "$test" .test.mjs)
   HOOP_SHOTS=$HOOP_FULL_DIR/shots-$name \

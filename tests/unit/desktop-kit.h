@@ -18,7 +18,8 @@
 #define LONG_S 30
 
 typedef struct {
-  unsigned waits; /* requests that wait */
+  unsigned waits;   /* requests that wait */
+  const char *risk; /* of each, or NULL */
   unsigned reviews;
   char *answer; /* the last, "ANSWER ID HOW DIGEST NONCE" */
   unsigned answers;
@@ -27,7 +28,7 @@ typedef struct {
 
 typedef struct {
   GDBusConnection *bus; /* the panel's */
-  guint name;
+  guint name, object;
   unsigned registered;
   char *item; /* the tray's unique name */
 } Panel;
@@ -107,6 +108,8 @@ on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
     g_variant_dict_insert(&dict, "approvers", "^as", approvers);
     g_variant_dict_insert(&dict, "process", "s", "/usr/bin/code");
     g_variant_dict_insert(&dict, "findings", "u", (guint32)2);
+    if (daemon->risk)
+      g_variant_dict_insert(&dict, "risk", "s", daemon->risk);
     g_variant_dict_insert(&dict, "can_mask", "b", TRUE);
     g_variant_dict_insert(&dict, "can_grant", "b", TRUE);
     g_variant_builder_add_value(&list, g_variant_dict_end(&dict));
@@ -196,6 +199,7 @@ static void
 daemon_stop(Desktop *desktop)
 {
   g_clear_pointer(&desktop->control, bus_server_free);
+  g_signal_handlers_disconnect_by_data(desktop->skeleton, &desktop->daemon);
   g_clear_object(&desktop->skeleton);
 }
 
@@ -368,12 +372,14 @@ static const char interfaces[] =
     "<arg type='i' direction='in'/><arg type='u' direction='out'/></method>"
     "</interface></node>";
 
-/* Serves one of the two interfaces under its name. */
+/* Serves one of the two interfaces under its name; returns the name's number,
+ * which g_bus_unown_name() takes. */
 static guint
 serve(GDBusConnection *bus,
       const char *interface,
       const char *path,
       GDBusInterfaceMethodCallFunc method,
+      guint *object,
       void *data)
 {
   static const GDBusInterfaceVTable watcher = {.method_call = on_register};
@@ -383,7 +389,7 @@ serve(GDBusConnection *bus,
   guint name;
 
   g_assert_no_error(error);
-  g_dbus_connection_register_object(
+  *object = g_dbus_connection_register_object(
       bus,
       path,
       g_dbus_node_info_lookup_interface(node, interface),
@@ -406,6 +412,7 @@ panel_start(Desktop *desktop)
                               "org.kde.StatusNotifierWatcher",
                               "/StatusNotifierWatcher",
                               on_register,
+                              &desktop->panel.object,
                               &desktop->panel);
 }
 
@@ -415,6 +422,9 @@ panel_stop(Desktop *desktop)
   if (!desktop->panel.bus)
     return;
   g_bus_unown_name(desktop->panel.name);
+  /* Or a call that is on its way would find what is freed by then. */
+  g_dbus_connection_unregister_object(desktop->panel.bus,
+                                      desktop->panel.object);
   g_dbus_connection_close_sync(desktop->panel.bus, NULL, NULL);
   g_clear_object(&desktop->panel.bus);
 }
@@ -427,6 +437,7 @@ server_start(Desktop *desktop)
                                "org.freedesktop.Notifications",
                                "/org/freedesktop/Notifications",
                                on_notification,
+                               &desktop->server.object,
                                &desktop->server);
 }
 
@@ -436,6 +447,9 @@ server_stop(Desktop *desktop)
   if (!desktop->server.bus)
     return;
   g_bus_unown_name(desktop->server.name);
+  /* Or a call that is on its way would find what is freed by then. */
+  g_dbus_connection_unregister_object(desktop->server.bus,
+                                      desktop->server.object);
   g_dbus_connection_close_sync(desktop->server.bus, NULL, NULL);
   g_clear_object(&desktop->server.bus);
 }
