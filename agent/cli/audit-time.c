@@ -114,9 +114,12 @@ static void
 draw_lines(Timeline *time, GString *out)
 {
   double step = nice_step((double)time->most / 4);
+  int steps = (int)MAX(ceil((double)time->most / step), 1);
 
-  time->top = step * MAX(ceil((double)time->most / step), 1);
-  for (double at = 0; at <= time->top + step / 2; at += step) {
+  time->top = step * steps;
+  for (int i = 0; i <= steps; i++) {
+    double at = step * i;
+
     g_string_append(out, "<line class=\"grid\"");
     number(out, "x1", LEFT);
     number(out, "x2", WIDTH);

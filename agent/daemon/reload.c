@@ -269,14 +269,16 @@ reload(struct agent *agent, bool changed, GError **error)
   g_autoptr(Policy) policy = load(agent, &held, &failed);
 
   agent->reloads++;
-  if (policy && take(agent, policy, changed, held, &failed)) {
-    if (held)
-      g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_START, held);
-    return held == NULL;
+  if (policy)
+    take(agent, policy, changed, held, &failed);
+  if (failed) {
+    refuse(agent, failed);
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return false;
   }
-  refuse(agent, failed);
-  g_propagate_error(error, g_steal_pointer(&failed));
-  return false;
+  if (held)
+    g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_START, held);
+  return held == NULL;
 }
 
 bool

@@ -354,14 +354,14 @@ job_done(void *data, bool cancelled)
                                  &events,
                                  job,
                                  &error);
-  if (job->request) {
-    loop_timer_set(job->timer, MAX_MS);
-  } else {
+  if (error) {
     Sent sent = {.code = SENT_LATER,
                  .retry_ms = -1,
                  .message = g_strdup(error->message)};
 
     finish(job, &sent);
+  } else {
+    loop_timer_set(job->timer, MAX_MS);
   }
 }
 
