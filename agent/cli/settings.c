@@ -71,8 +71,7 @@ client_named(const Call *call, const char *name)
 /* ---- Site ---------------------------------------------------------------
  */
 
-/* The daemon's own word, else the configuration's. */
-static char *
+char *
 agents_address(const Config *config, bool *running)
 {
   g_autoptr(HoopAgent1) agent = daemon_try();

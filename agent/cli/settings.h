@@ -28,6 +28,11 @@ const Client *client_find(const char *name);
 /* client_find(), or NULL after having complained. */
 const Client *client_named(const Call *call, const char *name);
 
+/* The host:port that the agent listens on: the daemon's own word, else the
+ * configuration's. g_free; NULL when it takes a port as it starts and does not
+ * run. */
+char *agents_address(const Config *config, bool *running);
+
 /* Where the agent is and what vouches for it. */
 typedef struct {
   Config *config;

@@ -381,11 +381,14 @@ static const Verb verbs[] = {
                  CONFIG}},
     {"connection",
      verb_connection,
-     "list",
-     "List the connections.",
+     "list|show NAME|test NAME",
+     "List the connections, or try where one leads.",
      .least = 1,
-     .most = 1,
-     .words = "list",
+     .most = 2,
+     .words = "list|show|test",
+     .more = "test asks every place of the connection for an answer over "
+             "verified TLS, by the\nconfigured proxy, and the held credential "
+             "for the list of models.",
      .options = {JSON, CONFIG}},
     {"login",
      verb_login,

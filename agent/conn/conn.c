@@ -186,29 +186,77 @@ conn_hosts(const Config *config, const char *name, GError **error)
   return g_strv_builder_end(all);
 }
 
-ConnTable *
-conn_table_new(const Config *config, GError **error)
+static ConnTable *
+table_new(const Config *config)
 {
-  g_autoptr(ConnTable) table = g_new0(ConnTable, 1);
+  ConnTable *table = g_new0(ConnTable, 1);
 
   table->connections = g_ptr_array_new_with_free_func(connection_free);
   table->hosts = g_ptr_array_new();
   table->clients = clients_new(config->state_dir);
+  return table;
+}
+
+static bool
+table_add(ConnTable *table,
+          const Config *config,
+          const ConfigConnection *wanted,
+          GError **error)
+{
+  Connection *connection =
+      connection_new(config, wanted, table->clients, error);
+
+  if (!connection)
+    return false;
+  g_ptr_array_add(table->connections, connection);
+  for (char **host = connection->hosts; *host; host++)
+    g_ptr_array_add(table->hosts, *host);
+  return true;
+}
+
+ConnTable *
+conn_table_new(const Config *config, GError **error)
+{
+  g_autoptr(ConnTable) table = table_new(config);
+
   for (unsigned i = 0; i < config->connections->len; i++) {
     const ConfigConnection *wanted = config->connections->pdata[i];
-    Connection *connection;
 
-    if (!wanted->enabled)
-      continue;
-    connection = connection_new(config, wanted, table->clients, error);
-    if (!connection)
+    if (wanted->enabled && !table_add(table, config, wanted, error))
       return NULL;
-    g_ptr_array_add(table->connections, connection);
-    for (char **host = connection->hosts; *host; host++)
-      g_ptr_array_add(table->hosts, *host);
   }
   g_ptr_array_add(table->hosts, NULL);
   return g_steal_pointer(&table);
+}
+
+ConnTable *
+conn_table_new_one(const Config *config,
+                   const char *name,
+                   bool credential,
+                   GError **error)
+{
+  g_autoptr(ConnTable) table = table_new(config);
+
+  for (unsigned i = 0; i < config->connections->len; i++) {
+    const ConfigConnection *row = config->connections->pdata[i];
+    ConfigConnection wanted = *row;
+
+    if (!g_str_equal(row->name, name))
+      continue;
+    if (!credential)
+      wanted.credential = NULL;
+    if (!table_add(table, config, &wanted, error))
+      return NULL;
+    g_ptr_array_add(table->hosts, NULL);
+    return g_steal_pointer(&table);
+  }
+  g_set_error(error,
+              CONN_ERROR,
+              CONN_ERROR_UNKNOWN,
+              "no connection is named %s; `hoop-agent connection list` shows "
+              "those that are",
+              name);
+  return NULL;
 }
 
 void
@@ -356,6 +404,37 @@ connection_base(Connection *connection, Service service, const char *token)
   if (!base)
     base = connection->type->defaults[service];
   return base ? base : connection->type->defaults[SERVICE_API];
+}
+
+const char *
+connection_place(const Connection *connection, unsigned n, const char **url)
+{
+  static const char *const names[N_SERVICES] = {[SERVICE_API] = "models",
+                                                [SERVICE_PROXY] = "completion",
+                                                [SERVICE_TELEMETRY] =
+                                                    "telemetry",
+                                                [SERVICE_ACCOUNT] = "account",
+                                                [SERVICE_LOGIN] = "sign-in"};
+
+  if (connection->upstream) {
+    *url = connection->upstream;
+    return n == 0 ? "everything" : NULL;
+  }
+  for (unsigned service = 0; service < N_SERVICES; service++)
+    if (connection->type->defaults[service] && n-- == 0) {
+      *url = connection->type->defaults[service];
+      return names[service];
+    }
+  return NULL;
+}
+
+char *
+connection_probe(const Connection *connection)
+{
+  const char *url = NULL;
+
+  connection_place(connection, 0, &url);
+  return g_strconcat(url, connection->type->models, NULL);
 }
 
 /* The host that policy and record name: where the request is meant to go, even

@@ -49,6 +49,21 @@ const char *const *conn_table_hosts(ConnTable *table);
  * connections that are on, or of the one of this name, on or not. g_strfreev.
  * Any process. */
 char **conn_hosts(const Config *config, const char *name, GError **error);
+/* A table of the connection of this name alone, on or not, for who tries where
+ * it leads. `credential` false: as if it held none, and nothing of it is
+ * opened. UNKNOWN when the configuration has none of that name. */
+ConnTable *conn_table_new_one(const Config *config,
+                              const char *name,
+                              bool credential,
+                              GError **error);
+/* The n-th place that a connection calls: what for ("models", "account" …),
+ * *url its base, https://HOST[:PORT]; NULL behind the last. */
+const char *connection_place(const Connection *connection,
+                             unsigned n,
+                             const char **url);
+/* A URL below the first place that lists the models: harmless, and refused
+ * without a valid credential. g_free. */
+char *connection_probe(const Connection *connection);
 /* Connections in order, for `connection list`. */
 Connection *const *conn_table_all(ConnTable *table, unsigned *n);
 

@@ -32,6 +32,7 @@ typedef struct {
   const char *key_header; /* that carries the credential */
   const char *key_prefix; /* before it, e.g. "Bearer " */
   const char *const *own_headers; /* that carry a client's own credential */
+  const char *models;             /* path that lists them */
 } ConnType;
 const ConnType *conn_type_find(const char *name);
 const ConnType *conn_types(unsigned *n);

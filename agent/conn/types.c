@@ -86,6 +86,7 @@ static const ConnType types[] = {
         .key_header = "Authorization",
         .key_prefix = "Bearer ",
         .own_headers = copilot_headers,
+        .models = "/models",
     },
     {
         .name = "anthropic",
@@ -96,6 +97,7 @@ static const ConnType types[] = {
         .key_header = "x-api-key",
         .key_prefix = "",
         .own_headers = anthropic_headers,
+        .models = "/v1/models",
     },
     {
         .name = "openai",
@@ -106,6 +108,7 @@ static const ConnType types[] = {
         .key_header = "Authorization",
         .key_prefix = "Bearer ",
         .own_headers = openai_headers,
+        .models = "/v1/models",
     },
 };
 

@@ -42,6 +42,28 @@ Detector *daemon_load_detector(const Config *config,
                                const char *cache_dir,
                                GError **error);
 
+/* One place of a connection, tried. */
+typedef struct {
+  const char *what; /* "models", "account" …; "credential": with what is held */
+  const char *url;
+  int status;   /* of the answer; 0: none came */
+  int64_t us;   /* until its head, or until it failed */
+  char *fault;  /* why none came, or NULL */
+  bool refused; /* it is that nobody takes the credential */
+} Tried;
+typedef void (*TriedFunc)(const Tried *tried, void *data);
+/* Asks each place that the connection of this name calls for its root, over
+ * verified TLS and the configured proxy, and with `credential` for the list of
+ * models with what it holds; tells of each as it is done. Blocks, at most 20 s
+ * a place. False when nothing could be tried: no such connection, an unreadable
+ * credential, proxy or CA file. Any process; nothing is recorded. */
+bool daemon_try_connection(const Config *config,
+                           const char *name,
+                           bool credential,
+                           TriedFunc tried,
+                           void *data,
+                           GError **error);
+
 /* How long rows stay, by the configuration. */
 JournalRetention daemon_retention(const Config *config);
 

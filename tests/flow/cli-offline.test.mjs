@@ -62,7 +62,7 @@ test('usage errors are 2 and say what is near', async () => {
   await says(2, /--reason needs a value/, ['deny', 'x', '--reason']);
   await says(2, /--group goes with `policy explain` only/, ['policy', 'test', '--group', 'x', 'y']);
   await says(2, /this version has no `policy lint`/, ['policy', 'lint', 'a', 'b']);
-  await says(2, /this version has no `connection test`/, ['connection', 'test']);
+  await says(2, /this version has no `connection drop`/, ['connection', 'drop']);
   await says(2, /--limit goes with `journal list|replay` only/, ['journal', 'verify', '--limit', '1']);
 });
 
