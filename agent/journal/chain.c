@@ -27,6 +27,7 @@ static const char prefixes[][PREFIX_LEN + 1] = {
     [CHAIN_ROW] = "HJR\1",
     [CHAIN_CHECKPOINT] = "HJC\1",
     [CHAIN_LINK] = "HJL\1",
+    [CHAIN_SHARED] = "HJN\1",
 };
 
 void

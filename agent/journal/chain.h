@@ -18,7 +18,8 @@ typedef enum {
   CHAIN_GENESIS,
   CHAIN_ROW,
   CHAIN_CHECKPOINT,
-  CHAIN_LINK
+  CHAIN_LINK,
+  CHAIN_SHARED
 } ChainUse;
 
 /* Starts over: the prefix of `use`, then the previous link when there is one.

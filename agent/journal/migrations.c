@@ -119,4 +119,28 @@ const char *const schema_migrations[SCHEMA_VERSION] = {
     " receipt TEXT,"
     " UNIQUE (receiver, seq)"
     ") STRICT;",
+
+    /* 3: what many rows say alike, stored once */
+    "ALTER TABLE rows ADD COLUMN context INTEGER;"
+    "ALTER TABLE rows ADD COLUMN shared_detail INTEGER;"
+    "CREATE TABLE shared ("
+    " id INTEGER PRIMARY KEY,"
+    " digest BLOB NOT NULL UNIQUE,"
+    " used_seq INTEGER NOT NULL,"
+    " user TEXT,"
+    " \"groups\" TEXT,"
+    " issuer TEXT,"
+    " client TEXT,"
+    " process TEXT,"
+    " connection TEXT,"
+    " host TEXT,"
+    " method TEXT,"
+    " path TEXT,"
+    " api TEXT,"
+    " model TEXT,"
+    " conversation TEXT,"
+    " detail TEXT,"
+    " policy_revision TEXT"
+    ") STRICT;"
+    "CREATE INDEX shared_used ON shared(used_seq);",
 };

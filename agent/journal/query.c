@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Column of has_body, after those of the table. */
-#define COLUMN_HAS_BODY FIELD_LAST
+#define COLUMN_HAS_BODY N_ROW_COLUMNS
 /* Rows are in the order of time, but for clocks that were set: by so much a
  * row may stand before one that is older. */
 #define CLOCK_US (INT64_C(24) * 3600 * 1000 * 1000)
@@ -74,23 +74,25 @@ collect(const JournalQuery *query,
   return n;
 }
 
-/* `first`: what stands before the conditions, with two parameters. */
+/* `first`: what stands before the conditions, with two parameters; `hint`
+ * follows the table's name. */
 static sqlite3_stmt *
 prepare_rows(JournalReader *reader,
              const JournalQuery *query,
+             const char *hint,
              const char *first,
              const char *last,
              int parameters,
              GError **error)
 {
-  g_autofree char *columns = schema_row_columns(reader->version);
+  g_autofree char *rows = schema_rows(reader->version, hint);
   g_autoptr(GString) sql = g_string_new("SELECT ");
   g_autofree char *limit = id_limit(query->exchange);
   Condition conditions[MAX_CONDITIONS];
   int n = collect(query, limit, conditions);
   sqlite3_stmt *stmt;
 
-  g_string_append_printf(sql, "%s, " HAS_BODY " FROM rows", columns);
+  g_string_append_printf(sql, "*, " HAS_BODY " FROM %s", rows);
   g_string_append(sql, first);
   for (int i = 0; i < n; i++)
     g_string_append_printf(sql, " AND %s", conditions[i].sql);
@@ -112,14 +114,15 @@ prepare_rows(JournalReader *reader,
 static sqlite3_stmt *
 prepare_scan(JournalReader *reader, const JournalQuery *query, GError **error)
 {
-  return prepare_rows(
-      reader,
-      query,
-      query->exchange ? " WHERE +seq >= ? AND +seq <= ?"
-                      : " NOT INDEXED WHERE seq >= ? AND seq <= ?",
-      query->oldest_first ? " ORDER BY seq" : " ORDER BY seq DESC",
-      2,
-      error);
+  return prepare_rows(reader,
+                      query,
+                      query->exchange ? "" : " NOT INDEXED",
+                      query->exchange ? " WHERE +seq >= ? AND +seq <= ?"
+                                      : " WHERE seq >= ? AND seq <= ?",
+                      query->oldest_first ? " ORDER BY seq"
+                                          : " ORDER BY seq DESC",
+                      2,
+                      error);
 }
 
 sqlite3_stmt *
@@ -128,7 +131,7 @@ query_prepare_fetch(JournalReader *reader,
                     GError **error)
 {
   return prepare_rows(
-      reader, query, " NOT INDEXED WHERE seq = ?", "", 1, error);
+      reader, query, " NOT INDEXED", " WHERE seq = ?", "", 1, error);
 }
 
 /* ---- Rows ---------------------------------------------------------------- */

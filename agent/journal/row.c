@@ -88,6 +88,8 @@ static const struct {
     {FIELD_CUT, "cut"},
     {FIELD_HASH, "hash"},
     {FIELD_SEALED_DIGEST, "sealed_digest"},
+    {FIELD_CONTEXT, "context"},
+    {FIELD_SHARED_DETAIL, "shared_detail"},
 };
 
 const char *
@@ -107,7 +109,16 @@ row_column(int field)
 int
 row_column_since(int field)
 {
-  return field <= FIELD_HASH ? 1 : 2;
+  return field <= FIELD_HASH ? 1 : field <= FIELD_LAST ? 2 : 3;
+}
+
+RowShare
+row_share(int field)
+{
+  /* user to client, process to conversation, policy_revision */
+  if ((field >= 5 && field <= 8) || (field >= 10 && field <= 17) || field == 21)
+    return SHARE_CONTEXT;
+  return field == FIELD_DETAIL ? SHARE_DETAIL : SHARE_NOT;
 }
 
 const char *

@@ -22,7 +22,12 @@ enum {
   FIELD_FIRST_BYTE_US = 34,
   FIELD_HELD_US = 35,
   FIELD_SEALED_DIGEST = 36, /* of the sealed original */
-  FIELD_LAST = FIELD_SEALED_DIGEST
+  FIELD_LAST = FIELD_SEALED_DIGEST,
+  /* Where a row's shared values are; not in the encoding, which has the values
+   * themselves. */
+  FIELD_CONTEXT = 37,
+  FIELD_SHARED_DETAIL = 38,
+  N_ROW_COLUMNS = FIELD_SHARED_DETAIL
 };
 
 typedef enum { ROW_INT, ROW_TEXT } RowFieldType;
@@ -35,6 +40,11 @@ typedef struct {
   size_t offset;    /* in JournalRow */
   size_t max;       /* text: longest stored, in bytes */
 } RowField;
+
+/* What many rows say alike stands once in table `shared`: who asked from where
+ * and what (all of it together), and the detail. */
+typedef enum { SHARE_NOT, SHARE_CONTEXT, SHARE_DETAIL } RowShare;
+RowShare row_share(int field);
 
 extern const RowField row_fields[];
 extern const size_t n_row_fields;

@@ -423,21 +423,42 @@ schema_version(sqlite3 *db, const char *path, int64_t *version, GError **error)
   return read_int(db, path, "PRAGMA user_version", version, error);
 }
 
-char *
-schema_row_columns(int64_t version)
+/* A column as a row of that version has it, or shares it. */
+static void
+put_column(GString *sql, int field, int64_t version)
 {
-  GString *list = g_string_new(NULL);
+  const char *name = row_column(field);
 
-  for (int field = FIELD_SEQ; field <= FIELD_LAST; field++) {
-    const char *name = row_column(field);
-    bool there = version >= row_column_since(field);
-
-    g_string_append_printf(list,
-                           there ? "%s\"%s\"" : "%sNULL AS \"%s\"",
-                           field == FIELD_SEQ ? "" : ", ",
+  if (version < row_column_since(field))
+    g_string_append(sql, "NULL");
+  else if (version < 3 || row_share(field) == SHARE_NOT)
+    g_string_append_printf(sql, "r.\"%s\"", name);
+  else
+    g_string_append_printf(sql,
+                           "coalesce(r.\"%s\", %c.\"%s\")",
+                           name,
+                           row_share(field) == SHARE_CONTEXT ? 'c' : 'd',
                            name);
+  g_string_append_printf(sql, " AS \"%s\"", name);
+}
+
+char *
+schema_rows(int64_t version, const char *hint)
+{
+  GString *sql = g_string_new("(SELECT ");
+
+  for (int field = FIELD_SEQ; field <= N_ROW_COLUMNS; field++) {
+    if (field > FIELD_SEQ)
+      g_string_append(sql, ", ");
+    put_column(sql, field, version);
   }
-  return g_string_free(list, FALSE);
+  g_string_append_printf(sql, " FROM rows AS r%s", hint);
+  if (version >= 3)
+    g_string_append(sql,
+                    " LEFT JOIN shared AS c ON c.id = r.context"
+                    " LEFT JOIN shared AS d ON d.id = r.shared_detail");
+  g_string_append_c(sql, ')');
+  return g_string_free(sql, FALSE);
 }
 
 /* Every object of the schema, as text. */

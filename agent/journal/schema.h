@@ -11,7 +11,7 @@
 
 /* "hoop", in the file's header (sqlite.org/fileformat.html, offset 68). */
 #define SCHEMA_APPLICATION_ID 0x686f6f70
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* The statements that lead from the version of their index to the next. */
 extern const char *const schema_migrations[SCHEMA_VERSION];
 
@@ -41,9 +41,11 @@ bool schema_version(sqlite3 *db,
                     const char *path,
                     int64_t *version,
                     GError **error);
-/* The columns of `rows` in the order of their field numbers, as they are
- * selected from a database of that version: NULL for those that came later. */
-char *schema_row_columns(int64_t version);
+/* Table `rows` of a database of that version as a term for FROM: N_ROW_COLUMNS
+ * columns in the order of their field numbers, with what rows share put in;
+ * NULL for those that came later. `hint` follows the table's name: "" or
+ * " NOT INDEXED". g_free. */
+char *schema_rows(int64_t version, const char *hint);
 
 /* What table `meta` says: who this journal is. */
 typedef struct {

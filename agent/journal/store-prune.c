@@ -48,6 +48,11 @@ delete_all(Store *store, int64_t cut, JournalPruned *gone, GError **error)
                         cut - PART_LAG,
                         NULL,
                         error) &&
+         delete_through(store,
+                        "DELETE FROM shared WHERE used_seq <= ?",
+                        cut - PART_LAG,
+                        NULL,
+                        error) &&
          delete_through(
              store, "DELETE FROM sealed WHERE seq <= ?", cut, NULL, error) &&
          delete_through(store,
@@ -76,6 +81,7 @@ cut_off(Store *store,
 {
   g_autoptr(JournalRow) row = journal_row_new(ROW_PRUNE);
 
+  g_hash_table_remove_all(store->shared);
   if (!store_step(store, store->begin, error) ||
       !delete_all(store, cut, gone, error))
     return false;

@@ -6,6 +6,7 @@
 #include "journal/body.h"
 #include "journal/parts.h"
 #include "journal/place.h"
+#include "journal/row.h"
 #include "journal/store.h"
 
 struct store {
@@ -17,7 +18,9 @@ struct store {
   BodyPacker *packer;
   PartCutter cutter;
   GByteArray *encoded;
-  GByteArray *list; /* of a body's parts */
+  GByteArray *list;   /* of a body's parts */
+  GHashTable *shared; /* what was shared lately: store_shared_new() */
+  bool shares[SHARE_DETAIL + 1]; /* what the row being put shares */
   bool bodies;
   size_t max_recorded_body;
   bool escrow;
@@ -32,6 +35,7 @@ struct store {
   sqlite3_stmt *insert_row, *insert_checkpoint;
   sqlite3_stmt *find_body, *insert_body, *use_body;
   sqlite3_stmt *find_part, *insert_part, *use_part;
+  sqlite3_stmt *find_shared, *insert_shared, *use_shared;
   sqlite3_stmt *insert_sealed;
   sqlite3_stmt *set_cursor, *set_aside, *keep_receipt;
   sqlite3_stmt *insert_open, *delete_open;
@@ -47,6 +51,16 @@ bool store_body(Store *store,
                 const uint8_t *text,
                 size_t len,
                 GError **error);
+
+#define STORE_INSERT_SHARED                                                    \
+  "INSERT INTO shared (digest, used_seq, user, \"groups\", issuer, client, "   \
+  "process, connection, host, method, path, api, model, conversation, "        \
+  "detail, policy_revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "   \
+  "?, ?, ?)"
+GHashTable *store_shared_new(void);
+/* Stores what the next row says like others, or finds it; binds where it is,
+ * and sets store->shares. */
+bool store_share(Store *store, JournalRow *row, GError **error);
 
 /* Seals what the next row's body was before masking, where that differs from
  * what is stored of it; true with `sealed` false when there is nothing to

@@ -29,7 +29,7 @@ prepare_all(Store *store, GError **error)
       {&store->rollback, "ROLLBACK"},
       {&store->insert_row,
        "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&store->insert_checkpoint,
        "INSERT INTO checkpoints (seq, wall_us, hash, public_key, signature) "
        "VALUES (?, ?, ?, ?, ?)"},
@@ -44,6 +44,9 @@ prepare_all(Store *store, GError **error)
        "INSERT INTO parts (digest, len, used_seq, data) VALUES (?, ?, ?, ?)"},
       {&store->use_part,
        "UPDATE parts SET used_seq = ?1 WHERE id = ?2 AND used_seq < ?1 - ?3"},
+      {&store->find_shared, "SELECT id, used_seq FROM shared WHERE digest = ?"},
+      {&store->insert_shared, STORE_INSERT_SHARED},
+      {&store->use_shared, "UPDATE shared SET used_seq = ? WHERE id = ?"},
       {&store->insert_sealed, "INSERT INTO sealed (seq, data) VALUES (?, ?)"},
       {&store->set_cursor,
        "INSERT INTO ship_cursor (receiver, seq, checkpoint_seq, wall_us) "
@@ -230,6 +233,7 @@ store_open(const JournalOptions *options, bool create, GError **error)
   part_cutter_init(&store->cutter);
   store->encoded = g_byte_array_new();
   store->list = g_byte_array_new();
+  store->shared = store_shared_new();
   if (!place_prepare(store->path, create, error))
     return NULL;
   store->db = schema_connect_writer(store->path, options->durability, error);
@@ -258,6 +262,7 @@ store_close(Store *store)
   body_packer_free(store->packer);
   g_clear_pointer(&store->encoded, g_byte_array_unref);
   g_clear_pointer(&store->list, g_byte_array_unref);
+  g_clear_pointer(&store->shared, g_hash_table_unref);
   g_free((char *)store->keep.ship_to);
   g_free(store->path);
   g_free(store);
@@ -279,7 +284,7 @@ store_step(Store *store, sqlite3_stmt *stmt, GError **error)
 }
 
 /* Each of these binds a column and encodes it, or binds NULL and leaves it
- * out. */
+ * out. What the row shares with others is encoded only. */
 static void
 put_int(Store *store, int field, int64_t value)
 {
@@ -291,8 +296,12 @@ static void
 put_text(Store *store, int field, const char *text)
 {
   size_t len = strlen(text);
+  RowShare share = row_share(field);
 
-  sqlite3_bind_text(store->insert_row, field, text, (int)len, SQLITE_STATIC);
+  if (share != SHARE_NOT && store->shares[share])
+    sqlite3_bind_null(store->insert_row, field);
+  else
+    sqlite3_bind_text(store->insert_row, field, text, (int)len, SQLITE_STATIC);
   chain_text(store->encoded, field, text, len);
 }
 
@@ -384,6 +393,8 @@ store_put(Store *store, JournalRow *row, GError **error)
   uint8_t hash[SHA256_LEN], original[SHA256_LEN];
   bool sealed;
 
+  if (!store_share(store, row, error))
+    return false;
   chain_begin(store->encoded, CHAIN_ROW, store->head.link);
   put_int(store, FIELD_SEQ, store->head.seq + 1);
   put_text(store, FIELD_KIND, row_kind_name(row->kind));
@@ -528,6 +539,7 @@ store_rollback(Store *store)
     sqlite3_step(store->rollback);
     sqlite3_reset(store->rollback);
   }
+  g_hash_table_remove_all(store->shared); /* with what was not stored */
   store->head = store->committed;
 }
 
@@ -582,10 +594,14 @@ load_open_requests(Store *store, GError **error)
   g_autoptr(sqlite3_stmt) stmt = schema_prepare(
       store->db,
       store->path,
-      "SELECT o.exchange, r.user, r.\"groups\", r.issuer, r.client, "
-      "r.connection, r.host, r.method, r.path, r.api, r.model, "
-      "r.conversation FROM open_requests o LEFT JOIN rows r ON r.seq = o.seq "
-      "ORDER BY o.seq",
+      "SELECT o.exchange, coalesce(r.user, c.user), "
+      "coalesce(r.\"groups\", c.\"groups\"), coalesce(r.issuer, c.issuer), "
+      "coalesce(r.client, c.client), coalesce(r.connection, c.connection), "
+      "coalesce(r.host, c.host), coalesce(r.method, c.method), "
+      "coalesce(r.path, c.path), coalesce(r.api, c.api), "
+      "coalesce(r.model, c.model), coalesce(r.conversation, c.conversation) "
+      "FROM open_requests o LEFT JOIN rows r ON r.seq = o.seq "
+      "LEFT JOIN shared c ON c.id = r.context ORDER BY o.seq",
       error);
   WorkBudget budget;
   int result;

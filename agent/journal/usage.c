@@ -6,16 +6,34 @@
 /* A request that was refused says so in its detail; inside JSON's texts the
  * quotes would be escaped. The answer may be that of a later start:
  * `interrupted`. */
+#define SELECT_USES(user, connection, model, api, issuer, detail, join)        \
+  "SELECT q.wall_us, " user ", " connection ", " model ", "                    \
+  "coalesce(q.body_len, q.bytes_in, 0), coalesce(r.tokens_in, -1), "           \
+  "coalesce(r.tokens_out, -1), coalesce(r.bytes_out, -1), " api ", " issuer    \
+  ", CASE WHEN json_valid(" detail ") THEN json_extract(" detail               \
+  ", '$.sub') END FROM rows q " join                                           \
+  "LEFT JOIN rows r ON r.exchange = q.exchange AND r.kind = 'response' "       \
+  "WHERE q.kind = 'request' AND q.wall_us >= ?1 AND q.wall_us < ?2 "           \
+  "AND instr(coalesce(" detail ", ''), '\"refused\":\"') = 0 "                 \
+  "ORDER BY q.wall_us"
+
 static const char select_uses[] =
-    "SELECT q.wall_us, q.user, q.connection, q.model, "
-    "coalesce(q.body_len, q.bytes_in, 0), coalesce(r.tokens_in, -1), "
-    "coalesce(r.tokens_out, -1), coalesce(r.bytes_out, -1), q.api, q.issuer, "
-    "CASE WHEN json_valid(q.detail) THEN json_extract(q.detail, '$.sub') END "
-    "FROM rows q LEFT JOIN rows r ON r.exchange = q.exchange "
-    "AND r.kind = 'response' "
-    "WHERE q.kind = 'request' AND q.wall_us >= ?1 AND q.wall_us < ?2 "
-    "AND instr(coalesce(q.detail, ''), '\"refused\":\"') = 0 "
-    "ORDER BY q.wall_us";
+    SELECT_USES("coalesce(q.user, c.user)",
+                "coalesce(q.connection, c.connection)",
+                "coalesce(q.model, c.model)",
+                "coalesce(q.api, c.api)",
+                "coalesce(q.issuer, c.issuer)",
+                "coalesce(q.detail, d.detail)",
+                "LEFT JOIN shared c ON c.id = q.context "
+                "LEFT JOIN shared d ON d.id = q.shared_detail ");
+/* Of a journal of before version 3. */
+static const char select_old_uses[] = SELECT_USES("q.user",
+                                                  "q.connection",
+                                                  "q.model",
+                                                  "q.api",
+                                                  "q.issuer",
+                                                  "q.detail",
+                                                  "");
 
 bool
 journal_usage(JournalReader *reader,
@@ -30,7 +48,10 @@ journal_usage(JournalReader *reader,
 
   if (!schema_limit_work(reader->db, reader->path, &reader->budget, error))
     return false;
-  stmt = schema_prepare(reader->db, reader->path, select_uses, error);
+  stmt = schema_prepare(reader->db,
+                        reader->path,
+                        reader->version < 3 ? select_old_uses : select_uses,
+                        error);
   if (stmt == NULL)
     return false;
   sqlite3_bind_int64(stmt, 1, since_us);

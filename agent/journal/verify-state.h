@@ -21,8 +21,9 @@ typedef struct {
   Checkpoint next; /* the next checkpoint; seq 0 when there is none */
   int64_t last_checkpoint;
   sqlite3_stmt *find_body, *find_namer, *find_part;
-  GHashTable *parts; /* id to the newest row that uses it: int64_t both */
-  int64_t head_seq;  /* the head held elsewhere; 0: none */
+  GHashTable *parts;  /* id to the newest row that uses it: int64_t both */
+  GHashTable *shared; /* the same of what rows share */
+  int64_t head_seq;   /* the head held elsewhere; 0: none */
   uint8_t head_hash[SHA256_LEN];
   bool head_found;
 } Verifier;
@@ -38,6 +39,9 @@ void verify_advance(Verifier *verifier);
 
 /* Bodies and their parts. */
 bool verify_bodies(Verifier *verifier, GError **error);
+/* What rows share: first each row's use of it is noted, then all is checked. */
+void verify_note_shared(Verifier *verifier, sqlite3_stmt *row, int64_t seq);
+bool verify_shared(Verifier *verifier, GError **error);
 /* Sealed originals, and what receivers hold. */
 bool verify_kept(Verifier *verifier, GError **error);
 

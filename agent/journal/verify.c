@@ -299,6 +299,7 @@ check_row(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
   out->rows++;
   if (seq == verifier->head_seq)
     verifier->head_found = memcmp(hash, verifier->head_hash, SHA256_LEN) == 0;
+  verify_note_shared(verifier, stmt, seq);
   if (!check_body(verifier, stmt, seq, error))
     return false;
   if (verifier->next.seq == seq && !take_checkpoint(verifier, hash, error))
@@ -316,9 +317,8 @@ check_row(Verifier *verifier, sqlite3_stmt *stmt, GError **error)
 static bool
 check_rows(Verifier *verifier, GError **error)
 {
-  g_autofree char *columns = schema_row_columns(verifier->reader->version);
-  g_autofree char *sql =
-      g_strdup_printf("SELECT %s FROM rows ORDER BY seq", columns);
+  g_autofree char *rows = schema_rows(verifier->reader->version, "");
+  g_autofree char *sql = g_strdup_printf("SELECT * FROM %s ORDER BY seq", rows);
   g_autoptr(sqlite3_stmt) stmt =
       schema_prepare(verifier->reader->db, verifier->reader->path, sql, error);
   JournalVerification *out = verifier->out;
@@ -455,6 +455,7 @@ finalize_all(Verifier *verifier)
   sqlite3_finalize(verifier->find_body);
   sqlite3_finalize(verifier->find_namer);
   g_byte_array_unref(verifier->encoded);
+  g_hash_table_unref(verifier->shared);
 }
 
 /* "SEQ:HEXHASH", surrounding white space allowed. */
@@ -485,8 +486,8 @@ run_checks(Verifier *verifier, GError **error)
          count_work(verifier, error) && read_prunes(verifier, error) &&
          prepare_all(verifier, error) && next_checkpoint(verifier, error) &&
          check_rows(verifier, error) && check_head(verifier) &&
-         verify_kept(verifier, error) && verify_bodies(verifier, error) &&
-         check_file(verifier, error);
+         verify_shared(verifier, error) && verify_kept(verifier, error) &&
+         verify_bodies(verifier, error) && check_file(verifier, error);
 }
 
 /* What the row was, as far as it can still be read. */
@@ -536,6 +537,8 @@ journal_verify(JournalReader *reader,
   if (head && !parse_head(&verifier, head, error))
     return false;
   verifier.encoded = g_byte_array_new();
+  verifier.shared =
+      g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
   /* One transaction: a snapshot, however long this takes beside a writer. */
   sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL);
   if (schema_limit_work(reader->db, reader->path, &reader->budget, &why))

@@ -58,6 +58,17 @@ INDICES[2] = {
     "sqlite_autoindex_ship_cursor_1": ["receiver"],
     "sqlite_autoindex_quarantine_1": ["receiver", "seq"],
     "sqlite_autoindex_receipts_1": ["receiver", "seq"]}
+SHARED = ["user", "groups", "issuer", "client", "process", "connection",
+          "host", "method", "path", "api", "model", "conversation", "detail",
+          "policy_revision"]
+TABLES[3] = {
+    **TABLES[2],
+    "rows": TABLES[2]["rows"] + ["context", "shared_detail"],
+    "shared": ["id", "digest", "used_seq"] + SHARED}
+INDICES[3] = {
+    **INDICES[2],
+    "shared_used": ["used_seq"],
+    "sqlite_autoindex_shared_1": ["digest"]}
 
 
 class Bad(Exception):
@@ -261,6 +272,55 @@ def check_receipts(db, hashes, first, last):
             raise Bad(f"truncated: row {max(one, other)} was shipped")
 
 
+def read_shared(db):
+    """What rows share: by its number the fields, and who used it lately."""
+    shared = {}
+    listed = ", ".join(f'"{name}"' for name in SHARED)
+    for number, digest, used, *values in db.execute(
+            f"SELECT id, digest, used_seq, {listed} FROM shared NOT INDEXED"):
+        encoded = b"".join(field(COLUMNS.index(name) + 1, value)
+                           for name, value in zip(SHARED, values))
+        if sha256(b"HJN\x01" + encoded) != digest:
+            raise Bad(f"what row {used} shares is not what was recorded")
+        values = {name: value for name, value in zip(SHARED, values)
+                  if value is not None}
+        if not values or ("detail" in values and len(values) > 1):
+            raise Bad(f"what row {used} shares is of no known sort")
+        shared[number] = (used, values, set())
+    return shared
+
+
+def put_shared(row, shared, newest):
+    """The row with what it shares put in."""
+    row = list(row)
+    for number, mine in ((row[-2], [name for name in SHARED
+                                    if name != "detail"]),
+                         (row[-1], ["detail"])):
+        if number is None:
+            continue
+        if number not in shared:
+            raise Bad(f"what row {row[0]} shares is missing")
+        values = shared[number][1]
+        if ("detail" in values) != (mine == ["detail"]):
+            raise Bad(f"what row {row[0]} shares is of another sort")
+        for name in mine:
+            if row[COLUMNS.index(name)] is not None:
+                raise Bad(f"row {row[0]} has what it shares twice")
+            row[COLUMNS.index(name)] = values.get(name)
+        newest[number] = row[0]
+        shared[number][2].add(row[0])
+    return row[:-2]
+
+
+def check_shared(shared, newest, first):
+    """Entries belong to rows, and to the row that they say used them."""
+    for number, (used, _, users) in shared.items():
+        if used < newest.get(number, 0) - PART_LAG:
+            raise Bad(f"what row {newest[number]} shares is marked as unused")
+        if not 0 < used < first and used not in users:
+            raise Bad(f"row {used} does not share what says so")
+
+
 def verify(db, head):
     """Raises Bad at the first thing that is not what was written."""
     version = check_schema(db)
@@ -279,10 +339,13 @@ def verify(db, head):
 
     names, sealed, hashes = {}, {}, {}
     link, last, first, last_checkpoint, head_found = genesis, None, 0, 0, False
-    columns = COLUMNS + ["hash"] + (LATER if version > 1 else [])
+    shared, newest = read_shared(db) if version > 2 else {}, {}
+    columns = TABLES[version]["rows"]
     listed = ", ".join(f'"{name}"' for name in columns)
     for row in db.execute(f"SELECT {listed} FROM rows NOT INDEXED "
                           "ORDER BY seq"):
+        if version > 2:
+            row = put_shared(row, shared, newest)
         seq, stored = row[0], row[32]
         if last is None:
             first = seq
@@ -331,6 +394,7 @@ def verify(db, head):
         for seq in (came, used):
             if not 0 < seq < first and names.get(seq) != digest:
                 raise Bad(f"row {seq} does not name a body that is its own")
+    check_shared(shared, newest, first)
     if version > 1:
         check_parts(db, bodies, names, first, bodies_through)
         check_sealed(db, sealed, bodies_through)

@@ -4,6 +4,7 @@
 #include "tests/unit/folder.h"
 
 #include "journal/row.h"
+#include "journal/schema.h"
 #include "kit/clock.h"
 
 #include <glib/gstdio.h>
@@ -317,6 +318,8 @@ test_resign(const char *path, const SigningKey *key)
   sqlite3 *db = NULL;
   sqlite3_stmt *read = NULL, *write = NULL, *sign = NULL, *meta = NULL;
   uint8_t link[SHA256_LEN], genesis[SHA256_LEN], hash[SHA256_LEN];
+  g_autofree char *rows = NULL;
+  g_autofree char *sql = NULL;
 
   g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
   sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
@@ -334,7 +337,12 @@ test_resign(const char *path, const SigningKey *key)
   sqlite3_finalize(meta);
   memcpy(link, genesis, SHA256_LEN);
 
-  sqlite3_prepare_v2(db, "SELECT * FROM rows ORDER BY seq", -1, &read, NULL);
+  sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &read, NULL);
+  g_assert_cmpint(sqlite3_step(read), ==, SQLITE_ROW);
+  rows = schema_rows(sqlite3_column_int(read, 0), "");
+  sqlite3_finalize(read);
+  sql = g_strdup_printf("SELECT * FROM %s ORDER BY seq", rows);
+  sqlite3_prepare_v2(db, sql, -1, &read, NULL);
   sqlite3_prepare_v2(
       db, "UPDATE rows SET hash = ? WHERE seq = ?", -1, &write, NULL);
   sqlite3_prepare_v2(db,

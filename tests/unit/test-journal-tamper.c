@@ -21,7 +21,8 @@
   "UPDATE bodies SET used_seq = coalesce((SELECT max(r.seq) FROM rows r "      \
   "WHERE r.kept_len IS NOT NULL AND coalesce(r.kept_digest, r.body_digest) "   \
   "= bodies.digest), used_seq);"                                               \
-  "DELETE FROM parts WHERE used_seq > (SELECT max(seq) FROM rows);"
+  "DELETE FROM parts WHERE used_seq > (SELECT max(seq) FROM rows);"            \
+  "DELETE FROM shared WHERE used_seq > (SELECT max(seq) FROM rows);"
 /* Everything after a row is gone. */
 #define CUT_AFTER(seq)                                                         \
   "DELETE FROM rows WHERE seq > " #seq ";"                                     \
@@ -126,7 +127,8 @@ test_untouched(void)
   g_assert_true(intact_after(base, "REINDEX", base->last));
 }
 
-/* One edit of each column, to another value and to NULL. */
+/* One edit of each column, to another value and to NULL; what rows share also
+ * to a value of the row's own. */
 static void
 test_columns(void)
 {
@@ -135,21 +137,30 @@ test_columns(void)
   for (size_t i = 0; i < n_row_fields; i++) {
     const char *name = row_fields[i].name;
     bool number = row_fields[i].type == ROW_INT;
+    RowShare share = row_share(row_fields[i].number);
+    g_autofree char *shared =
+        g_strdup_printf("id = (SELECT %s FROM rows WHERE seq = 57)",
+                        share == SHARE_DETAIL ? "shared_detail" : "context");
+    const char *table = share == SHARE_NOT ? "rows" : "shared";
+    const char *which = share == SHARE_NOT ? "seq = 57" : shared;
     g_autofree char *change =
-        number ? g_strdup_printf("UPDATE rows SET \"%s\" = coalesce(\"%s\", 0) "
-                                 "+ 1 WHERE seq = 57",
-                                 name,
-                                 name)
-               : g_strdup_printf("UPDATE rows SET \"%s\" = \"%s\" || ' ' "
-                                 "WHERE seq = 57",
-                                 name,
-                                 name);
-    g_autofree char *clear =
-        g_strdup_printf("UPDATE rows SET \"%s\" = NULL WHERE seq = 57", name);
+        g_strdup_printf(number ? "UPDATE %s SET \"%s\" = coalesce(\"%s\", 0) "
+                                 "+ 1 WHERE %s"
+                               : "UPDATE %s SET \"%s\" = \"%s\" || ' ' "
+                                 "WHERE %s",
+                        table,
+                        name,
+                        name,
+                        which);
+    g_autofree char *clear = g_strdup_printf(
+        "UPDATE %s SET \"%s\" = NULL WHERE %s", table, name, which);
+    g_autofree char *own =
+        g_strdup_printf("UPDATE rows SET \"%s\" = '9' WHERE seq = 57", name);
 
     g_assert_false(intact_after(base, change, NULL));
     if (row_fields[i].number != FIELD_WALL_US)
       g_assert_false(intact_after(base, clear, NULL));
+    g_assert_false(intact_after(base, own, NULL));
   }
 }
 
@@ -185,7 +196,8 @@ test_rows(void)
       /* the neighbours' text joined is the same, its borders are not */
       "UPDATE rows SET user = 'ada@example.comd', "
       "\"groups\" = 'evelopers,local' WHERE seq = 57",
-      "UPDATE rows SET user = \"groups\", \"groups\" = user WHERE seq = 57",
+      "UPDATE shared SET user = \"groups\", \"groups\" = user "
+      "WHERE id = (SELECT context FROM rows WHERE seq = 57)",
       "DELETE FROM rows WHERE seq = 1",
       "DELETE FROM rows WHERE seq = 57",
       "DELETE FROM rows WHERE seq = 100",
@@ -248,6 +260,59 @@ test_bodies(void)
       "INSERT INTO bodies (digest, len, seq, used_seq, data) VALUES ("
       "x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',"
       "0, 57, 57, x'28b52ffd2000010000')",
+  };
+
+  check_each(edits, G_N_ELEMENTS(edits));
+}
+
+#define OF_57 "(SELECT context FROM rows WHERE seq = 57)"
+#define DETAIL_OF_57 "(SELECT shared_detail FROM rows WHERE seq = 57)"
+
+/* What rows say alike is stored once; row 1 has its detail itself. */
+static void
+test_shared(void)
+{
+  static const char *const edits[] = {
+      "DELETE FROM shared",
+      "DELETE FROM shared WHERE id = " OF_57,
+      "DELETE FROM shared WHERE id = " DETAIL_OF_57,
+      "UPDATE shared SET id = 1000 WHERE id = " OF_57,
+      "UPDATE shared SET digest = randomblob(32) WHERE id = " OF_57,
+      "UPDATE shared SET digest = x'00' WHERE id = " DETAIL_OF_57,
+      "UPDATE shared SET used_seq = 58 WHERE id = " OF_57,
+      "UPDATE shared SET used_seq = 0 WHERE id = " OF_57,
+      "UPDATE shared SET used_seq = -5000 WHERE id = " OF_57,
+      "UPDATE shared SET used_seq = 10000 WHERE id = " OF_57,
+      "UPDATE shared SET used_seq = 1 WHERE id = " DETAIL_OF_57,
+      "UPDATE shared SET detail = 'x' WHERE id = " OF_57,
+      "UPDATE shared SET user = 'x' WHERE id = " DETAIL_OF_57,
+      /* two entries take each other's place */
+      "UPDATE shared SET id = -1 WHERE id = 1;"
+      "UPDATE shared SET id = 1 WHERE id = 2;"
+      "UPDATE shared SET id = 2 WHERE id = -1",
+      /* rows that point elsewhere, or nowhere */
+      "UPDATE rows SET context = (SELECT context FROM rows WHERE seq = 58) "
+      "WHERE seq = 57",
+      "UPDATE rows SET context = NULL WHERE seq = 57",
+      "UPDATE rows SET context = 1000 WHERE seq = 57",
+      "UPDATE rows SET context = shared_detail WHERE seq = 57",
+      "UPDATE rows SET shared_detail = context WHERE seq = 57",
+      "UPDATE rows SET shared_detail = NULL WHERE seq = 57",
+      "UPDATE rows SET shared_detail = 1000 WHERE seq = 57",
+      "UPDATE rows SET shared_detail = " DETAIL_OF_57 " WHERE seq = 1",
+      "UPDATE rows SET shared_detail = 1000 WHERE seq = 1",
+      /* the shared value repeated in the row, which nothing but this tells */
+      "UPDATE rows SET user = (SELECT user FROM shared WHERE id = " OF_57 ") "
+      "WHERE seq = 57",
+      "UPDATE rows SET detail = (SELECT detail FROM shared WHERE id "
+      "= " DETAIL_OF_57 ") WHERE seq = 57",
+      /* one that no row uses */
+      "INSERT INTO shared (digest, used_seq, user) "
+      "VALUES (randomblob(32), 57, 'bob')",
+      /* SHA-256 of "HJN", 1, and user = 'bob' */
+      "INSERT INTO shared (digest, used_seq, user) VALUES (x'"
+      "f5e414ada31bb132fe0f36625cc52e592ced8ad2b4e30b3f28ea20a9b0a68a7b"
+      "', 57, 'bob')",
   };
 
   check_each(edits, G_N_ELEMENTS(edits));
@@ -418,7 +483,8 @@ test_truncation(void)
   g_autoptr(Base) base = base_new();
   const char *cut = CUT_AFTER(100);
   const char *everything = "DELETE FROM rows; DELETE FROM checkpoints;"
-                           "DELETE FROM bodies; DELETE FROM parts";
+                           "DELETE FROM bodies; DELETE FROM parts;"
+                           "DELETE FROM shared";
 
   g_assert_true(intact_after(base, cut, NULL));
   g_assert_false(intact_after(base, cut, base->head));
@@ -452,7 +518,7 @@ test_resigned(void)
   g_assert_true(test_verify(base->path, base->head));
   g_assert_true(test_verify(base->path, base->last));
 
-  test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 57");
+  test_edit(base->path, "UPDATE rows SET verdict = 'bob' WHERE seq = 57");
   g_assert_false(test_verify(base->path, NULL));
   test_resign(base->path, real);
   g_assert_true(test_verify(base->path, NULL));
@@ -465,7 +531,7 @@ test_resigned(void)
 
   /* after the head: out of its sight, as hoop-journal(5) says */
   test_copy(base->test->path, base->path);
-  test_edit(base->path, "UPDATE rows SET user = 'bob' WHERE seq = 157");
+  test_edit(base->path, "UPDATE rows SET verdict = 'bob' WHERE seq = 157");
   test_resign(base->path, real);
   g_assert_true(test_verify(base->path, base->head));
   g_assert_false(test_verify(base->path, base->last));
@@ -608,6 +674,7 @@ main(int argc, char **argv)
   g_test_add_func("/journal/tamper/untouched", test_untouched);
   g_test_add_func("/journal/tamper/columns", test_columns);
   g_test_add_func("/journal/tamper/rows", test_rows);
+  g_test_add_func("/journal/tamper/shared", test_shared);
   g_test_add_func("/journal/tamper/bodies", test_bodies);
   g_test_add_func("/journal/tamper/parts", test_parts);
   g_test_add_func("/journal/tamper/sealed", test_sealed);
