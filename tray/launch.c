@@ -21,9 +21,8 @@ static const struct {
     {"xterm", "-e"},
 };
 
-/* g_free; the bare name when it is nowhere, so that the error names it. */
-static char *
-program_path(const char *name)
+char *
+launch_program(const char *name)
 {
   g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
   g_autofree char *dir = self ? g_path_get_dirname(self) : NULL;
@@ -93,7 +92,7 @@ launch_review(const char *id, GError **error)
 {
   g_autofree char *installed =
       g_build_filename(HOOP_LIBEXECDIR, "hoop-review", NULL);
-  g_autofree char *agent = program_path("hoop-agent");
+  g_autofree char *agent = launch_program("hoop-agent");
   const char *const in_terminal[] = {agent, "review", id, NULL};
   g_autoptr(GPtrArray) words = NULL;
 
@@ -110,7 +109,7 @@ launch_sign_in(const char *issuer, GError **error)
 {
   g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 
-  g_ptr_array_add(words, program_path("hoop-agent"));
+  g_ptr_array_add(words, launch_program("hoop-agent"));
   add_word(words, "login");
   add_word(words, "--browser");
   add_word(words, "--issuer");
@@ -121,9 +120,34 @@ launch_sign_in(const char *issuer, GError **error)
 bool
 launch_journal(GError **error)
 {
-  g_autofree char *agent = program_path("hoop-agent");
+  g_autofree char *agent = launch_program("hoop-agent");
   const char *const command[] = {
       "sh", "-c", "\"$1\" journal list | ${PAGER:-less}", "sh", agent, NULL};
 
   return spawn_in_terminal(command, error);
+}
+
+bool
+launch_show(const char *file, GError **error)
+{
+  static const char *const ways[][3] = {{"xdg-open"}, {"gio", "open"}};
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(ways); i++) {
+    g_autofree char *program = g_find_program_in_path(ways[i][0]);
+    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+
+    if (!program)
+      continue;
+    add_word(words, program);
+    if (ways[i][1])
+      add_word(words, ways[i][1]);
+    add_word(words, file);
+    return spawn(words, error);
+  }
+  g_set_error(error,
+              G_SPAWN_ERROR,
+              G_SPAWN_ERROR_NOENT,
+              "Nothing was found that shows pages. The report is %s",
+              file);
+  return false;
 }

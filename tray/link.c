@@ -9,6 +9,8 @@
 /* A socket that appears is bound a moment before it is served. */
 #define TRIES 6
 #define FIRST_RETRY_MS 200
+/* Longer than a rule may let a request wait. */
+#define ANSWER_MS (25 * 60 * 60 * 1000)
 
 struct tray_link {
   char *dir;
@@ -131,6 +133,15 @@ on_state_changed(HoopAgent1 *agent, gpointer data)
 }
 
 static void
+on_happened(HoopAgent1 *agent, const char *kind, GVariant *what, gpointer data)
+{
+  TrayLink *link = data;
+
+  (void)agent;
+  link->events.happened(kind, what, link->data);
+}
+
+static void
 disconnect(TrayLink *link)
 {
   GDBusConnection *connection;
@@ -194,10 +205,13 @@ adopt(TrayLink *link, HoopAgent1 *agent)
 
   link->agent = agent;
   link->cancel = g_cancellable_new();
+  /* An approval may wait until the person proved to be there. */
+  g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(agent), ANSWER_MS);
   g_signal_connect(
       agent, "pending-changed", G_CALLBACK(on_pending_changed), link);
   g_signal_connect(agent, "decided", G_CALLBACK(on_decided), link);
   g_signal_connect(agent, "state-changed", G_CALLBACK(on_state_changed), link);
+  g_signal_connect(agent, "happened", G_CALLBACK(on_happened), link);
   g_signal_connect(connection, "closed", G_CALLBACK(on_closed), link);
   if (g_dbus_connection_is_closed(connection)) {
     on_closed(connection, TRUE, NULL, link);
@@ -377,6 +391,7 @@ static void
 send_answer(Given *given, const char *digest, const char *nonce)
 {
   TrayLink *link = given->link;
+  bool session = given->seconds == TRAY_SESSION;
 
   if (given->seconds)
     hoop_agent1_call_answer_for(link->agent,
@@ -386,8 +401,8 @@ send_answer(Given *given, const char *digest, const char *nonce)
                                 digest,
                                 nonce,
                                 "",
-                                given->seconds,
-                                FALSE,
+                                session ? 0 : given->seconds,
+                                session,
                                 link->cancel,
                                 on_answered,
                                 given);

@@ -13,6 +13,8 @@ typedef struct {
   void (*changed)(void *data);
   /* A request does not wait any more; the model does not hold it already. */
   void (*decided)(const char *id, void *data);
+  /* What needs no answer, as the signal Happened told it. */
+  void (*happened)(const char *kind, GVariant *what, void *data);
   /* What was asked for did not go through: a sentence for the person. */
   void (*failed)(const char *message, void *data);
 } TrayLinkEvents;
@@ -31,7 +33,9 @@ const TrayModel *tray_link_model(const TrayLink *link);
 /* Answers a request as it is now: asks the daemon for its digest and nonce
  * first, so that an answer can only be for what is held at this moment.
  * `answer`: "approve", "approve-masked" or "deny"; `how`: where the person
- * clicked, for the record; `seconds`: to remember an approval for, 0: not. */
+ * clicked, for the record; `seconds`: to remember the answer for, 0: not, or
+ * TRAY_SESSION: while this conversation goes on. */
+#define TRAY_SESSION G_MAXUINT
 void tray_link_answer(TrayLink *link,
                       const char *id,
                       const char *how,

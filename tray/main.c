@@ -11,7 +11,9 @@
 #include "tray/launch.h"
 #include "tray/link.h"
 #include "tray/menu.h"
+#include "tray/news.h"
 #include "tray/notices.h"
+#include "tray/report.h"
 #include <glib-unix.h>
 #include <locale.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ typedef struct {
   TrayItem *item;
   TrayMenu *menu;
   TrayNotices *notices;
+  TrayNews *news;
+  TrayReport *report;
   TrayLink *link;
   bool was_signed_out; /* it was told already */
   int code;
@@ -41,7 +45,8 @@ tell_signed_out(Tray *tray, const TrayModel *model)
       model->connected ? tray_model_signed_out(model) : NULL;
   g_autofree char *body = NULL;
 
-  if (session && !session->signing_in && !tray->was_signed_out) {
+  if (session && !session->signing_in && !tray->was_signed_out &&
+      !tray_news_quiet(tray->news)) {
     g_autofree char *name = tray_shown(session->name, 40);
 
     body = g_strdup_printf("Sign in to %s, or assistants get no answers. %s",
@@ -69,6 +74,18 @@ on_decided(const char *id, void *data)
 {
   (void)id;
   (void)data; /* the model holds it no more, and on_changed() follows */
+}
+
+static void
+on_happened(const char *kind, GVariant *what, void *data)
+{
+  tray_news_take(((Tray *)data)->news, kind, what);
+}
+
+static void
+on_news(const char *headline, const char *body, void *data)
+{
+  tray_notices_tell(((Tray *)data)->notices, headline, body);
 }
 
 static void
@@ -108,7 +125,7 @@ on_chosen(TrayAction action, const char *id, unsigned seconds, void *data)
     tray_link_answer(tray->link, id, "tray", "approve-masked", 0);
     break;
   case TRAY_DO_DENY:
-    tray_link_answer(tray->link, id, "tray", "deny", 0);
+    tray_link_answer(tray->link, id, "tray", "deny", seconds);
     break;
   case TRAY_DO_PAUSE:
     tray_link_pause(tray->link, seconds);
@@ -120,7 +137,15 @@ on_chosen(TrayAction action, const char *id, unsigned seconds, void *data)
     say_launched(tray, launch_sign_in(id, &error), error);
     break;
   case TRAY_DO_REPORT:
+    tray_report_open(tray->report);
+    break;
+  case TRAY_DO_JOURNAL:
     say_launched(tray, launch_journal(&error), error);
+    break;
+  case TRAY_DO_NEWS:
+    tray_news_set_quiet(tray->news, seconds == 0);
+    tray_menu_set_news(tray->menu, seconds != 0);
+    on_changed(tray);
     break;
   case TRAY_DO_QUIT:
   default:
@@ -212,10 +237,16 @@ is_only_one(GDBusConnection *bus, GError **error)
 static bool
 tray_start(Tray *tray, GError **error)
 {
-  static const TrayLinkEvents events = {
-      .changed = on_changed, .decided = on_decided, .failed = on_failed};
+  static const TrayLinkEvents events = {.changed = on_changed,
+                                        .decided = on_decided,
+                                        .happened = on_happened,
+                                        .failed = on_failed};
   g_autofree char *dir = config_runtime_dir();
   g_autofree char *state = g_build_filename(dir, "tray-notification", NULL);
+  g_autofree char *page = g_build_filename(
+      g_get_user_cache_dir(), "hoop-agent", "report.html", NULL);
+  g_autofree char *quiet = g_build_filename(
+      g_get_user_state_dir(), "hoop-agent", "tray-quiet", NULL);
 
   tray->bus = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, error);
   if (!tray->bus || !is_only_one(tray->bus, error))
@@ -227,6 +258,9 @@ tray_start(Tray *tray, GError **error)
     return false;
   tray->menu = tray_menu_new(TRAY_MENU_PATH, on_chosen, tray);
   tray->notices = tray_notices_new(tray->bus, state, on_notice, tray);
+  tray->news = tray_news_new(quiet, on_news, tray);
+  tray->report = tray_report_new(page, on_failed, tray);
+  tray_menu_set_news(tray->menu, !tray_news_quiet(tray->news));
   tray->link = tray_link_new(dir, &events, tray, error);
   if (!tray->link)
     return false;
@@ -237,6 +271,8 @@ tray_start(Tray *tray, GError **error)
 static void
 tray_stop(Tray *tray)
 {
+  tray_report_free(tray->report);
+  tray_news_free(tray->news);
   tray_notices_free(tray->notices);
   tray_menu_free(tray->menu);
   tray_item_free(tray->item);

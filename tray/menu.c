@@ -2,6 +2,7 @@
 /* The menu. A panel that shows it is told of no change: one rebuilt its rows
  * under the pointer, and a click on Review became a click on Deny. */
 #include "tray/menu.h"
+#include "tray/link.h"
 #include <libdbusmenu-glib/dbusmenu-glib.h>
 #include <stdarg.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 /* A panel that died while the menu was open never says that it closed. */
 #define OPEN_AT_MOST_S 120
 #define GRANT_S 600
+#define HOUR_S 3600
 
 struct tray_menu {
   DbusmenuServer *server;
@@ -20,6 +22,7 @@ struct tray_menu {
   void *data;
   const TrayModel *later; /* shown when the menu closes, or NULL */
   guint open;             /* the timer while it is */
+  bool news;              /* what happens is told */
 };
 
 typedef struct {
@@ -104,7 +107,7 @@ add_line(DbusmenuMenuitem *parent)
   g_object_unref(item);
 }
 
-static void
+static DbusmenuMenuitem *
 add_choice(TrayMenu *menu,
            DbusmenuMenuitem *parent,
            const char *text,
@@ -112,18 +115,20 @@ add_choice(TrayMenu *menu,
            const char *id,
            unsigned seconds)
 {
+  DbusmenuMenuitem *item = add(parent, text);
   Choice *choice = g_new0(Choice, 1);
 
   choice->menu = menu;
   choice->action = action;
   choice->id = g_strdup(id);
   choice->seconds = seconds;
-  g_signal_connect_data(add(parent, text),
+  g_signal_connect_data(item,
                         DBUSMENU_MENUITEM_SIGNAL_ITEM_ACTIVATED,
                         G_CALLBACK(on_activated),
                         choice,
                         choice_free,
                         0);
+  return item;
 }
 
 static DbusmenuMenuitem *
@@ -140,7 +145,60 @@ add_folder(DbusmenuMenuitem *parent, const char *text)
 /* ---- Parts ---------------------------------------------------------------
  */
 
+/* What may let the request go: not what a person should have read first. */
+static void
+add_approvals(TrayMenu *menu,
+              DbusmenuMenuitem *folder,
+              const TrayPending *pending)
+{
+  const char *id = pending->id;
+
+  if (!pending->ours) {
+    g_autofree char *who = tray_shown(pending->approvers, NAME_CHARS);
+
+    add_note(folder, "Asked: %s", who);
+    return;
+  }
+  if (pending->high_risk || pending->needs_reason) {
+    add_note(folder, "To approve it, review it");
+    return;
+  }
+  add_choice(menu, folder, "Approve once", TRAY_DO_APPROVE, id, 0);
+  if (pending->can_mask)
+    add_choice(menu, folder, "Approve masked", TRAY_DO_MASKED, id, 0);
+  if (pending->can_grant)
+    add_choice(
+        menu, folder, "Approve for 10 minutes", TRAY_DO_APPROVE, id, GRANT_S);
+}
+
 /* Deny stands apart from what lets the request go. */
+static void
+add_denials(TrayMenu *menu,
+            DbusmenuMenuitem *folder,
+            const TrayPending *pending)
+{
+  static const struct {
+    const char *text;
+    unsigned seconds;
+  } spans[] = {{"For 10 minutes", GRANT_S},
+               {"For an hour", HOUR_S},
+               {"While this conversation goes on", TRAY_SESSION}};
+  DbusmenuMenuitem *inner;
+
+  add_line(folder);
+  add_choice(menu, folder, "Deny", TRAY_DO_DENY, pending->id, 0);
+  if (!pending->can_remember)
+    return;
+  inner = add_folder(folder, "Deny and remember\xe2\x80\xa6");
+  for (unsigned i = 0; i < G_N_ELEMENTS(spans); i++)
+    add_choice(menu,
+               inner,
+               spans[i].text,
+               TRAY_DO_DENY,
+               pending->id,
+               spans[i].seconds);
+}
+
 static void
 add_pending(TrayMenu *menu, const TrayPending *pending)
 {
@@ -148,23 +206,11 @@ add_pending(TrayMenu *menu, const TrayPending *pending)
   g_autofree char *summary = tray_pending_summary(pending);
   g_autofree char *text = g_strdup_printf("%s: %s", rules, summary);
   DbusmenuMenuitem *folder = add_folder(menu->root, text);
-  const char *id = pending->id;
 
-  add_choice(menu, folder, "Review\xe2\x80\xa6", TRAY_DO_REVIEW, id, 0);
-  if (!pending->ours) {
-    g_autofree char *who = tray_shown(pending->approvers, NAME_CHARS);
-
-    add_note(folder, "Asked: %s", who);
-  } else {
-    add_choice(menu, folder, "Approve once", TRAY_DO_APPROVE, id, 0);
-    if (pending->can_mask)
-      add_choice(menu, folder, "Approve masked", TRAY_DO_MASKED, id, 0);
-    if (pending->can_grant)
-      add_choice(
-          menu, folder, "Approve for 10 minutes", TRAY_DO_APPROVE, id, GRANT_S);
-  }
-  add_line(folder);
-  add_choice(menu, folder, "Deny", TRAY_DO_DENY, id, 0);
+  add_choice(
+      menu, folder, "Review\xe2\x80\xa6", TRAY_DO_REVIEW, pending->id, 0);
+  add_approvals(menu, folder, pending);
+  add_denials(menu, folder, pending);
 }
 
 static void
@@ -222,10 +268,39 @@ add_record(TrayMenu *menu, const TrayModel *model)
     add_note(menu->root, "The policy on disk is bad; the last good one holds");
   add_choice(menu,
              menu->root,
-             "Open the journal\xe2\x80\xa6",
+             "Open the journal's report\xe2\x80\xa6",
              TRAY_DO_REPORT,
              NULL,
              0);
+  add_choice(menu,
+             menu->root,
+             "List the journal\xe2\x80\xa6",
+             TRAY_DO_JOURNAL,
+             NULL,
+             0);
+}
+
+/* Whether it is told what was masked or blocked. */
+static void
+add_news(TrayMenu *menu, const TrayModel *model)
+{
+  DbusmenuMenuitem *item;
+
+  if (!model->notices)
+    return;
+  item = add_choice(menu,
+                    menu->root,
+                    "Tell what is masked or blocked",
+                    TRAY_DO_NEWS,
+                    NULL,
+                    !menu->news);
+  dbusmenu_menuitem_property_set(
+      item, DBUSMENU_MENUITEM_PROP_TOGGLE_TYPE, DBUSMENU_MENUITEM_TOGGLE_CHECK);
+  dbusmenu_menuitem_property_set_int(
+      item,
+      DBUSMENU_MENUITEM_PROP_TOGGLE_STATE,
+      menu->news ? DBUSMENU_MENUITEM_TOGGLE_STATE_CHECKED
+                 : DBUSMENU_MENUITEM_TOGGLE_STATE_UNCHECKED);
 }
 
 static void
@@ -288,6 +363,7 @@ rebuild(TrayMenu *menu, const TrayModel *model)
     add_decisions(menu, model);
     add_line(menu->root);
     add_pause(menu, model);
+    add_news(menu, model);
   }
   add_line(menu->root);
   add_choice(menu, menu->root, "Close this icon", TRAY_DO_QUIT, NULL, 0);
@@ -366,6 +442,12 @@ tray_menu_free(TrayMenu *menu)
   g_object_unref(menu->root);
   g_object_unref(menu->server);
   g_free(menu);
+}
+
+void
+tray_menu_set_news(TrayMenu *menu, bool told)
+{
+  menu->news = told;
 }
 
 void

@@ -12,11 +12,13 @@ typedef enum {
   TRAY_DO_REVIEW,  /* id */
   TRAY_DO_APPROVE, /* id; `seconds` */
   TRAY_DO_MASKED,  /* id */
-  TRAY_DO_DENY,    /* id */
+  TRAY_DO_DENY,    /* id; `seconds` to remember it for, or TRAY_SESSION */
   TRAY_DO_PAUSE,   /* `seconds`, 0: until resumed */
   TRAY_DO_RESUME,
   TRAY_DO_SIGN_IN, /* id: the issuer's name */
   TRAY_DO_REPORT,
+  TRAY_DO_JOURNAL,
+  TRAY_DO_NEWS, /* `seconds` 1: tell what happens; 0: do not */
   TRAY_DO_QUIT
 } TrayAction;
 
@@ -34,5 +36,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TrayMenu, tray_menu_free)
 /* Makes the menu anew from the model. While a panel shows it nothing moves
  * under the pointer: what changed then shows when it closes. */
 void tray_menu_show(TrayMenu *menu, const TrayModel *model);
+/* How the switch stands that tells what happens; shown with the next model. */
+void tray_menu_set_news(TrayMenu *menu, bool told);
 
 #endif

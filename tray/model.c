@@ -120,17 +120,19 @@ joined(GVariant *dict, const char *key)
   return items ? g_strjoinv(", ", (char **)items) : g_strdup("");
 }
 
-/* Only while the receiver cannot be reached: all is well needs no words. */
 static char *
-shipping_of(GVariant *status)
+shipping_of(GVariant *status, bool *goes_on)
 {
   g_autoptr(GVariant) shipping =
       g_variant_lookup_value(status, "shipping", G_VARIANT_TYPE_VARDICT);
   g_autofree char *problem = shipping ? text_of(shipping, "problem") : NULL;
   gint64 rows = 0;
 
-  if (!problem)
+  *goes_on = !problem;
+  if (!shipping)
     return NULL;
+  if (!problem)
+    return g_strdup("The record is shipped");
   g_variant_lookup(shipping, "behind_rows", "x", &rows);
   return g_strdup_printf("%" G_GINT64_FORMAT " row%s of the record wait to be "
                          "sent: %s",
@@ -147,7 +149,8 @@ tray_model_take_status(TrayModel *model, GVariant *status)
   model->paused = text_of(status, "paused");
   model->journal = text_of(status, "journal");
   model->policy_error = text_of(status, "policy_error");
-  model->shipping = shipping_of(status);
+  model->shipping = shipping_of(status, &model->ships);
+  model->notices = flag_of(status, "notices");
 }
 
 static TrayPending *
@@ -172,6 +175,9 @@ pending_of(GVariant *dict)
   pending->waiting = number_of(dict, "waiting");
   pending->ours = strstr(pending->approvers, "developer") != NULL;
   pending->low_risk = g_strcmp0(risk, "low") == 0;
+  pending->high_risk = g_strcmp0(risk, "high") == 0;
+  pending->needs_reason = flag_of(dict, "needs_reason");
+  pending->can_remember = flag_of(dict, "can_remember");
   pending->can_mask = flag_of(dict, "can_mask");
   pending->can_grant = flag_of(dict, "can_grant");
   g_variant_lookup(dict, "deadline_us", "x", &deadline);
@@ -406,7 +412,7 @@ tray_model_details(const TrayModel *model)
 
     return g_strdup_printf("Sign in to %s to go on.", name);
   }
-  if (model->shipping)
+  if (model->shipping && !model->ships)
     return tray_shown(model->shipping, SENTENCE_CHARS);
   return g_strdup("");
 }

@@ -27,11 +27,14 @@ typedef struct {
   char *process; /* the client, a file's name without folders */
   char *model;   /* or "" */
   unsigned findings;
-  unsigned waiting; /* equal requests that the answer is for */
-  bool ours;        /* the developer is asked, not only a reviewer */
-  bool low_risk;    /* every rule that asks says so */
+  unsigned waiting;  /* equal requests that the answer is for */
+  bool ours;         /* the developer is asked, not only a reviewer */
+  bool low_risk;     /* every rule that asks says so */
+  bool high_risk;    /* one of them says so */
+  bool needs_reason; /* of who approves */
   bool can_mask;
   bool can_grant;
+  bool can_remember;   /* a denial */
   int64_t deadline_us; /* wall clock */
 } TrayPending;
 
@@ -55,8 +58,10 @@ typedef struct {
   char *problem; /* why not */
   char *paused;  /* by whom; NULL: it is not */
   char *journal; /* "ok", "off" or why nothing is stored */
+  bool notices;  /* what is masked or blocked is told */
   char *policy_error;
-  char *shipping;       /* why it does not go on, or NULL */
+  char *shipping;       /* how it goes, or NULL: nothing is shipped */
+  bool ships;           /* it goes on */
   GPtrArray *pending;   /* TrayPending, oldest first */
   GPtrArray *sessions;  /* TraySession */
   GPtrArray *decisions; /* TrayDecision, newest first */

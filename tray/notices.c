@@ -40,7 +40,8 @@ struct tray_notices {
   char *dismissed;  /* requests that a person has put away, joined */
   char *shown;      /* the requests, headline and body as shown */
   const TrayModel *model;
-  char *told; /* the last other headline, and when */
+  char *untold_headline, *untold_body; /* there was no server yet */
+  char *told;                          /* the last other headline, and when */
   int64_t told_us;
 };
 
@@ -386,6 +387,11 @@ on_proxy(GObject *source, GAsyncResult *result, gpointer data)
   g_signal_connect(
       proxy, "notify::g-name-owner", G_CALLBACK(on_owner), notices);
   close_orphan(notices);
+  if (notices->untold_headline) {
+    tray_notices_tell(notices, notices->untold_headline, notices->untold_body);
+    g_clear_pointer(&notices->untold_headline, g_free);
+    g_clear_pointer(&notices->untold_body, g_free);
+  }
   /* The call starts a server that the bus can activate. */
   notices->sending = true;
   g_dbus_proxy_call(proxy,
@@ -407,8 +413,15 @@ tray_notices_tell(TrayNotices *notices, const char *headline, const char *body)
   g_autofree char *shown = tray_shown(body, BODY_CHARS);
   int64_t now = g_get_monotonic_time();
 
-  if (!notices->server || (g_strcmp0(headline, notices->told) == 0 &&
-                           now - notices->told_us < QUIET_US))
+  if (!notices->server) {
+    g_free(notices->untold_headline);
+    g_free(notices->untold_body);
+    notices->untold_headline = g_strdup(headline);
+    notices->untold_body = g_strdup(body);
+    return;
+  }
+  if (g_strcmp0(headline, notices->told) == 0 &&
+      now - notices->told_us < QUIET_US)
     return;
   g_free(notices->told);
   notices->told = g_strdup(headline);
@@ -475,6 +488,8 @@ tray_notices_free(TrayNotices *notices)
   forget_shown(notices);
   g_ptr_array_unref(notices->early);
   g_free(notices->dismissed);
+  g_free(notices->untold_headline);
+  g_free(notices->untold_body);
   g_free(notices->told);
   g_free(notices->state_file);
   g_free(notices);

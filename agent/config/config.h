@@ -69,6 +69,8 @@ typedef struct {
   unsigned max_grants;
   unsigned stream_silence;     /* s that a held stream stays silent: 20 */
   unsigned keepalive_interval; /* s between SSE comments then: 15 */
+  /* [desktop] */
+  bool notices;
   /* [journal] */
   char *journal_path; /* always set */
   bool journal;

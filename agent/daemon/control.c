@@ -344,6 +344,7 @@ status_ready(void *data)
   g_variant_dict_insert(&dict, "detection", "b", agent->detector != NULL);
   add_values(&dict, agent);
   g_variant_dict_insert(&dict, "managed", "b", agent->config->managed);
+  g_variant_dict_insert(&dict, "notices", "b", agent->config->notices);
   approve_pending(agent->approve, count_one, &pending);
   g_variant_dict_insert(&dict, "pending", "u", pending);
   g_variant_dict_insert(

@@ -370,6 +370,7 @@ static bool
 make_env(struct agent *agent, GError **error)
 {
   const Config *config = agent->config;
+  Happened *happened = config->notices ? happened_new(agent) : NULL;
   ExchangeOptions options = {
       .loop = agent->data_loop,
       .workers = agent->workers,
@@ -383,6 +384,8 @@ make_env(struct agent *agent, GError **error)
       .policy = agent->policy,
       .self_url = agent->self_url,
       .notice = notice,
+      .happened = happened ? happened_take : NULL,
+      .happened_data = happened,
       .limits = {.max_body = config->max_body,
                  .held_bytes = config->held_bytes,
                  .max_recorded_body = config->max_recorded_body,
@@ -393,6 +396,7 @@ make_env(struct agent *agent, GError **error)
                  .keepalive_interval = config->keepalive_interval},
   };
 
+  agent->happened = happened;
   agent->env = exchange_env_new(&options, error);
   return agent->env != NULL;
 }
@@ -473,6 +477,7 @@ agent_unmake(struct agent *agent)
    * exchanges that wait for them. */
   conn_table_free(agent->conns);
   exchange_env_free(agent->env);
+  happened_free(agent->happened);
   upstream_free(agent->upstream);
   /* The last that asks who is signed in is gone. */
   identity_free(agent->identity);

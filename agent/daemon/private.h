@@ -27,6 +27,9 @@ typedef struct {
   int64_t since_us;
 } Allowed;
 
+/* See happened.c. */
+typedef struct happened Happened;
+
 /* All of it belongs to the main thread, but for what the data thread's loop
  * runs once it is started: upstream, env, front. */
 struct agent {
@@ -79,6 +82,7 @@ struct agent {
   Ca *ca;
   Front *front;
   ExchangeEnv *env;
+  Happened *happened; /* or NULL: nobody is told */
   char *self_url;
 };
 
@@ -177,6 +181,13 @@ bool agent_reload(struct agent *agent, GError **error);
 /* Reads them for the first time, and again whenever they change once the main
  * loop runs. NULL with error. */
 Policy *reload_first(struct agent *agent, GError **error);
+
+/* ---- happened.c: the signal Happened; before the data thread starts. */
+Happened *happened_new(struct agent *agent);
+/* After the last call of happened_take(). */
+void happened_free(Happened *happened);
+/* Data thread; data: the Happened. */
+void happened_take(const Happening *what, void *data);
 
 /* ---- pause.c
  * Before the data thread starts: an administrator's pause is looked for. */

@@ -53,6 +53,8 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   env->self_url = g_strdup(options->self_url);
   env->limits = options->limits;
   env->notice = options->notice;
+  env->happened = options->happened;
+  env->happened_data = options->happened_data;
   env->sessions = sessions_new();
   env->refused = refused_new();
   env->masked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -29,6 +29,16 @@ typedef struct {
 /* What all exchanges share; made once, lives on the data thread's loop. */
 typedef struct exchange_env ExchangeEnv;
 
+/* Something that a person may want to know and need not answer. Strings live
+ * for the call; NULL where unknown. */
+typedef struct {
+  bool blocked;     /* policy refused it; else values were masked */
+  bool answer;      /* in what came back; else in what went out */
+  unsigned count;   /* of masked values; 1 of what was blocked */
+  const char *rule; /* that blocked it; or the one that masked most */
+  const char *client, *connection, *model;
+} Happening;
+
 /* Everything is borrowed and must outlive the environment, but for policy,
  * detector and limits, which are referenced or copied. detector NULL:
  * detection is off and bodies are not read (a measuring mode). journal NULL:
@@ -48,6 +58,10 @@ typedef struct {
   /* What a person should read in the log, without secrets; NULL: nobody
    * reads. Data thread. */
   void (*notice)(const char *text);
+  /* As soon as the row that says so is on its way; NULL: nobody is told. Data
+   * thread. */
+  void (*happened)(const Happening *what, void *data);
+  void *happened_data;
   ExchangeLimits limits;
 } ExchangeOptions;
 

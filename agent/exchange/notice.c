@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was masked, told to the journal and to who asks for the status: counts
- * by rule. */
+ * by rule; and what a person may want to hear of at once. */
 #include "exchange/state.h"
 #include "kit/json.h"
 #include <string.h>
@@ -61,6 +61,53 @@ notice_take(ExchangeEnv *env, GHashTable *masked)
   }
   g_string_append_c(out, '}');
   return g_strdup(out->str);
+}
+
+static void
+tell(const Exchange *exchange, Happening *what)
+{
+  const ExchangeEnv *env = exchange->env;
+
+  if (!env->happened)
+    return;
+  what->client = exchange->client;
+  what->connection = connection_name(exchange->connection);
+  if (exchange->inspection)
+    what->model = inspection_model(exchange->inspection);
+  env->happened(what, env->happened_data);
+}
+
+void
+notice_masked(const Exchange *exchange, GHashTable *masked, bool answer)
+{
+  Happening what = {.answer = answer};
+  GHashTableIter iter;
+  gpointer id, n;
+  size_t most = 0;
+
+  if (!masked)
+    return;
+  g_hash_table_iter_init(&iter, masked);
+  while (g_hash_table_iter_next(&iter, &id, &n)) {
+    const size_t count = GPOINTER_TO_SIZE(n);
+
+    what.count += (unsigned)MIN(count, G_MAXINT);
+    if (count < most || (count == most && strcmp(id, what.rule) > 0))
+      continue;
+    most = count;
+    what.rule = id;
+  }
+  if (what.count)
+    tell(exchange, &what);
+}
+
+void
+notice_blocked(const Exchange *exchange, const char *rule, bool answer)
+{
+  Happening what = {
+      .blocked = true, .answer = answer, .count = 1, .rule = rule};
+
+  tell(exchange, &what);
 }
 
 GHashTable *

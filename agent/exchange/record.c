@@ -207,6 +207,12 @@ add_asked(GString *out, const Exchange *exchange)
     json_raw(out, "first", "true");
 }
 
+static bool
+blocks(const Verdict *verdict)
+{
+  return verdict && verdict_action(verdict) == ACTION_BLOCK;
+}
+
 void
 record_request(Exchange *exchange, RecordThen then)
 {
@@ -230,6 +236,10 @@ record_request(Exchange *exchange, RecordThen then)
   if (!exchange->answered) /* it goes out */
     masked = notice_take(exchange->env, exchange->masked_out);
   json_raw(detail, "masked", masked);
+  if (masked)
+    notice_masked(exchange, exchange->masked_out, false);
+  else if (exchange->answered && blocks(exchange->verdict))
+    notice_blocked(exchange, row->rule, false);
   if (exchange->person && !exchange->person->groups)
     json_member(detail,
                 "groups_unknown",
@@ -289,6 +299,8 @@ add_answer_verdict(Exchange *exchange, JournalRow *row, GString *detail)
 
   row->rule = g_strdup(reason ? reason->id : NULL);
   json_raw(detail, "verdict", json);
+  if (blocks(verdict))
+    notice_blocked(exchange, row->rule, true);
 }
 
 void
@@ -297,6 +309,7 @@ record_response(Exchange *exchange, RecordThen then)
   g_autoptr(GString) detail = g_string_new("{");
   g_autofree char *masked = NULL;
   const char *model = NULL;
+  GHashTable *counts = NULL;
   JournalRow *row;
 
   if (exchange->closed_row) {
@@ -330,11 +343,12 @@ record_response(Exchange *exchange, RecordThen then)
   else
     json_findings(detail, exchange, exchange->answer_inspection);
   if (exchange->filter)
-    masked =
-        notice_take(exchange->env, response_filter_masked(exchange->filter));
+    counts = response_filter_masked(exchange->filter);
   else if (!exchange->refusal)
-    masked = notice_take(exchange->env, exchange->masked_in);
+    counts = exchange->masked_in;
+  masked = notice_take(exchange->env, counts);
   json_raw(detail, "masked", masked);
+  notice_masked(exchange, counts, true);
   if (exchange->refusal)
     json_member(detail, "message", exchange->refusal->message);
   row->detail = close_json(detail);
@@ -360,6 +374,8 @@ record_tool(Exchange *exchange,
 
   row->verdict = g_strdup(outcome);
   row->rule = g_strdup(reason ? reason->id : NULL);
+  if (blocks(verdict))
+    notice_blocked(exchange, row->rule, true);
   json_member(detail, "tool", name);
   if (g_strcmp0(name, call->name) == 0) /* the verdict repeats it */
     json_raw(detail, "verdict", json);

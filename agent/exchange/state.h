@@ -28,6 +28,8 @@ struct exchange_env {
   char *self_url;
   char *paused; /* why, or NULL */
   void (*notice)(const char *text);
+  void (*happened)(const Happening *what, void *data);
+  void *happened_data;
   bool draining;
   ExchangeLimits limits;
   ExchangeStats stats;
@@ -158,6 +160,9 @@ GHashTable *notice_count(const GArray *spans);
 /* {"rule":2,…} in the order of ids, or NULL when there is nothing; and adds it
  * to the environment's. g_free. */
 char *notice_take(ExchangeEnv *env, GHashTable *masked);
+/* Tells whoever listens; nothing for an empty table. */
+void notice_masked(const Exchange *exchange, GHashTable *masked, bool answer);
+void notice_blocked(const Exchange *exchange, const char *rule, bool answer);
 
 /* ---- budget.c
  * It was judged and may go out: counts it. */

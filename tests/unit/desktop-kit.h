@@ -20,6 +20,8 @@
 typedef struct {
   unsigned waits;   /* requests that wait */
   const char *risk; /* of each, or NULL */
+  char *name;       /* each foreign text that a person sees; NULL: harmless */
+  bool signed_out;
   unsigned reviews;
   char *answer; /* the last, "ANSWER ID HOW DIGEST NONCE" */
   unsigned answers;
@@ -66,7 +68,13 @@ typedef struct {
 /* ---- The daemon ----------------------------------------------------------
  */
 
-static gboolean
+static const char *
+named(const Daemon *daemon, const char *harmless)
+{
+  return daemon->name ? daemon->name : harmless;
+}
+
+static inline gboolean
 on_status(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 {
   const Daemon *daemon = data;
@@ -74,27 +82,49 @@ on_status(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 
   g_variant_dict_init(&dict, NULL);
   g_variant_dict_insert(&dict, "journal", "s", "ok");
+  g_variant_dict_insert(&dict, "notices", "b", TRUE);
   if (daemon->paused)
-    g_variant_dict_insert(&dict, "paused", "s", "ann");
+    g_variant_dict_insert(&dict, "paused", "s", named(daemon, "ann"));
+  if (daemon->name) {
+    GVariantDict shipping;
+
+    g_variant_dict_init(&shipping, NULL);
+    g_variant_dict_insert(&shipping, "problem", "s", daemon->name);
+    g_variant_dict_insert_value(
+        &dict, "shipping", g_variant_dict_end(&shipping));
+  }
   hoop_agent1_complete_status(skeleton, call, g_variant_dict_end(&dict));
   return TRUE;
 }
 
-static gboolean
+static inline gboolean
 on_sessions(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 {
-  (void)data;
-  hoop_agent1_complete_sessions(
-      skeleton, call, g_variant_new_array(G_VARIANT_TYPE("a{sv}"), NULL, 0));
+  const Daemon *daemon = data;
+  GVariantBuilder list;
+
+  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+  if (daemon->name || daemon->signed_out) {
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "name", "s", named(daemon, "corp"));
+    g_variant_dict_insert(&dict, "issuer", "s", "https://id.example");
+    if (!daemon->signed_out)
+      g_variant_dict_insert(&dict, "user", "s", daemon->name);
+    g_variant_dict_insert(&dict, "problem", "s", named(daemon, "it ended"));
+    g_variant_builder_add_value(&list, g_variant_dict_end(&dict));
+  }
+  hoop_agent1_complete_sessions(skeleton, call, g_variant_builder_end(&list));
   return TRUE;
 }
 
-static gboolean
+static inline gboolean
 on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
 {
-  static const char *const rules[] = {"<b>cards</b>\n", NULL};
   static const char *const approvers[] = {"developer", NULL};
   const Daemon *daemon = data;
+  const char *rules[] = {named(daemon, "<b>cards</b>\n"), NULL};
   GVariantBuilder list;
 
   g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
@@ -106,7 +136,10 @@ on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
     g_variant_dict_insert(&dict, "id", "s", id);
     g_variant_dict_insert(&dict, "rules", "^as", rules);
     g_variant_dict_insert(&dict, "approvers", "^as", approvers);
-    g_variant_dict_insert(&dict, "process", "s", "/usr/bin/code");
+    g_variant_dict_insert(
+        &dict, "process", "s", named(daemon, "/usr/bin/code"));
+    g_variant_dict_insert(&dict, "model", "s", named(daemon, ""));
+    g_variant_dict_insert(&dict, "can_remember", "b", TRUE);
     g_variant_dict_insert(&dict, "findings", "u", (guint32)2);
     if (daemon->risk)
       g_variant_dict_insert(&dict, "risk", "s", daemon->risk);
@@ -118,7 +151,7 @@ on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
   return TRUE;
 }
 
-static gboolean
+static inline gboolean
 on_review(HoopAgent1 *skeleton,
           GDBusMethodInvocation *call,
           const char *id,
@@ -138,7 +171,7 @@ on_review(HoopAgent1 *skeleton,
   return TRUE;
 }
 
-static gboolean
+static inline gboolean
 on_answer(HoopAgent1 *skeleton,
           GDBusMethodInvocation *call,
           const char *id,
@@ -161,7 +194,33 @@ on_answer(HoopAgent1 *skeleton,
   return TRUE;
 }
 
-static gboolean
+static inline gboolean
+on_answer_for(HoopAgent1 *skeleton,
+              GDBusMethodInvocation *call,
+              const char *id,
+              const char *how,
+              const char *answer,
+              const char *digest,
+              const char *nonce,
+              const char *reason,
+              guint seconds,
+              gboolean session,
+              gpointer data)
+{
+  Daemon *daemon = data;
+
+  (void)reason;
+  g_free(daemon->answer);
+  daemon->answer = g_strdup_printf(
+      "%s %s %s %s %s %u %d", answer, id, how, digest, nonce, seconds, session);
+  daemon->answers++;
+  daemon->waits--;
+  hoop_agent1_complete_answer_for(skeleton, call, answer, "g1");
+  hoop_agent1_emit_decided(skeleton, id, answer, named(daemon, "ann"));
+  return TRUE;
+}
+
+static inline gboolean
 on_pause(HoopAgent1 *skeleton,
          GDBusMethodInvocation *call,
          guint seconds,
@@ -175,7 +234,7 @@ on_pause(HoopAgent1 *skeleton,
   return TRUE;
 }
 
-static void
+static inline void
 daemon_start(Desktop *desktop)
 {
   g_autofree char *dir = g_build_filename(desktop->dir, "hoop-agent", NULL);
@@ -189,13 +248,15 @@ daemon_start(Desktop *desktop)
   g_signal_connect(skeleton, "handle-pending", G_CALLBACK(on_pending), daemon);
   g_signal_connect(skeleton, "handle-review", G_CALLBACK(on_review), daemon);
   g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), daemon);
+  g_signal_connect(
+      skeleton, "handle-answer-for", G_CALLBACK(on_answer_for), daemon);
   g_signal_connect(skeleton, "handle-pause", G_CALLBACK(on_pause), daemon);
   desktop->skeleton = skeleton;
   desktop->control = bus_server_new(dir, skeleton, &error);
   g_assert_no_error(error);
 }
 
-static void
+static inline void
 daemon_stop(Desktop *desktop)
 {
   g_clear_pointer(&desktop->control, bus_server_free);
@@ -203,11 +264,28 @@ daemon_stop(Desktop *desktop)
   g_clear_object(&desktop->skeleton);
 }
 
-static void
+static inline void
 daemon_holds(Desktop *desktop, unsigned waits)
 {
   desktop->daemon.waits = waits;
   hoop_agent1_emit_pending_changed(desktop->skeleton, "req1");
+}
+
+/* It masked or blocked something. */
+static inline void
+daemon_tells(Desktop *desktop, const char *kind, unsigned count)
+{
+  const char *name = named(&desktop->daemon, "aws-access-key");
+  GVariantDict dict;
+
+  g_variant_dict_init(&dict, NULL);
+  g_variant_dict_insert(&dict, "times", "u", (guint32)1);
+  g_variant_dict_insert(&dict, "count", "u", (guint32)count);
+  g_variant_dict_insert(&dict, "rule", "s", name);
+  g_variant_dict_insert(
+      &dict, "client", "s", named(&desktop->daemon, "/bin/x"));
+  g_variant_dict_insert(&dict, "connection", "s", "copilot");
+  hoop_agent1_emit_happened(desktop->skeleton, kind, g_variant_dict_end(&dict));
 }
 
 /* ---- The panel and the notification server -------------------------------
@@ -220,7 +298,7 @@ static const char bus_config[] =
     "<allow eavesdrop='true'/><allow own='*'/></policy></busconfig>";
 
 /* Ends with the test, whatever becomes of that. */
-static void
+static inline void
 end_with_parent(gpointer data)
 {
   (void)data;
@@ -228,7 +306,7 @@ end_with_parent(gpointer data)
 }
 
 /* A bus daemon that tells its address within the usual time. */
-static void
+static inline void
 bus_start(Desktop *desktop)
 {
   g_autofree char *config = g_build_filename(desktop->dir, "bus.conf", NULL);
@@ -268,7 +346,7 @@ bus_start(Desktop *desktop)
   desktop->address = g_strchomp(g_string_free(line, FALSE));
 }
 
-static void
+static inline void
 bus_stop(Desktop *desktop)
 {
   int status;
@@ -278,7 +356,7 @@ bus_stop(Desktop *desktop)
   g_clear_pointer(&desktop->address, g_free);
 }
 
-static GDBusConnection *
+static inline GDBusConnection *
 connect_to(const char *address)
 {
   g_autoptr(GError) error = NULL;
@@ -294,7 +372,7 @@ connect_to(const char *address)
   return bus;
 }
 
-static void
+static inline void
 on_register(GDBusConnection *bus,
             const char *sender,
             const char *path,
@@ -319,7 +397,7 @@ on_register(GDBusConnection *bus,
   g_dbus_method_invocation_return_value(call, NULL);
 }
 
-static void
+static inline void
 on_notification(GDBusConnection *bus,
                 const char *sender,
                 const char *path,
@@ -374,7 +452,7 @@ static const char interfaces[] =
 
 /* Serves one of the two interfaces under its name; returns the name's number,
  * which g_bus_unown_name() takes. */
-static guint
+static inline guint
 serve(GDBusConnection *bus,
       const char *interface,
       const char *path,
@@ -404,7 +482,7 @@ serve(GDBusConnection *bus,
   return name;
 }
 
-static void
+static inline void
 panel_start(Desktop *desktop)
 {
   desktop->panel.bus = connect_to(desktop->address);
@@ -416,7 +494,7 @@ panel_start(Desktop *desktop)
                               &desktop->panel);
 }
 
-static void
+static inline void
 panel_stop(Desktop *desktop)
 {
   if (!desktop->panel.bus)
@@ -429,7 +507,7 @@ panel_stop(Desktop *desktop)
   g_clear_object(&desktop->panel.bus);
 }
 
-static void
+static inline void
 server_start(Desktop *desktop)
 {
   desktop->server.bus = connect_to(desktop->address);
@@ -441,7 +519,7 @@ server_start(Desktop *desktop)
                                &desktop->server);
 }
 
-static void
+static inline void
 server_stop(Desktop *desktop)
 {
   if (!desktop->server.bus)
@@ -455,7 +533,7 @@ server_stop(Desktop *desktop)
 }
 
 /* A click, or what a stranger claims to be one. */
-static void
+static inline void
 invoke(GDBusConnection *bus, guint32 id, const char *action)
 {
   g_dbus_connection_emit_signal(bus,
