@@ -35,7 +35,8 @@ struct http_decoder {
   /* deflate: set up once two bytes told the wrapping */
   bool open;
   bool has_first;
-  uint8_t first;
+  uint8_t first;    /* of zstd: of the frame */
+  unsigned n_magic; /* zstd: bytes of the frame's magic number that came */
 };
 
 /* Where the next output goes: the end of the caller's buffer or, when that is
@@ -273,6 +274,27 @@ zstd_clear(HttpDecoder *decoder)
   ZSTD_freeDStream(decoder->zstd);
 }
 
+/* What a frame begins with (RFC 8878 sections 3.1.1 and 3.1.2). libzstd reads
+ * frames from before the standard, too: no client does, and whole or in pieces
+ * they do not come to the same. */
+static bool
+zstd_begins(HttpDecoder *decoder, const uint8_t *bytes, size_t len)
+{
+  static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd};
+  static const uint8_t skipped[] = {0x50, 0x2a, 0x4d, 0x18};
+  for (; decoder->n_magic < sizeof frame && len > 0; bytes++, len--) {
+    if (decoder->n_magic == 0)
+      decoder->first = (*bytes & 0xf0) == skipped[0] ? skipped[0] : *bytes;
+    bool is_frame = decoder->first == frame[0];
+    uint8_t wanted = (is_frame ? frame : skipped)[decoder->n_magic];
+    uint8_t byte = decoder->n_magic == 0 ? decoder->first : *bytes;
+    if (byte != wanted)
+      return false;
+    decoder->n_magic++;
+  }
+  return true;
+}
+
 static bool
 zstd_feed(HttpDecoder *decoder,
           const uint8_t *bytes,
@@ -284,6 +306,8 @@ zstd_feed(HttpDecoder *decoder,
   bool full = false;
   while (in.pos < in.size || full) {
     Step step;
+    if (!zstd_begins(decoder, bytes + in.pos, in.size - in.pos))
+      return broken(decoder, error);
     if (!step_begin(&step, out, error))
       return false;
     ZSTD_outBuffer to = {step.at, step.room, 0};
@@ -294,6 +318,8 @@ zstd_feed(HttpDecoder *decoder,
       return broken(decoder, error);
     /* 0: a frame is complete; another one may follow. */
     decoder->ended = result == 0;
+    if (decoder->ended)
+      decoder->n_magic = 0;
     full = to.pos == to.size && !decoder->ended;
   }
   return true;

@@ -256,6 +256,51 @@ test_zstd_window(void)
   g_assert_cmpstr(message, ==, "the zstd data are broken");
 }
 
+/* `head` before, or behind, a frame that is fine. Returns the error. */
+static char *
+around(const uint8_t *head, size_t len, bool behind, size_t step)
+{
+  g_autoptr(GBytes) frame = encode("zstd", "text", 4);
+  g_autoptr(GByteArray) all = g_byte_array_new();
+  g_auto(Buf) out;
+  if (!behind)
+    g_byte_array_append(all, head, (guint)len);
+  g_byte_array_append(
+      all, g_bytes_get_data(frame, NULL), (guint)g_bytes_get_size(frame));
+  if (behind)
+    g_byte_array_append(all, head, (guint)len);
+  g_autoptr(GBytes) coded = g_bytes_new(all->data, all->len);
+  buf_init(&out, 100);
+  char *message = decode("zstd", coded, step, &out, NULL);
+  if (!message)
+    g_assert_cmpmem(buf_bytes(&out), out.len, "text", 4);
+  return message;
+}
+
+/* Skippable frames are passed over; what libzstd wrote before the standard,
+ * and could read, is none of its frames. */
+static void
+test_zstd_frames(void)
+{
+  uint8_t skipped[] = {0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'a', 'b', 'c'};
+  uint8_t old[] = {
+      0x1e, 0xb5, 0x2f, 0xfd, 0xcb, 0x04, 0x67, 0x65, 0, 0, 0, 0, 0, 0, 0, 0};
+  for (size_t step = 1; step < 40; step++) {
+    for (skipped[0] = 0x50; skipped[0] < 0x60; skipped[0]++) {
+      g_autofree char *before = around(skipped, sizeof skipped, false, step);
+      g_autofree char *behind = around(skipped, sizeof skipped, true, step);
+      g_assert_cmpstr(before, ==, NULL);
+      g_assert_cmpstr(behind, ==, NULL);
+    }
+    for (old[0] = 0x1e; old[0] < 0x28; old[0]++) {
+      g_autofree char *before = around(old, sizeof old, false, step);
+      g_autofree char *behind = around(old, sizeof old, true, step);
+      g_assert_cmpstr(before, ==, "the zstd data are broken");
+      g_assert_cmpstr(behind, ==, "the zstd data are broken");
+    }
+  }
+}
+
 static void
 test_unknown(void)
 {
@@ -331,6 +376,7 @@ main(int argc, char **argv)
   g_test_add_func("/http/coding/damaged", test_damaged);
   g_test_add_func("/http/coding/bombs", test_bombs);
   g_test_add_func("/http/coding/zstd-window", test_zstd_window);
+  g_test_add_func("/http/coding/zstd-frames", test_zstd_frames);
   g_test_add_func("/http/coding/unknown", test_unknown);
   g_test_add_func("/http/errors/bodies", test_error_bodies);
   g_test_add_func("/http/errors/request-id", test_request_id);
