@@ -17,15 +17,17 @@
 
 typedef struct {
   uint8_t *data;
-  size_t capacity;
+  size_t used;
 } Stolen;
 
+/* Memory that nothing was written to is not touched: it would become resident
+ * only to be freed. */
 static void
-wipe_and_free(uint8_t *data, size_t capacity)
+wipe_and_free(uint8_t *data, size_t used)
 {
   if (data == NULL)
     return;
-  secret_wipe(data, capacity + 1);
+  secret_wipe(data, used);
   g_free(data);
 }
 
@@ -34,7 +36,7 @@ stolen_free(void *data)
 {
   Stolen *stolen = data;
 
-  wipe_and_free(stolen->data, stolen->capacity);
+  wipe_and_free(stolen->data, stolen->used);
   g_free(stolen);
 }
 
@@ -65,10 +67,21 @@ grow(Buf *buf, size_t need)
   data = g_malloc(capacity + 1);
   if (buf->data != NULL)
     memcpy(data, buf->data + buf->start, buf->len);
-  wipe_and_free(buf->data, buf->capacity);
+  wipe_and_free(buf->data, buf->used);
   buf->data = data;
   buf->start = 0;
+  buf->used = buf->len;
   buf->capacity = capacity;
+}
+
+/* The end, where so many bytes may be written. */
+static uint8_t *
+end_for(Buf *buf, size_t len)
+{
+  size_t end = buf->start + buf->len;
+
+  buf->used = MAX(buf->used, end + len);
+  return buf->data + end;
 }
 
 void
@@ -81,9 +94,9 @@ buf_init(Buf *buf, size_t max)
 void
 buf_clear(Buf *buf)
 {
-  wipe_and_free(buf->data, buf->capacity);
+  wipe_and_free(buf->data, buf->used);
   buf->data = NULL;
-  buf->start = buf->len = buf->capacity = 0;
+  buf->start = buf->len = buf->capacity = buf->used = 0;
   buf->refused = false;
 }
 
@@ -97,13 +110,13 @@ buf_reserve(Buf *buf, size_t len)
   if (buf->data == NULL || buf->len + len > buf->capacity)
     grow(buf, buf->len + len);
   else if (len <= buf->capacity - buf->start - buf->len)
-    return buf->data + buf->start + buf->len;
+    return end_for(buf, len);
   else if (buf->start < buf->len && buf->capacity < buf->max)
     /* Moving more than was consumed, again and again, would be quadratic. */
     grow(buf, buf->capacity + 1);
   else
     compact(buf);
-  return buf->data + buf->start + buf->len;
+  return end_for(buf, len);
 }
 
 void
@@ -111,6 +124,7 @@ buf_commit(Buf *buf, size_t len)
 {
   g_assert(len <= buf->capacity - buf->start - buf->len);
   buf->len += len;
+  buf->used = MAX(buf->used, buf->start + buf->len);
 }
 
 bool
@@ -151,6 +165,8 @@ buf_printf(Buf *buf, const char *format, ...)
                 format,
                 args);
   va_end(args);
+  if (n > 0)
+    buf->used = MAX(buf->used, buf->start + buf->len + MIN((size_t)n, room));
   to = NULL;
   if (n >= 0 && (to = buf_reserve(buf, (size_t)n)) != NULL) {
     if (room == 0 || (size_t)n > room)
@@ -198,11 +214,11 @@ buf_steal(Buf *buf)
     return bytes;
   }
   stolen = g_new(Stolen, 1);
-  *stolen = (Stolen){buf->data, buf->capacity};
+  *stolen = (Stolen){buf->data, buf->used};
   bytes = g_bytes_new_with_free_func(
       buf->data + buf->start, buf->len, stolen_free, stolen);
   buf->data = NULL;
-  buf->start = buf->len = buf->capacity = 0;
+  buf->start = buf->len = buf->capacity = buf->used = 0;
   return bytes;
 }
 
@@ -214,9 +230,8 @@ bytes_new_wiped(const void *bytes, size_t len)
   if (len == 0)
     return g_bytes_new_static("", 0);
   stolen = g_new(Stolen, 1);
-  /* wipe_and_free() expects the hidden byte here as well. */
   *stolen = (Stolen){g_malloc(len + 1), len};
   memcpy(stolen->data, bytes, len);
-  stolen->data[len] = 0;
+  stolen->data[len] = 0; /* for who takes it for a text */
   return g_bytes_new_with_free_func(stolen->data, len, stolen_free, stolen);
 }

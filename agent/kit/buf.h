@@ -17,6 +17,7 @@ typedef struct {
   size_t len;
   size_t capacity;
   size_t max;
+  size_t used;  /* of data, from its start: what may have been written */
   bool refused; /* an append did not fit; until truncated or cleared */
 } Buf;
 

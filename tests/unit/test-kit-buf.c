@@ -199,17 +199,15 @@ test_wiped_when_cleared(void)
 {
   Buf buf;
   const void *data;
-  size_t capacity;
 
   buf_init(&buf, LIMIT);
   g_assert_true(buf_append_str(&buf, "secret"));
   data = buf.data;
-  capacity = buf.capacity;
   n_wipes = 0;
   buf_clear(&buf);
   g_assert_cmpuint(n_wipes, ==, 1);
   g_assert_true(wiped_at == data);
-  g_assert_cmpuint(wiped_len, >=, capacity);
+  g_assert_cmpuint(wiped_len, ==, 6);
   check(&buf, "");
   g_assert_true(buf_append_str(&buf, "again"));
   check(&buf, "again");
@@ -217,6 +215,32 @@ test_wiped_when_cleared(void)
   n_wipes = 0;
   buf_clear(&buf);
   g_assert_cmpuint(n_wipes, ==, 0);
+}
+
+/* What was written and never counted, or was there before, is wiped; memory
+ * that nobody had is not touched. */
+static void
+test_wiped_as_far_as_used(void)
+{
+  Buf buf;
+
+  buf_init(&buf, LIMIT);
+  g_assert_true(buf_append_str(&buf, "secret"));
+  memset(buf_reserve(&buf, 100), 'x', 100);
+  buf_commit(&buf, 1);
+  buf_truncate(&buf, 3);
+  g_assert_true(buf_append_str(&buf, "t"));
+  g_assert_cmpuint(buf.capacity, >, 106);
+  buf_clear(&buf);
+  g_assert_cmpuint(wiped_len, ==, 106);
+
+  /* A text that was begun where it does not fit. */
+  g_assert_nonnull(buf_reserve(&buf, 1));
+  n_wipes = 0;
+  g_assert_true(buf_printf(&buf, "%*d", (int)buf.capacity + 1, 7));
+  g_assert_cmpuint(n_wipes, ==, 1);
+  g_assert_cmpuint(wiped_len, >=, 512);
+  buf_clear(&buf);
 }
 
 /* Growing leaves the old memory wiped as well. */
@@ -235,7 +259,7 @@ test_wiped_when_grown(void)
   g_assert_nonnull(buf_reserve(&buf, capacity));
   g_assert_cmpuint(n_wipes, ==, 1);
   g_assert_true(wiped_at == data);
-  g_assert_cmpuint(wiped_len, >=, capacity);
+  g_assert_cmpuint(wiped_len, ==, 6);
   check(&buf, "secret");
 }
 
@@ -291,6 +315,7 @@ main(int argc, char **argv)
   g_test_add_func("/kit/buf/model", test_model);
   g_test_add_func("/kit/buf/leaves-nothing-behind", test_leaves_nothing_behind);
   g_test_add_func("/kit/buf/wiped-when-cleared", test_wiped_when_cleared);
+  g_test_add_func("/kit/buf/wiped-when-far", test_wiped_as_far_as_used);
   g_test_add_func("/kit/buf/wiped-when-grown", test_wiped_when_grown);
   g_test_add_func("/kit/buf/steal", test_steal);
   g_test_add_func("/kit/buf/bytes-new-wiped", test_bytes_new_wiped);
