@@ -211,6 +211,7 @@ daemon_run(const Config *config, GError **error)
   bool fine;
 
   signal(SIGPIPE, SIG_IGN);
+  memory_bound();
   raise_descriptors();
   fine = run(&agent, error);
   control_stop(&agent);

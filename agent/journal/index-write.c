@@ -24,6 +24,7 @@ static int64_t
 text_key(const JournalRow *row, const TalkPart *part)
 {
   g_autoptr(GString) from = g_string_new(NULL);
+  g_autoptr(Sha256) hash = sha256_new();
   uint8_t digest[SHA256_LEN];
   int64_t key;
 
@@ -37,14 +38,16 @@ text_key(const JournalRow *row, const TalkPart *part)
     facets_of_row(row, from);
   g_string_append_printf(
       from, "\n%d\n%s\n", (int)part->kind, part->name ? part->name : "");
-  g_string_append_len(from, part->text->str, (gssize)part->text->len);
-  sha256(from->str, from->len, digest);
+  sha256_update(hash, from->str, from->len);
+  sha256_update(hash, part->text->str, part->text->len);
+  sha256_peek(hash, digest);
   memcpy(&key, digest, sizeof key);
   return key;
 }
 
+/* Takes the part's text: a long one is never there twice. */
 static void
-append_part(const TalkPart *part, GString *out)
+append_part(TalkPart *part, GString *out)
 {
   size_t len = MIN(part->text->len, MAX_TEXT);
 
@@ -53,7 +56,15 @@ append_part(const TalkPart *part, GString *out)
   while (len < part->text->len && len &&
          ((guchar)part->text->str[len] & 0xc0) == 0x80)
     len--;
-  g_string_append_len(out, part->text->str, (gssize)len);
+  g_string_truncate(part->text, len);
+  if (out->len) {
+    g_string_append_len(out, part->text->str, (gssize)len);
+  } else {
+    GString swapped = *out;
+
+    *out = *part->text;
+    *part->text = swapped;
+  }
   g_string_append_c(out, '\n');
 }
 
@@ -80,8 +91,9 @@ index_fresh_text(JournalReader *reader,
                     row->kind == ROW_RESPONSE,
                     g_bytes_get_data(body, NULL),
                     g_bytes_get_size(body));
+  g_clear_pointer(&body, g_bytes_unref);
   for (unsigned i = 0; i < parts->len && out->len < MAX_ROW_TEXT; i++) {
-    const TalkPart *part = parts->pdata[i];
+    TalkPart *part = parts->pdata[i];
 
     if (part->kind != TALK_ATTACHED && (part->text->len || part->name) &&
         seen(text_key(row, part), data))
@@ -197,11 +209,11 @@ put_row(const JournalEntry *entry, void *data)
   index_fresh_text(step->reader, entry, see_text, step, text);
   facets_of_row(entry->row, facets);
   sqlite3_bind_int64(step->put_text, 1, entry->seq);
-  sqlite3_bind_text(
-      step->put_text, 2, text->str, (int)text->len, SQLITE_TRANSIENT);
-  sqlite3_bind_text(
-      step->put_text, 3, facets->str, (int)facets->len, SQLITE_TRANSIENT);
+  /* Neither has NULs, and ended by one SQLite makes no copy of its own. */
+  sqlite3_bind_text(step->put_text, 2, text->str, -1, SQLITE_STATIC);
+  sqlite3_bind_text(step->put_text, 3, facets->str, -1, SQLITE_STATIC);
   run_stmt(step, step->put_text);
+  sqlite3_clear_bindings(step->put_text);
   count_row(entry->row, put_count, step);
   step->done = entry->seq;
   memcpy(step->hash, entry->hash, SHA256_LEN);

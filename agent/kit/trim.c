@@ -10,6 +10,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Blocks from this size on are mappings of their own: bodies, records, what the
+ * search index reads; what most requests need is smaller. By itself glibc
+ * raises this to the largest block that was ever freed, and then keeps as much
+ * of each thread's heap. */
+#define LARGE_BLOCK (192 * 1024)
+/* What may stay free at the end of a thread's heap. */
+#define FREE_END (1024 * 1024)
+
 /* Those that only bodies need, a few pages at a time. */
 static const char *const seldom[] = {"/libhs.",
                                      "/libzstd.",
@@ -45,6 +53,13 @@ drop_code(const char *const *names)
   }
   if (maps)
     fclose(maps);
+}
+
+void
+memory_bound(void)
+{
+  mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+  mallopt(M_TRIM_THRESHOLD, FREE_END);
 }
 
 void

@@ -55,12 +55,15 @@ part_free(gpointer data)
 void
 talk_append(TalkPart *part, const char *text, size_t len)
 {
-  g_autofree char *valid = NULL;
-
   if (!part || !len)
     return;
-  valid = g_utf8_make_valid(text, (gssize)len);
-  g_string_append(part->text, valid);
+  if (g_utf8_validate(text, (gssize)len, NULL)) {
+    g_string_append_len(part->text, text, (gssize)len);
+  } else {
+    g_autofree char *valid = g_utf8_make_valid(text, (gssize)len);
+
+    g_string_append(part->text, valid);
+  }
 }
 
 TalkPart *
