@@ -322,11 +322,48 @@ diff_approvers(PolicyChange *change, const PolicyRule *a, const PolicyRule *b)
   because(change, meaning(b, relation), "other people are asked");
 }
 
+static bool
+same_next(const PolicyRule *a, const PolicyRule *b)
+{
+  const PolicyRule left = {.approvers = a->next.list, .n_approvers = a->next.n};
+  const PolicyRule right = {.approvers = b->next.list,
+                            .n_approvers = b->next.n};
+
+  return a->escalate_after == b->escalate_after && a->next.by == b->next.by &&
+         a->next.needed == b->next.needed && has_approvers(&left, &right) &&
+         has_approvers(&right, &left);
+}
+
+/* How it is asked, and what a yes takes. */
+static void
+diff_asking(PolicyChange *change, const PolicyRule *a, const PolicyRule *b)
+{
+  diff_approvers(change, a, b);
+  if (!same_next(a, b))
+    because(change,
+            meaning(b,
+                    !a->escalate_after   ? FEWER
+                    : !b->escalate_after ? MORE
+                                         : OTHER),
+            "who is asked next, after %u s -> %u s (0: nobody)",
+            a->escalate_after,
+            b->escalate_after);
+  if (a->extend != b->extend)
+    because(change, 0, "extend %u -> %u", a->extend, b->extend);
+  if (a->risk != b->risk)
+    because(change, 0, "risk %s -> %s", risk_name(a->risk), risk_name(b->risk));
+  if (a->needs_reason != b->needs_reason)
+    because(change,
+            meaning(b, b->needs_reason ? MORE : FEWER),
+            b->needs_reason ? "an approval takes a reason"
+                            : "an approval takes no reason");
+}
+
 static void
 diff_details(PolicyChange *change, const PolicyRule *a, const PolicyRule *b)
 {
   if (a->action == ACTION_APPROVE && b->action == ACTION_APPROVE)
-    diff_approvers(change, a, b);
+    diff_asking(change, a, b);
   if (a->timeout != b->timeout)
     because(change, 0, "timeout %u s -> %u s", a->timeout, b->timeout);
   if (a->completions != b->completions)

@@ -146,6 +146,21 @@ typedef enum {
   BY_COUNT /* approvals_needed distinct people, each one of them */
 } ApproveBy;
 
+/* What a rule says a wrong yes could do. */
+typedef enum { RISK_LOW = -1, RISK_NORMAL = 0, RISK_HIGH = 1 } Risk;
+const char *risk_name(Risk risk);
+
+/* How often a deadline may be put off where the rule does not say. */
+#define EXTEND_DEFAULT 1
+
+/* Who is asked, and how many of them must say yes. */
+typedef struct {
+  Approver *list;
+  unsigned n;
+  unsigned needed; /* see ApproveBy */
+  ApproveBy by;
+} PolicyApprovers;
+
 typedef struct {
   char *id;
   PolicyMatch match;
@@ -158,6 +173,12 @@ typedef struct {
   unsigned approvals_needed; /* see ApproveBy */
   ApproveBy by;
   unsigned timeout;        /* s; 0: the configuration's */
+  unsigned escalate_after; /* s; 0: never. Then … */
+  PolicyApprovers next;    /* … a yes of these is enough, too; nobody whom it
+                              takes less to have than `approvers` */
+  unsigned extend;         /* times that the deadline may be put off */
+  Risk risk;
+  bool needs_reason;       /* an approval comes with a reason */
   Action completions;      /* ACTION_MASK or ACTION_BLOCK in place of asking */
   bool shadow;             /* only record what it would do */
   bool allow_fingerprints; /* not for findings that the user allowed by their

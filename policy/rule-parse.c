@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a policy rule: its keys, who must approve, and whether action and
- * conditions go together. */
+/* Reads a policy rule: its keys, and whether action and conditions go together.
+ */
 #include "policy/rule-parse.h"
 
+#include "policy/approve-parse.h"
 #include "policy/match-parse.h"
 #include "policy/units.h"
 
 #include <string.h>
 
 #define MAX_MESSAGE 1000 /* bytes; it goes into one line for a person */
-#define MAX_APPROVERS 16
-#define MAX_PEOPLE 16
-#define MAX_TIMEOUT (24 * 60 * 60)
 
 static const char *const rule_keys[] = {"id",
                                         "match",
                                         "action",
                                         "by",
                                         "timeout",
+                                        "escalate",
+                                        "extend",
+                                        "risk",
+                                        "reason",
                                         "grants",
                                         "message",
                                         "completions",
@@ -31,10 +33,6 @@ static const char *const action_names[] = {"allow",
                                            "block",
                                            NULL};
 static const char *const restore_names[] = {"none", "text", "tools", NULL};
-static const char *const approver_names[] = {"developer",
-                                             "presence",
-                                             "reviewer",
-                                             NULL};
 static const char *const layer_names[] = {"central", "system", "user"};
 static const char *const completion_names[] = {"mask", "block", NULL};
 
@@ -57,12 +55,6 @@ restore_name(Restore restore)
 }
 
 const char *
-approver_kind_name(ApproverKind kind)
-{
-  return approver_names[kind];
-}
-
-const char *
 layer_name(PolicyLayer layer)
 {
   return layer_names[layer];
@@ -73,9 +65,8 @@ rule_free(PolicyRule *rule)
 {
   if (rule == NULL)
     return;
-  for (unsigned i = 0; i < rule->n_approvers; i++)
-    g_free(rule->approvers[i].group);
-  g_free(rule->approvers);
+  approvers_clear(rule->approvers, rule->n_approvers);
+  approvers_clear(rule->next.list, rule->next.n);
   match_clear(&rule->match);
   g_free(rule->id);
   g_free(rule->message);
@@ -105,130 +96,6 @@ rule_read_word(const YamlDoc *doc,
                       what,
                       RULE_ID_MAX);
   *out = g_strdup(node->text);
-  return true;
-}
-
-/* ---- by ---------------------------------------------------------------- */
-
-static bool
-read_approver(const YamlDoc *doc,
-              const YamlNode *node,
-              PolicyRule *rule,
-              GError **error)
-{
-  static const char prefix[] = "reviewer:";
-  Approver *approver = &rule->approvers[rule->n_approvers];
-  unsigned kind;
-
-  *approver = (Approver){0};
-  if (node->kind == YAML_SCALAR && g_str_has_prefix(node->text, prefix)) {
-    if (node->text[strlen(prefix)] == '\0')
-      return yaml_error(
-          doc, node, error, "\"by\" names no group after reviewer:");
-    approver->kind = APPROVER_REVIEWER;
-    approver->group = g_strdup(node->text + strlen(prefix));
-  } else {
-    if (!yaml_choice(doc, node, "by", approver_names, &kind, error))
-      return false;
-    if (kind == APPROVER_REVIEWER)
-      return yaml_error(
-          doc, node, error, "\"by\" must say whose reviewers: reviewer:GROUP");
-    approver->kind = (ApproverKind)kind;
-  }
-  for (unsigned i = 0; i < rule->n_approvers; i++)
-    if (rule->approvers[i].kind == approver->kind &&
-        g_strcmp0(rule->approvers[i].group, approver->group) == 0) {
-      g_free(approver->group);
-      return yaml_error(
-          doc, node, error, "\"by\" names \"%s\" twice", node->text);
-    }
-  rule->n_approvers++;
-  return true;
-}
-
-static bool
-read_approvers(const YamlDoc *doc,
-               const YamlNode *node,
-               PolicyRule *rule,
-               GError **error)
-{
-  unsigned n = node->kind == YAML_LIST ? node->items->len : 1;
-
-  if (n == 0 || n > MAX_APPROVERS)
-    return yaml_error(
-        doc, node, error, "\"by\" must name 1 to %d approvers", MAX_APPROVERS);
-  rule->approvers = g_new0(Approver, n);
-  for (unsigned i = 0; i < n; i++) {
-    const YamlNode *item =
-        node->kind == YAML_LIST ? node->items->pdata[i] : node;
-
-    if (!read_approver(doc, item, rule, error))
-      return false;
-  }
-  return true;
-}
-
-/* {count: N, of: […]}: developer and presence are one person, a group of
- * reviewers is as many as are needed. */
-static bool
-read_count(const YamlDoc *doc,
-           const YamlNode *node,
-           PolicyRule *rule,
-           GError **error)
-{
-  const YamlNode *count = yaml_get(node, "count"), *of = yaml_get(node, "of");
-  bool reviewers = false;
-  int64_t number;
-
-  if (count == NULL || of == NULL)
-    return yaml_error(doc, node, error, "\"by\" needs \"count\" and \"of\"");
-  if (!yaml_number(doc, count, "count", 1, MAX_PEOPLE, &number, error) ||
-      !read_approvers(doc, of, rule, error))
-    return false;
-  for (unsigned i = 0; i < rule->n_approvers; i++)
-    reviewers |= rule->approvers[i].kind == APPROVER_REVIEWER;
-  if (number > 1 && !reviewers)
-    return yaml_error(doc,
-                      count,
-                      error,
-                      "\"count\" asks for %d people, but developer and "
-                      "presence are one",
-                      (int)number);
-  rule->by = BY_COUNT;
-  rule->approvals_needed = (unsigned)number;
-  return true;
-}
-
-static bool
-read_by(const YamlDoc *doc,
-        const YamlNode *node,
-        PolicyRule *rule,
-        GError **error)
-{
-  static const char *const keys[] = {"any", "all", "count", "of", NULL};
-  const YamlNode *list = node;
-
-  if (node->kind == YAML_MAP) {
-    const YamlNode *any, *all;
-
-    if (!yaml_map_check(doc, node, "\"by\"", keys, error))
-      return false;
-    any = yaml_get(node, "any");
-    all = yaml_get(node, "all");
-    if (any == NULL && all == NULL)
-      return read_count(doc, node, rule, error);
-    if (node->keys->len != 1)
-      return yaml_error(
-          doc,
-          node,
-          error,
-          "\"by\" takes one of \"any\", \"all\", or \"count\" with \"of\"");
-    list = any != NULL ? any : all;
-    rule->by = any != NULL ? BY_ANY : BY_ALL;
-  }
-  if (!read_approvers(doc, list, rule, error))
-    return false;
-  rule->approvals_needed = rule->by == BY_ANY ? 1 : rule->n_approvers;
   return true;
 }
 
@@ -322,8 +189,14 @@ check_keys(const YamlDoc *doc,
            const PolicyRule *rule,
            GError **error)
 {
-  static const char *const of_approve[] = {
-      "by", "timeout", "completions", "grants"};
+  static const char *const of_approve[] = {"by",
+                                           "timeout",
+                                           "escalate",
+                                           "extend",
+                                           "risk",
+                                           "reason",
+                                           "completions",
+                                           "grants"};
   static const char *const not_user[] = {"restore", "shadow"};
   const YamlNode *at;
 
@@ -399,23 +272,6 @@ read_message(const YamlDoc *doc,
 }
 
 static bool
-read_timeout(const YamlDoc *doc,
-             const YamlNode *node,
-             PolicyRule *rule,
-             GError **error)
-{
-  if (node->kind != YAML_SCALAR || !node->plain ||
-      !units_duration(node->text, &rule->timeout) || rule->timeout == 0 ||
-      rule->timeout > MAX_TIMEOUT)
-    return yaml_error(doc,
-                      node,
-                      error,
-                      "\"timeout\" must be a duration like 120 or 10m, at "
-                      "most 1d");
-  return true;
-}
-
-static bool
 read_grants(const YamlDoc *doc,
             const YamlNode *node,
             PolicyRule *rule,
@@ -470,10 +326,8 @@ read_key(const YamlDoc *doc,
     return match_read(doc, node, &rule->match, error);
   if (strcmp(key, "action") == 0)
     return read_action(doc, node, rule, error);
-  if (strcmp(key, "by") == 0)
-    return read_by(doc, node, rule, error);
-  if (strcmp(key, "timeout") == 0)
-    return read_timeout(doc, node, rule, error);
+  if (approve_has_key(key))
+    return approve_read_key(doc, key, node, rule, error);
   if (strcmp(key, "message") == 0)
     return read_message(doc, node, rule, error);
   if (strcmp(key, "grants") == 0)
@@ -499,6 +353,7 @@ rule_read(const YamlDoc *doc,
 
   rule->layer = layer;
   rule->completions = ACTION_BLOCK;
+  rule->extend = EXTEND_DEFAULT;
   rule->origin = yaml_place(doc, node);
   if (!yaml_map_check(doc, node, "a rule", rule_keys, error))
     return NULL;
@@ -520,11 +375,8 @@ rule_read(const YamlDoc *doc,
     yaml_error(doc, yaml_get(node, "match"), error, "%s", wrong);
     return NULL;
   }
-  if (rule->action == ACTION_APPROVE && rule->n_approvers == 0) {
-    rule->approvers = g_new0(Approver, 1);
-    rule->approvers[0].kind = APPROVER_DEVELOPER;
-    rule->n_approvers = rule->approvals_needed = 1;
-  }
+  if (rule->action == ACTION_APPROVE && !approve_finish(doc, node, rule, error))
+    return NULL;
   rule->phases = phases_of(rule);
   return g_steal_pointer(&rule);
 }

@@ -194,10 +194,21 @@ warn_findings(const PolicyRule *rule,
 static void
 warn_reviewers(const PolicyRule *rule, GStrvBuilder *out)
 {
-  unsigned reviewers = 0;
+  unsigned reviewers = 0, next = 0;
 
   for (unsigned i = 0; i < rule->n_approvers; i++)
     reviewers += rule->approvers[i].kind == APPROVER_REVIEWER;
+  for (unsigned i = 0; i < rule->next.n; i++)
+    next += rule->next.list[i].kind == APPROVER_REVIEWER;
+  if (next > 0) {
+    g_autofree char *line = g_strdup_printf(
+        "%s: rule \"%s\": escalates to reviewers, who answer through a hub; "
+        "without one nobody else is asked",
+        rule->origin,
+        rule->id);
+
+    g_strv_builder_add(out, line);
+  }
   if (reviewers > 0) {
     g_autofree char *line = g_strdup_printf(
         "%s: rule \"%s\": reviewers answer through a hub; without one %s",

@@ -18,6 +18,26 @@ find_prompt(ApproveQueue *queue, const char *exchange)
 }
 
 static bool
+another(GError **error)
+{
+  g_set_error_literal(error,
+                      APPROVE_ERROR,
+                      APPROVE_ERROR_DIGEST,
+                      "this answer belongs to another request; look at it "
+                      "again with `hoop-agent pending`");
+  return false;
+}
+
+static bool
+check_nonce(const Prompt *prompt, const char *nonce, GError **error)
+{
+  if (strlen(nonce) == strlen(prompt->nonce) &&
+      CRYPTO_memcmp(nonce, prompt->nonce, strlen(nonce)) == 0)
+    return true;
+  return another(error);
+}
+
+static bool
 check_answer(const Prompt *prompt,
              Answer answer,
              const uint8_t digest[SHA256_LEN],
@@ -28,16 +48,10 @@ check_answer(const Prompt *prompt,
   bool original = memcmp(digest, request->digest, SHA256_LEN) == 0;
   bool masked = memcmp(digest, request->masked_digest, SHA256_LEN) == 0;
 
-  if (strlen(nonce) != strlen(prompt->nonce) ||
-      CRYPTO_memcmp(nonce, prompt->nonce, strlen(nonce)) != 0 ||
-      (!original && !masked)) {
-    g_set_error_literal(error,
-                        APPROVE_ERROR,
-                        APPROVE_ERROR_DIGEST,
-                        "this answer belongs to another request; look at it "
-                        "again with `hoop-agent pending`");
+  if (!check_nonce(prompt, nonce, error))
     return false;
-  }
+  if (!original && !masked)
+    return another(error);
   if (answer == ANSWER_APPROVE && !original) {
     g_set_error_literal(error,
                         APPROVE_ERROR,
@@ -59,22 +73,23 @@ check_answer(const Prompt *prompt,
 static bool
 asks_for(const HeldRequest *request, ApproverKind kind)
 {
-  for (unsigned i = 0; i < request->needs->len; i++) {
-    const ApproveNeed *need = request->needs->pdata[i];
-
-    for (unsigned j = 0; j < need->n_approvers; j++)
-      if (need->approvers[j].kind == kind)
-        return true;
-  }
+  for (unsigned i = 0; i < request->needs->len; i++)
+    if (need_asks(request->needs->pdata[i], kind))
+      return true;
   return false;
 }
 
-/* Why this person is not asked, or NULL. */
+/* Why this person is not asked, or NULL. Whoever wanted it may stop it. */
 static const char *
-not_asked(const HeldRequest *request, const Answerer *by, char **reviews)
+not_asked(const HeldRequest *request,
+          const Answerer *by,
+          Answer answer,
+          char **reviews)
 {
   const bool requester = is_requester(request, by);
 
+  if (answer == ANSWER_DENY && by->kind == APPROVER_DEVELOPER && requester)
+    return NULL;
   if (!asks_for(request, by->kind))
     return "this kind of approver is not asked";
   /* A second pair of eyes is somebody else's. */
@@ -112,9 +127,26 @@ is_denied(const Prompt *prompt)
   return false;
 }
 
-/* True when it ended. */
+/* What was denied before is denied again. */
 static bool
-conclude(Prompt *prompt, const char *who, const char *reason)
+denied_before(Prompt *prompt, const char *who)
+{
+  ApproveQueue *queue = prompt->queue;
+  const Grant *denial =
+      queue->grants ? grants_denial(queue->grants, prompt->request) : NULL;
+  g_autofree char *why = NULL;
+
+  if (!denial)
+    return false;
+  grants_used(queue->grants, denial->id);
+  g_ptr_array_add(prompt->answers, grant_answer(denial));
+  why = denial_reason(denial);
+  prompt_end(prompt, OUTCOME_DENIED, who, why);
+  return true;
+}
+
+bool
+prompt_conclude(Prompt *prompt, const char *who, const char *reason)
 {
   ApproveQueue *queue = prompt->queue;
   g_autoptr(GPtrArray) used = NULL;
@@ -123,6 +155,8 @@ conclude(Prompt *prompt, const char *who, const char *reason)
     prompt_end(prompt, OUTCOME_DENIED, who, reason);
     return true;
   }
+  if (denied_before(prompt, who))
+    return true;
   used = g_ptr_array_new_with_free_func(given_answer_free);
   if (!request_is_met(prompt->request, prompt->answers, queue->grants, used))
     return false;
@@ -140,8 +174,59 @@ static void
 conclude_others(ApproveQueue *queue, const char *who)
 {
   for (unsigned i = 0; i < queue->prompts->len;)
-    if (!conclude(queue->prompts->pdata[i], who, NULL))
+    if (!prompt_conclude(queue->prompts->pdata[i], who, NULL))
       i++;
+}
+
+static Prompt *
+find_waiting(ApproveQueue *queue, const char *exchange, GError **error)
+{
+  Prompt *prompt = find_prompt(queue, exchange);
+
+  if (!prompt)
+    g_set_error(error,
+                APPROVE_ERROR,
+                APPROVE_ERROR_NOT_FOUND,
+                "%s does not wait (any more): it was decided, or its client "
+                "left; `hoop-agent why %s` tells",
+                exchange,
+                exchange);
+  return prompt;
+}
+
+static bool
+check_asked(const Prompt *prompt,
+            const Answerer *by,
+            Answer answer,
+            GError **error)
+{
+  g_auto(GStrv) reviews = reviews_of(prompt->request, by);
+  const char *why = not_asked(prompt->request, by, answer, reviews);
+
+  if (why)
+    g_set_error(error,
+                APPROVE_ERROR,
+                APPROVE_ERROR_NOT_ASKED,
+                "no answer of yours as %s counts here: %s",
+                approver_kind_name(by->kind),
+                why);
+  return !why;
+}
+
+static bool
+check_reason(const Prompt *prompt,
+             Answer answer,
+             const char *reason,
+             GError **error)
+{
+  if (answer == ANSWER_DENY || !held_needs_reason(prompt->request) ||
+      (reason && reason[strspn(reason, " \t\r\n")]))
+    return true;
+  g_set_error_literal(error,
+                      APPROVE_ERROR,
+                      APPROVE_ERROR_REASON,
+                      "an approval of this takes a reason (--reason)");
+  return false;
 }
 
 /* The prompt, when this answer to it may be given. */
@@ -152,35 +237,15 @@ answerable(ApproveQueue *queue,
            Answer answer,
            const uint8_t digest[SHA256_LEN],
            const char *nonce,
+           const char *reason,
            GError **error)
 {
-  Prompt *prompt = find_prompt(queue, exchange);
-  g_auto(GStrv) reviews = NULL;
-  const char *why;
+  Prompt *prompt = find_waiting(queue, exchange, error);
 
-  if (!prompt) {
-    g_set_error(error,
-                APPROVE_ERROR,
-                APPROVE_ERROR_NOT_FOUND,
-                "%s does not wait (any more): it was decided, or its client "
-                "left; `hoop-agent why %s` tells",
-                exchange,
-                exchange);
+  if (!prompt || !check_answer(prompt, answer, digest, nonce, error) ||
+      !check_asked(prompt, by, answer, error) ||
+      !check_reason(prompt, answer, reason, error))
     return NULL;
-  }
-  if (!check_answer(prompt, answer, digest, nonce, error))
-    return NULL;
-  reviews = reviews_of(prompt->request, by);
-  why = not_asked(prompt->request, by, reviews);
-  if (why) {
-    g_set_error(error,
-                APPROVE_ERROR,
-                APPROVE_ERROR_NOT_ASKED,
-                "no answer of yours as %s counts here: %s",
-                approver_kind_name(by->kind),
-                why);
-    return NULL;
-  }
   if (already_answered(prompt, by)) {
     g_set_error_literal(error,
                         APPROVE_ERROR,
@@ -213,7 +278,7 @@ add_answer(Prompt *prompt,
                          .reason = g_strdup(reason),
                          .wall_us = clock_wall_us()};
   g_ptr_array_add(prompt->answers, given);
-  if (!conclude(prompt, by->user, reason))
+  if (!prompt_conclude(prompt, by->user, reason))
     prompt_tell(prompt->queue, prompt);
 }
 
@@ -228,7 +293,7 @@ approve_answer(ApproveQueue *queue,
                GError **error)
 {
   Prompt *prompt =
-      answerable(queue, exchange, by, answer, digest, nonce, error);
+      answerable(queue, exchange, by, answer, digest, nonce, reason, error);
 
   if (prompt)
     add_answer(prompt, by, answer, reason, NULL);
@@ -248,18 +313,17 @@ approve_grant(ApproveQueue *queue,
               GError **error)
 {
   Prompt *prompt =
-      answerable(queue, exchange, by, answer, digest, nonce, error);
+      answerable(queue, exchange, by, answer, digest, nonce, reason, error);
   g_autofree char *why = NULL;
   const Grant *grant;
 
   if (!prompt)
     return false;
-  if (answer == ANSWER_DENY)
-    why = g_strdup("only an approval can be remembered");
-  else if (!queue->grants)
+  if (!queue->grants)
     why = g_strdup("nothing is remembered here");
   else
-    why = grants_refusal(queue->grants, prompt->request, by->kind, term);
+    why =
+        grants_refusal(queue->grants, prompt->request, by->kind, answer, term);
   if (why) {
     g_set_error_literal(error, APPROVE_ERROR, APPROVE_ERROR_GRANT, why);
     return false;
@@ -271,5 +335,61 @@ approve_grant(ApproveQueue *queue,
   *id = g_strdup(grant->id);
   add_answer(prompt, by, answer, reason, *id);
   conclude_others(queue, by->user);
+  return true;
+}
+
+bool
+approve_check(ApproveQueue *queue,
+              const char *exchange,
+              const Answerer *by,
+              Answer answer,
+              const uint8_t digest[SHA256_LEN],
+              const char *nonce,
+              const char *reason,
+              GError **error)
+{
+  return answerable(
+             queue, exchange, by, answer, digest, nonce, reason, error) != NULL;
+}
+
+bool
+approve_wants(ApproveQueue *queue, const char *exchange, const Answerer *by)
+{
+  const Prompt *prompt = find_prompt(queue, exchange);
+
+  return prompt && check_asked(prompt, by, ANSWER_APPROVE, NULL) &&
+         !already_answered(prompt, by);
+}
+
+/* ---- More time -----------------------------------------------------------
+ */
+
+bool
+approve_extend(ApproveQueue *queue,
+               const char *exchange,
+               const Answerer *by,
+               const char *nonce,
+               int64_t *deadline_us,
+               GError **error)
+{
+  Prompt *prompt = find_waiting(queue, exchange, error);
+
+  if (!prompt || !check_nonce(prompt, nonce, error))
+    return false;
+  /* Whose request it is may want time for others, too. */
+  if (!is_requester(prompt->request, by) &&
+      !check_asked(prompt, by, ANSWER_APPROVE, error))
+    return false;
+  if (!times_extend(prompt)) {
+    g_set_error(error,
+                APPROVE_ERROR,
+                APPROVE_ERROR_EXTEND,
+                "%s cannot wait longer: its rules allow no more time, or it "
+                "would be held for more than an hour",
+                exchange);
+    return false;
+  }
+  *deadline_us = prompt->deadline_us;
+  prompt_tell(queue, prompt);
   return true;
 }

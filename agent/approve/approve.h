@@ -18,7 +18,10 @@ typedef enum {
   APPROVE_ERROR_NOT_ASKED,  /* this approver was not named by the verdict */
   APPROVE_ERROR_UNMASKABLE, /* "approve masked" has nothing to mask */
   APPROVE_ERROR_GRANT,      /* an answer that cannot be remembered so */
-  APPROVE_ERROR_STORE       /* the grants' file could not be read or written */
+  APPROVE_ERROR_STORE,      /* the grants' file could not be read or written */
+  APPROVE_ERROR_REASON,     /* an approval without the reason that is wanted */
+  APPROVE_ERROR_EXTEND,     /* there is no more time to be had */
+  APPROVE_ERROR_PRESENCE    /* the user did not prove to be there */
 } ApproveErrorCode;
 
 typedef enum { ANSWER_APPROVE, ANSWER_APPROVE_MASKED, ANSWER_DENY } Answer;
@@ -42,7 +45,13 @@ typedef struct {
   unsigned n_approvers;
   unsigned needed; /* distinct people, where `by` counts */
   ApproveBy by;
-  bool no_grants;             /* nobody's answer to it is remembered */
+  unsigned escalate_after; /* s; 0: never */
+  PolicyApprovers next;    /* a yes of these is enough, too, once … */
+  bool escalated;          /* … that time is over; the queue's */
+  unsigned extend;         /* times that the deadline may be put off */
+  Risk risk;
+  bool needs_reason;          /* an approval comes with a reason */
+  bool no_grants;             /* no approval of it is remembered */
   uint8_t digest[SHA256_LEN]; /* of the rule's text */
 } ApproveNeed;
 
@@ -73,6 +82,12 @@ typedef struct {
 } HeldRequest;
 
 HeldRequest *held_request_new(void);
+/* The highest that its rules say. */
+Risk held_risk(const HeldRequest *request);
+/* Whether one of its rules wants a reason with an approval. */
+bool held_needs_reason(const HeldRequest *request);
+/* Whether a denial of it can be remembered: it is known which program asks. */
+bool approve_can_remember(const HeldRequest *request);
 void held_request_free(HeldRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HeldRequest, held_request_free)
 
@@ -96,6 +111,8 @@ typedef struct {
   unsigned max_pending; /* in all; beyond: refused */
   unsigned max_per_client;
   unsigned kinds; /* 1 << ApproverKind of each that can answer here */
+  /* NULL: the machine's, clock_boot_us(). */
+  int64_t (*boot_us)(void);
 } ApproveLimits;
 
 /* The queue lives on `loop` (the main thread's); calls not marked otherwise
@@ -105,8 +122,21 @@ ApproveQueue *approve_queue_new(Loop *loop, const ApproveLimits *limits);
 void approve_queue_free(ApproveQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApproveQueue, approve_queue_free)
 
+/* Who can answer here changed: what is held already stays. */
+void approve_set_kinds(ApproveQueue *queue, unsigned kinds);
+
+/* Time that a person has after the machine woke or was unlocked. */
+#define APPROVE_WAKE_S 60
+/* Nothing that waits ends by its deadline before so many seconds from now: the
+ * machine goes to sleep, woke, or a person comes back to it. Deadlines do not
+ * run while the machine sleeps; one that was slept over without this call is
+ * put off likewise. */
+void approve_grace(ApproveQueue *queue, unsigned seconds);
+
 typedef struct {
   Outcome outcome;
+  bool escalated;           /* others were asked, too, after a while */
+  unsigned extended;        /* times that the deadline was put off */
   const char *reason;       /* for the user; or NULL */
   const char *exchange;     /* of the prompt that was answered */
   const GPtrArray *answers; /* GivenAnswer, in order */
@@ -155,6 +185,36 @@ bool approve_answer(ApproveQueue *queue,
                     const char *reason,
                     GError **error);
 
+/* Whether an answer by this person, of this kind, is looked for and was not
+ * given yet. */
+bool approve_wants(ApproveQueue *queue,
+                   const char *exchange,
+                   const Answerer *by);
+/* Whether approve_answer() would take it as things stand now. Errors as
+ * there. */
+bool approve_check(ApproveQueue *queue,
+                   const char *exchange,
+                   const Answerer *by,
+                   Answer answer,
+                   const uint8_t digest[SHA256_LEN],
+                   const char *nonce,
+                   const char *reason,
+                   GError **error);
+
+/* Nothing is held longer, however often a person asks for more time; a rule
+ * whose timeout is longer gives no more. */
+#define APPROVE_HELD_AT_MOST_S 3600
+/* More time for whoever is asked: the deadline is put off by the request's
+ * timeout, as often as each of its rules says and until
+ * APPROVE_HELD_AT_MOST_S. *deadline_us is the new one, wall clock.
+ * APPROVE_ERROR_EXTEND when there is no more; else as approve_answer(). */
+bool approve_extend(ApproveQueue *queue,
+                    const char *exchange,
+                    const Answerer *by,
+                    const char *nonce,
+                    int64_t *deadline_us,
+                    GError **error);
+
 /* ---- Grants: answers that are remembered --------------------------------- */
 
 /* What a grant was given for: one rule, as its text was then. */
@@ -165,10 +225,12 @@ typedef struct {
 
 /* An answer that counts for later requests too: of this user, client and
  * connection, held by no other rules than these. It counts as a yes of its
- * kind of approver, and a masked one approves masked alone. */
+ * kind of approver, and a masked one approves masked alone; a denial denies
+ * what any of its rules holds, whatever other grants say. */
 typedef struct {
   char *id; /* "g-" and 12 hex digits */
   ApproverKind kind;
+  bool denies; /* then masked is false */
   bool masked;
   char *who, *reason; /* of the answer; reason may be NULL */
   char *who_issuer, *who_subject, **reviews; /* of a reviewer's: as in
@@ -254,7 +316,8 @@ typedef struct {
   bool session;     /* and while the session lives */
 } GrantTerm;
 /* Answers, and gives a grant for the rules of the request that ask this kind of
- * approver; what waits and is let pass by it goes at once. *id (g_free) is the
+ * approver (a denial: for all of them); what waits and is decided by it goes at
+ * once. *id (g_free) is the
  * grant's. When it cannot be given (APPROVE_ERROR_GRANT says why) nothing is
  * answered. */
 bool approve_grant(ApproveQueue *queue,
@@ -276,6 +339,11 @@ typedef struct {
   int64_t since_us;    /* wall clock */
   int64_t deadline_us; /* wall clock */
   unsigned waiting;    /* clients that this prompt answers */
+  bool presence;       /* the user's yes counts once they prove to be there */
+  unsigned extensions; /* how often approve_extend() gives more time … */
+  int64_t extend_us;   /* … and how much the next time */
+  int64_t escalate_us; /* wall clock: when others are asked too; 0: not */
+  const GPtrArray *answers; /* GivenAnswer so far */
 } PendingView;
 void approve_pending(ApproveQueue *queue,
                      void (*each)(const PendingView *pending, void *data),

@@ -112,7 +112,9 @@ put_grant(GString *out, const Grant *grant)
                          " %" G_GINT64_FORMAT,
                          grant->id,
                          approver_kind_name(grant->kind),
-                         grant->masked ? "masked" : "whole",
+                         grant->denies   ? "denied"
+                         : grant->masked ? "masked"
+                                         : "whole",
                          grant->since_us,
                          grant->until_us,
                          grant->until_boot_us,
@@ -256,6 +258,7 @@ get_grant(Grant *grant, char **words)
   grant->uses = (uint64_t)uses;
   grant->id = g_strdup(words[FIELD_ID]);
   grant->masked = g_str_equal(words[FIELD_MASKED], "masked");
+  grant->denies = g_str_equal(words[FIELD_MASKED], "denied");
   return grant->who && grant->exchange && grant->user && grant->issuer &&
          grant->subject && grant->client && grant->connection &&
          get_rules(grant, words + N_FIELDS);

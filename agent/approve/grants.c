@@ -351,24 +351,26 @@ still_asked(const Grants *grants, const ApproveNeed *need)
          (rule && memcmp(rule->digest, need->digest, SHA256_LEN) == 0);
 }
 
-static bool
-asks_kind(const ApproveNeed *need, ApproverKind kind)
+bool
+approve_can_remember(const HeldRequest *request)
 {
-  for (unsigned i = 0; i < need->n_approvers; i++)
-    if (need->approvers[i].kind == kind)
-      return true;
-  return false;
+  return request->client && !g_str_equal(request->client, UNKNOWN_CLIENT);
 }
 
 char *
 grants_refusal(Grants *grants,
                const HeldRequest *request,
                ApproverKind kind,
+               Answer answer,
                const GrantTerm *term)
 {
-  if (!request->client || g_str_equal(request->client, UNKNOWN_CLIENT))
-    return g_strdup("it is not known which program asks, so a grant would be "
-                    "anybody's: approve it once");
+  const bool denies = answer == ANSWER_DENY;
+
+  if (!approve_can_remember(request))
+    return g_strdup(denies ? "it is not known which program asks, so a denial "
+                             "would be for all of them: deny it once"
+                           : "it is not known which program asks, so a grant "
+                             "would be anybody's: approve it once");
   if (term->session && !request->session)
     return g_strdup("this belongs to no session: give a time, or approve it "
                     "once");
@@ -388,9 +390,9 @@ grants_refusal(Grants *grants,
 
     if (!still_asked(grants, need))
       return g_strdup_printf("the policy was changed since rule \"%s\" asked: "
-                             "approve it once",
+                             "answer it once",
                              need->rule_id);
-    if (need->no_grants && asks_kind(need, kind))
+    if (!denies && need->no_grants && need_asks(need, kind))
       return g_strdup_printf("rule \"%s\" wants to be asked each time "
                              "(grants: false, hoop-policy(5)): approve it "
                              "once",
@@ -427,6 +429,7 @@ grants_give(Grants *grants,
   grant->id = new_id();
   grant->kind = by->kind;
   grant->masked = answer == ANSWER_APPROVE_MASKED;
+  grant->denies = answer == ANSWER_DENY;
   grant->who = g_strdup(by->user);
   if (by->kind == APPROVER_REVIEWER) {
     grant->who_issuer = g_strdup(by->issuer);
@@ -447,7 +450,7 @@ grants_give(Grants *grants,
   for (unsigned i = 0; i < request->needs->len; i++) {
     const ApproveNeed *need = request->needs->pdata[i];
 
-    if (asks_kind(need, by->kind))
+    if (grant->denies || need_asks(need, by->kind))
       grant_add_rule(grant, need->rule_id, need->digest);
   }
   grant->since_us = grants->options.wall_us();
@@ -479,10 +482,8 @@ is_bound_to(const Grant *grant, const HeldRequest *request)
 }
 
 static bool
-is_for(const Grant *grant, const ApproveNeed *need)
+names(const Grant *grant, const ApproveNeed *need)
 {
-  if (need->no_grants || !asks_kind(need, grant->kind))
-    return false;
   for (unsigned i = 0; i < grant->rules->len; i++) {
     const GrantRule *rule = grant->rules->pdata[i];
 
@@ -491,6 +492,33 @@ is_for(const Grant *grant, const ApproveNeed *need)
       return true;
   }
   return false;
+}
+
+static bool
+is_for(const Grant *grant, const ApproveNeed *need)
+{
+  return !grant->denies && !need->no_grants && need_asks(need, grant->kind) &&
+         names(grant, need);
+}
+
+GivenAnswer *
+grant_answer(const Grant *grant)
+{
+  GivenAnswer *given = g_new0(GivenAnswer, 1);
+
+  *given = (GivenAnswer){.who = g_strdup(grant->who),
+                         .issuer = g_strdup(grant->who_issuer),
+                         .subject = g_strdup(grant->who_subject),
+                         .reviews = g_strdupv(grant->reviews),
+                         .kind = grant->kind,
+                         .how = g_strdup("grant"),
+                         .grant = g_strdup(grant->id),
+                         .answer = grant->denies   ? ANSWER_DENY
+                                   : grant->masked ? ANSWER_APPROVE_MASKED
+                                                   : ANSWER_APPROVE,
+                         .reason = g_strdup(grant->reason),
+                         .wall_us = grant->since_us};
+  return given;
 }
 
 void
@@ -503,25 +531,27 @@ grants_answer(Grants *grants,
   drop_expired(grants);
   for (unsigned i = 0; i < grants->list->len; i++) {
     const Grant *grant = grants->list->pdata[i];
-    GivenAnswer *given;
 
-    if (grant->masked != masked || (masked && !request->can_mask) ||
-        !is_bound_to(grant, request) || !is_for(grant, need))
-      continue;
-    given = g_new0(GivenAnswer, 1);
-    *given = (GivenAnswer){.who = g_strdup(grant->who),
-                           .issuer = g_strdup(grant->who_issuer),
-                           .subject = g_strdup(grant->who_subject),
-                           .reviews = g_strdupv(grant->reviews),
-                           .kind = grant->kind,
-                           .how = g_strdup("grant"),
-                           .grant = g_strdup(grant->id),
-                           .answer = grant->masked ? ANSWER_APPROVE_MASKED
-                                                   : ANSWER_APPROVE,
-                           .reason = g_strdup(grant->reason),
-                           .wall_us = grant->since_us};
-    g_ptr_array_add(answers, given);
+    if (grant->masked == masked && (!masked || request->can_mask) &&
+        is_bound_to(grant, request) && is_for(grant, need))
+      g_ptr_array_add(answers, grant_answer(grant));
   }
+}
+
+const Grant *
+grants_denial(Grants *grants, const HeldRequest *request)
+{
+  drop_expired(grants);
+  for (unsigned i = 0; i < grants->list->len; i++) {
+    const Grant *grant = grants->list->pdata[i];
+
+    if (!grant->denies || !is_bound_to(grant, request))
+      continue;
+    for (unsigned j = 0; j < request->needs->len; j++)
+      if (names(grant, request->needs->pdata[j]))
+        return grant;
+  }
+  return NULL;
 }
 
 void

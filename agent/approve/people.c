@@ -48,21 +48,52 @@ is_in(const HeldRequest *request, const char *group, const Answerer *by)
   return by->groups && g_strv_contains(by->groups, group);
 }
 
+static PolicyApprovers
+first_of(const ApproveNeed *need)
+{
+  return (PolicyApprovers){
+      need->approvers, need->n_approvers, need->needed, need->by};
+}
+
+/* Whom the need asks now, first and next. */
+static unsigned
+asked_by(const ApproveNeed *need, PolicyApprovers asked[2])
+{
+  asked[0] = first_of(need);
+  asked[1] = need->next;
+  return need->escalated ? 2 : 1;
+}
+
+bool
+need_asks(const ApproveNeed *need, ApproverKind kind)
+{
+  PolicyApprovers asked[2];
+  const unsigned n = asked_by(need, asked);
+
+  for (unsigned i = 0; i < n; i++)
+    for (unsigned j = 0; j < asked[i].n; j++)
+      if (asked[i].list[j].kind == kind)
+        return true;
+  return false;
+}
+
 char **
 reviews_of(const HeldRequest *request, const Answerer *by)
 {
   g_autoptr(GStrvBuilder) groups = g_strv_builder_new();
 
   for (unsigned i = 0; i < request->needs->len; i++) {
-    const ApproveNeed *need = request->needs->pdata[i];
+    PolicyApprovers asked[2];
+    const unsigned n = asked_by(request->needs->pdata[i], asked);
 
-    for (unsigned j = 0; j < need->n_approvers; j++) {
-      const Approver *approver = &need->approvers[j];
+    for (unsigned j = 0; j < n; j++)
+      for (unsigned k = 0; k < asked[j].n; k++) {
+        const Approver *approver = &asked[j].list[k];
 
-      if (approver->kind == APPROVER_REVIEWER &&
-          is_in(request, approver->group, by))
-        g_strv_builder_add(groups, approver->group);
-    }
+        if (approver->kind == APPROVER_REVIEWER &&
+            is_in(request, approver->group, by))
+          g_strv_builder_add(groups, approver->group);
+      }
   }
   return g_strv_builder_end(groups);
 }
@@ -126,17 +157,16 @@ agrees(const People *people, unsigned person, const Approver *approver)
  * this approver, moving others on where they can stand for another group. */
 static bool
 assign(const People *people,
-       const ApproveNeed *need,
+       const PolicyApprovers *who,
        unsigned approver,
        int taken[MAX_PEOPLE],
        bool tried[MAX_PEOPLE])
 {
   for (unsigned i = 0; i < people->n; i++) {
-    if (tried[i] || !agrees(people, i, &need->approvers[approver]))
+    if (tried[i] || !agrees(people, i, &who->list[approver]))
       continue;
     tried[i] = true;
-    if (taken[i] < 0 ||
-        assign(people, need, (unsigned)taken[i], taken, tried)) {
+    if (taken[i] < 0 || assign(people, who, (unsigned)taken[i], taken, tried)) {
       taken[i] = (int)approver;
       return true;
     }
@@ -145,59 +175,70 @@ assign(const People *people,
 }
 
 static bool
-all_agree(const People *people, const ApproveNeed *need)
+all_agree(const People *people, const PolicyApprovers *who)
 {
   int taken[MAX_PEOPLE];
 
   for (unsigned i = 0; i < MAX_PEOPLE; i++)
     taken[i] = -1;
-  for (unsigned i = 0; i < need->n_approvers; i++) {
-    const Approver *approver = &need->approvers[i];
+  for (unsigned i = 0; i < who->n; i++) {
+    const Approver *approver = &who->list[i];
     bool tried[MAX_PEOPLE] = {false};
-    bool met = false;
+    bool fine = false;
 
     /* One person may be two of the others: the developer who proves
      * presence. */
     if (approver->kind == APPROVER_REVIEWER)
-      met = assign(people, need, i, taken, tried);
+      fine = assign(people, who, i, taken, tried);
     for (unsigned j = 0; approver->kind != APPROVER_REVIEWER && j < people->n;
          j++)
-      met = met || agrees(people, j, approver);
-    if (!met)
+      fine = fine || agrees(people, j, approver);
+    if (!fine)
       return false;
   }
   return true;
 }
 
 static unsigned
-count_agreed(const People *people, const ApproveNeed *need)
+count_agreed(const People *people, const PolicyApprovers *who)
 {
   unsigned n = 0;
 
   for (unsigned i = 0; i < people->n; i++) {
     bool one = false;
 
-    for (unsigned j = 0; j < need->n_approvers; j++)
-      one = one || agrees(people, i, &need->approvers[j]);
+    for (unsigned j = 0; j < who->n; j++)
+      one = one || agrees(people, i, &who->list[j]);
     n += one;
   }
   return n;
 }
 
+static bool
+met(const PolicyApprovers *who, const People *people)
+{
+  switch (who->by) {
+  case BY_ALL:
+    return all_agree(people, who);
+  case BY_ANY:
+    return count_agreed(people, who) > 0;
+  case BY_COUNT:
+    return count_agreed(people, who) >= who->needed;
+  }
+  return false;
+}
+
 bool
 need_is_met(const ApproveNeed *need, const GPtrArray *answers)
 {
+  PolicyApprovers asked[2];
+  const unsigned n = asked_by(need, asked);
   People people;
 
   people_init(&people, answers);
-  switch (need->by) {
-  case BY_ALL:
-    return all_agree(&people, need);
-  case BY_ANY:
-    return count_agreed(&people, need) > 0;
-  case BY_COUNT:
-    return count_agreed(&people, need) >= need->needed;
-  }
+  for (unsigned i = 0; i < n; i++)
+    if (met(&asked[i], &people))
+      return true;
   return false;
 }
 
@@ -211,23 +252,23 @@ can_answer(const Approver *approver, unsigned kinds)
 }
 
 static bool
-could_be_met(const ApproveNeed *need, unsigned kinds)
+could_be_met(const PolicyApprovers *who, unsigned kinds)
 {
   unsigned able = 0, others = 0;
 
-  for (unsigned i = 0; i < need->n_approvers; i++)
-    if (can_answer(&need->approvers[i], kinds)) {
+  for (unsigned i = 0; i < who->n; i++)
+    if (can_answer(&who->list[i], kinds)) {
       able++;
-      others += need->approvers[i].kind == APPROVER_REVIEWER;
+      others += who->list[i].kind == APPROVER_REVIEWER;
     }
-  switch (need->by) {
+  switch (who->by) {
   case BY_ALL:
-    return able == need->n_approvers;
+    return able == who->n;
   case BY_ANY:
     return able > 0;
   case BY_COUNT:
     /* Developer and presence are one person; reviewers are any number. */
-    return others > 0 || (able > 0 && need->needed <= 1);
+    return others > 0 || (able > 0 && who->needed <= 1);
   }
   return false;
 }
@@ -235,7 +276,10 @@ could_be_met(const ApproveNeed *need, unsigned kinds)
 char *
 need_is_hopeless(const ApproveNeed *need, unsigned kinds)
 {
-  if (could_be_met(need, kinds))
+  const PolicyApprovers first = first_of(need);
+
+  if (could_be_met(&first, kinds) ||
+      (need->escalate_after && could_be_met(&need->next, kinds)))
     return NULL;
   for (unsigned i = 0; i < need->n_approvers; i++) {
     const Approver *approver = &need->approvers[i];

@@ -15,6 +15,8 @@ bool is_requester(const HeldRequest *request, const Answerer *by);
  * be empty. g_strfreev. */
 char **reviews_of(const HeldRequest *request, const Answerer *by);
 
+/* Whether an answer of this kind counts for it now. */
+bool need_asks(const ApproveNeed *need, ApproverKind kind);
 /* True when these answers (GivenAnswer) satisfy what the rule asks. */
 bool need_is_met(const ApproveNeed *need, const GPtrArray *answers);
 /* Why no answers could, where only these kinds (1 << ApproverKind) can answer;
@@ -28,6 +30,9 @@ bool request_is_met(const HeldRequest *request,
                     const GPtrArray *answers,
                     Grants *grants,
                     GPtrArray *used);
+/* The user's yes is wanted, and a click is not enough for it. */
+bool request_wants_presence(const HeldRequest *request,
+                            const GPtrArray *answers);
 /* Somebody agreed to the masked text only: nothing else may go. */
 bool any_masked(const GPtrArray *answers);
 
@@ -36,6 +41,7 @@ bool any_masked(const GPtrArray *answers);
 char *grants_refusal(Grants *grants,
                      const HeldRequest *request,
                      ApproverKind kind,
+                     Answer answer,
                      const GrantTerm *term);
 /* After grants_refusal(). The grants'; NULL when it could not be stored. */
 const Grant *grants_give(Grants *grants,
@@ -52,7 +58,11 @@ void grants_answer(Grants *grants,
                    const ApproveNeed *need,
                    bool masked,
                    GPtrArray *answers);
-/* It let a request pass. */
+/* The denial that stands against this request, or NULL. The grants'. */
+const Grant *grants_denial(Grants *grants, const HeldRequest *request);
+/* What it says, as an answer. given_answer_free(). */
+GivenAnswer *grant_answer(const Grant *grant);
+/* It let a request pass, or denied it. */
 void grants_used(Grants *grants, const char *id);
 
 /* ---- grants-file.c: the timed ones as text */

@@ -42,7 +42,7 @@ ticket_ref(ApproveTicket *ticket)
 
 typedef struct {
   ApproveTicket *ticket;
-  Outcome outcome;
+  Decision decision; /* with … */
   char *reason, *exchange;
   GPtrArray *answers;
 } Reply;
@@ -52,14 +52,10 @@ deliver(void *data)
 {
   Reply *reply = data;
   ApproveTicket *ticket = reply->ticket;
-  Decision decision = {.outcome = reply->outcome,
-                       .reason = reply->reason,
-                       .exchange = reply->exchange,
-                       .answers = reply->answers};
 
   if (!ticket->done) {
     ticket->done = true;
-    ticket->decided(&decision, ticket->data);
+    ticket->decided(&reply->decision, ticket->data);
   }
   ticket_unref(ticket);
   g_free(reply->reason);
@@ -68,23 +64,23 @@ deliver(void *data)
   g_free(reply);
 }
 
-/* Takes the ticket's reference. */
+/* Takes the ticket's reference; copies what the decision refers to. */
 static void
-reply_to(ApproveTicket *ticket,
-         Outcome outcome,
-         const char *reason,
-         const char *exchange,
-         const GPtrArray *answers)
+reply_to(ApproveTicket *ticket, const Decision *decision)
 {
+  const GPtrArray *answers = decision->answers;
   Reply *reply = g_new0(Reply, 1);
 
   reply->ticket = ticket;
-  reply->outcome = outcome;
-  reply->reason = g_strdup(reason);
-  reply->exchange = g_strdup(exchange);
+  reply->reason = g_strdup(decision->reason);
+  reply->exchange = g_strdup(decision->exchange);
   reply->answers = g_ptr_array_new_with_free_func(given_answer_free);
   for (unsigned i = 0; answers && i < answers->len; i++)
     g_ptr_array_add(reply->answers, given_answer_copy(answers->pdata[i]));
+  reply->decision = *decision;
+  reply->decision.reason = reply->reason;
+  reply->decision.exchange = reply->exchange;
+  reply->decision.answers = reply->answers;
   ticket->prompt = NULL;
   loop_post(ticket->reply_loop, deliver, reply);
 }
@@ -93,23 +89,39 @@ reply_to(ApproveTicket *ticket,
  */
 
 static void
-view(const Prompt *prompt, PendingView *out)
+view(Prompt *prompt, PendingView *out)
 {
-  *out = (PendingView){.request = prompt->request,
-                       .nonce = prompt->nonce,
-                       .since_us = prompt->since_us,
-                       .deadline_us = prompt->deadline_us,
-                       .waiting = prompt->tickets->len};
+  times_refresh(prompt);
+  *out = (PendingView){
+      .request = prompt->request,
+      .nonce = prompt->nonce,
+      .since_us = prompt->since_us,
+      .deadline_us = prompt->deadline_us,
+      .waiting = prompt->tickets->len,
+      .presence = request_wants_presence(prompt->request, prompt->answers),
+      .extensions = times_extensions(prompt),
+      .extend_us = times_extension_us(prompt),
+      .escalate_us = times_escalate_us(prompt),
+      .answers = prompt->answers};
 }
 
 static void
 prompt_free(Prompt *prompt)
 {
-  loop_timer_free(prompt->deadline);
+  times_stop(prompt);
   held_request_free(prompt->request);
   g_ptr_array_unref(prompt->tickets);
   g_ptr_array_unref(prompt->answers);
   g_free(prompt);
+}
+
+static bool
+is_escalated(const HeldRequest *request)
+{
+  for (unsigned i = 0; i < request->needs->len; i++)
+    if (((const ApproveNeed *)request->needs->pdata[i])->escalated)
+      return true;
+  return false;
 }
 
 void
@@ -117,26 +129,22 @@ prompt_end(Prompt *prompt, Outcome outcome, const char *who, const char *reason)
 {
   ApproveQueue *queue = prompt->queue;
   const char *exchange = prompt->request->exchange;
+  const Decision decision = {.outcome = outcome,
+                             .escalated = is_escalated(prompt->request),
+                             .extended = prompt->extended,
+                             .reason = reason,
+                             .exchange = exchange,
+                             .answers = prompt->answers};
 
   g_ptr_array_remove(queue->prompts, prompt);
   for (unsigned i = 0; i < prompt->tickets->len; i++)
-    reply_to(ticket_ref(prompt->tickets->pdata[i]),
-             outcome,
-             reason,
-             exchange,
-             prompt->answers);
+    reply_to(ticket_ref(prompt->tickets->pdata[i]), &decision);
   for (unsigned i = 0; i < queue->listening->len; i++) {
     Listening *one = &g_array_index(queue->listening, Listening, i);
 
     one->listener.gone(exchange, outcome, who, one->data);
   }
   prompt_free(prompt);
-}
-
-static void
-deadline(void *data)
-{
-  prompt_end(data, OUTCOME_TIMEOUT, NULL, NULL);
 }
 
 static Prompt *
@@ -151,11 +159,7 @@ prompt_new(ApproveQueue *queue, HeldRequest *request)
   prompt->request = request;
   prompt->tickets = g_ptr_array_new_with_free_func(ticket_unref);
   prompt->answers = g_ptr_array_new_with_free_func(given_answer_free);
-  prompt->since_us = clock_wall_us();
-  prompt->deadline_us =
-      prompt->since_us + (int64_t)request->timeout * G_USEC_PER_SEC;
-  prompt->deadline = loop_timer_new(queue->loop, deadline, prompt);
-  loop_timer_set(prompt->deadline, 1000 * (int64_t)request->timeout);
+  times_start(prompt);
   g_ptr_array_add(queue->prompts, prompt);
   return prompt;
 }
@@ -236,7 +240,7 @@ typedef struct {
 } Enter;
 
 void
-prompt_tell(ApproveQueue *queue, const Prompt *prompt)
+prompt_tell(ApproveQueue *queue, Prompt *prompt)
 {
   PendingView pending;
 
@@ -262,16 +266,71 @@ granted(ApproveQueue *queue, ApproveTicket *ticket, const HeldRequest *request)
 {
   g_autoptr(GPtrArray) none = g_ptr_array_new_with_free_func(given_answer_free);
   g_autoptr(GPtrArray) used = g_ptr_array_new_with_free_func(given_answer_free);
+  Decision decision = {.exchange = request->exchange, .answers = none};
 
-  if (!queue->grants || !request_is_met(request, none, queue->grants, used))
+  if (!request_is_met(request, none, queue->grants, used))
     return false;
   prompt_use_grants(queue, none, used);
-  reply_to(ticket,
-           any_masked(none) ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED,
-           NULL,
-           request->exchange,
-           none);
+  decision.outcome =
+      any_masked(none) ? OUTCOME_APPROVED_MASKED : OUTCOME_APPROVED;
+  reply_to(ticket, &decision);
   return true;
+}
+
+char *
+denial_reason(const Grant *denial)
+{
+  return g_strdup_printf("%s%s%s denied what is like this (%s); `hoop-agent "
+                         "grants revoke %s` ends that",
+                         denial->reason ?: "",
+                         denial->reason ? ": " : "",
+                         denial->who,
+                         denial->id,
+                         denial->id);
+}
+
+/* Nor is what was denied before. */
+static bool
+denied(ApproveQueue *queue, ApproveTicket *ticket, const HeldRequest *request)
+{
+  const Grant *denial = grants_denial(queue->grants, request);
+  g_autoptr(GPtrArray) answers = NULL;
+  g_autofree char *reason = NULL;
+  Decision decision = {.outcome = OUTCOME_DENIED,
+                       .exchange = request->exchange};
+
+  if (!denial)
+    return false;
+  answers = g_ptr_array_new_with_free_func(given_answer_free);
+  g_ptr_array_add(answers, grant_answer(denial));
+  reason = denial_reason(denial);
+  decision.answers = answers;
+  decision.reason = reason;
+  grants_used(queue->grants, denial->id);
+  reply_to(ticket, &decision);
+  return true;
+}
+
+static bool
+decided_before(ApproveQueue *queue,
+               ApproveTicket *ticket,
+               const HeldRequest *request)
+{
+  return queue->grants &&
+         (denied(queue, ticket, request) || granted(queue, ticket, request));
+}
+
+static bool
+has_place(ApproveQueue *queue, ApproveTicket *ticket, HeldRequest *request)
+{
+  g_autofree char *never = hopeless(queue, request);
+  const Decision refused = {.outcome = OUTCOME_REFUSED,
+                            .reason = never ?: no_room(queue, request->client),
+                            .exchange = request->exchange};
+
+  if (refused.reason)
+    reply_to(ticket, &refused);
+  return !refused.reason;
 }
 
 static void
@@ -279,32 +338,19 @@ enter(void *data)
 {
   Enter *call = data;
   ApproveQueue *queue = call->ticket->queue;
-  HeldRequest *request = call->request;
+  ApproveTicket *ticket = call->ticket;
+  g_autoptr(HeldRequest) request = call->request;
   Prompt *prompt = find_equal(queue, request);
-  g_autofree char *never = NULL;
-  const char *why;
 
-  if (!prompt && granted(queue, call->ticket, request)) {
-    held_request_free(request);
-    g_free(call);
-    return;
-  }
-  never = prompt ? NULL : hopeless(queue, request);
-  why = prompt || never ? never : no_room(queue, request->client);
-  if (why) {
-    reply_to(call->ticket, OUTCOME_REFUSED, why, request->exchange, NULL);
-    held_request_free(request);
-    g_free(call);
-    return;
-  }
-  if (prompt)
-    held_request_free(request);
-  else
-    prompt = prompt_new(queue, request);
-  call->ticket->prompt = prompt;
-  g_ptr_array_add(prompt->tickets, call->ticket);
-  prompt_tell(queue, prompt);
   g_free(call);
+  if (!prompt && (decided_before(queue, ticket, request) ||
+                  !has_place(queue, ticket, request)))
+    return;
+  if (!prompt)
+    prompt = prompt_new(queue, g_steal_pointer(&request));
+  ticket->prompt = prompt;
+  g_ptr_array_add(prompt->tickets, ticket);
+  prompt_tell(queue, prompt);
 }
 
 static void
@@ -347,6 +393,8 @@ approve_queue_new(Loop *loop, const ApproveLimits *limits)
 
   queue->loop = loop;
   queue->limits = *limits;
+  if (!queue->limits.boot_us)
+    queue->limits.boot_us = clock_boot_us;
   queue->prompts = g_ptr_array_new();
   queue->listening = g_array_new(FALSE, FALSE, sizeof(Listening));
   return queue;
@@ -363,6 +411,12 @@ approve_queue_free(ApproveQueue *queue)
   g_ptr_array_unref(queue->prompts);
   g_array_unref(queue->listening);
   g_free(queue);
+}
+
+void
+approve_set_kinds(ApproveQueue *queue, unsigned kinds)
+{
+  queue->limits.kinds = kinds;
 }
 
 void

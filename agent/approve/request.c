@@ -26,6 +26,24 @@ outcome_name(Outcome outcome)
   return "refused";
 }
 
+static Approver *
+copy_approvers(const Approver *list, unsigned n)
+{
+  Approver *copy = g_new0(Approver, n);
+
+  for (unsigned i = 0; i < n; i++)
+    copy[i] = (Approver){list[i].kind, g_strdup(list[i].group)};
+  return copy;
+}
+
+static void
+free_approvers(Approver *list, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++)
+    g_free(list[i].group);
+  g_free(list);
+}
+
 ApproveNeed *
 approve_need_new(const PolicyRule *rule)
 {
@@ -38,12 +56,33 @@ approve_need_new(const PolicyRule *rule)
   need->by = rule->by;
   need->no_grants = rule->no_grants;
   memcpy(need->digest, rule->digest, SHA256_LEN);
-  need->approvers = g_new0(Approver, rule->n_approvers);
-  for (unsigned i = 0; i < rule->n_approvers; i++) {
-    need->approvers[i].kind = rule->approvers[i].kind;
-    need->approvers[i].group = g_strdup(rule->approvers[i].group);
-  }
+  need->approvers = copy_approvers(rule->approvers, rule->n_approvers);
+  need->escalate_after = rule->escalate_after;
+  need->next = rule->next;
+  need->next.list = copy_approvers(rule->next.list, rule->next.n);
+  need->extend = rule->extend;
+  need->risk = rule->risk;
+  need->needs_reason = rule->needs_reason;
   return need;
+}
+
+Risk
+held_risk(const HeldRequest *request)
+{
+  Risk risk = RISK_LOW;
+
+  for (unsigned i = 0; i < request->needs->len; i++)
+    risk = MAX(risk, ((const ApproveNeed *)request->needs->pdata[i])->risk);
+  return request->needs->len ? risk : RISK_NORMAL;
+}
+
+bool
+held_needs_reason(const HeldRequest *request)
+{
+  for (unsigned i = 0; i < request->needs->len; i++)
+    if (((const ApproveNeed *)request->needs->pdata[i])->needs_reason)
+      return true;
+  return false;
 }
 
 static void
@@ -51,9 +90,8 @@ need_free(void *data)
 {
   ApproveNeed *need = data;
 
-  for (unsigned i = 0; i < need->n_approvers; i++)
-    g_free(need->approvers[i].group);
-  g_free(need->approvers);
+  free_approvers(need->approvers, need->n_approvers);
+  free_approvers(need->next.list, need->next.n);
   g_free(need->rule_id);
   g_free(need->message);
   g_free(need);

@@ -73,6 +73,27 @@ request_is_met(const HeldRequest *request,
 }
 
 bool
+request_wants_presence(const HeldRequest *request, const GPtrArray *answers)
+{
+  GivenAnswer click = {.who = request->user,
+                       .issuer = request->issuer,
+                       .subject = request->subject,
+                       .kind = APPROVER_DEVELOPER,
+                       .answer = ANSWER_APPROVE};
+  g_autoptr(GPtrArray) clicked = g_ptr_array_new();
+
+  g_ptr_array_add(clicked, &click);
+  for (unsigned i = 0; i < request->needs->len; i++) {
+    const ApproveNeed *need = request->needs->pdata[i];
+
+    if (need_asks(need, APPROVER_PRESENCE) && !need_is_met(need, answers) &&
+        !met_with(need, answers, clicked))
+      return true;
+  }
+  return false;
+}
+
+bool
 any_masked(const GPtrArray *answers)
 {
   for (unsigned i = 0; i < answers->len; i++)

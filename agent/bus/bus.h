@@ -9,6 +9,9 @@
 
 #define BUS_OBJECT_PATH "/io/hoop/Agent"
 
+/* What Status tells of the interface: how much of it the daemon has. */
+#define BUS_INTERFACE 2
+
 #define BUS_ERROR (bus_error_quark())
 GQuark bus_error_quark(void);
 typedef enum {

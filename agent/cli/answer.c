@@ -4,9 +4,12 @@
 #include "cli/verb.h"
 #include <stdio.h>
 
-/* Whose requests pass from now on, in words. */
+/* What passes or is denied from now on, in words. */
 static void
-say_grant(GVariant *review, const char *grant, const Term *term, bool masked)
+say_grant(GVariant *review,
+          const char *grant,
+          const Term *term,
+          const char *answer)
 {
   g_autofree char *span = span_text((int64_t)term->seconds * G_USEC_PER_SEC);
   g_autofree char *rules = NULL;
@@ -20,7 +23,7 @@ say_grant(GVariant *review, const char *grant, const Term *term, bool masked)
   if (g_variant_lookup(review, "rules", "^a&s", &list))
     rules = g_strjoinv(", ", (char **)list);
   line = g_strdup_printf(
-      "%s: %s%s what %s holds of %s on %s passes%s. `hoop-agent grants revoke "
+      "%s: %s%s what %s holds of %s on %s %s. `hoop-agent grants revoke "
       "%s` ends that.",
       grant,
       term->session ? "in this conversation" : "for ",
@@ -28,7 +31,9 @@ say_grant(GVariant *review, const char *grant, const Term *term, bool masked)
       rules ? rules : "?",
       client,
       connection,
-      masked ? " masked" : "",
+      g_str_equal(answer, "deny")             ? "is denied"
+      : g_str_equal(answer, "approve-masked") ? "passes masked"
+                                              : "passes",
       grant);
   shown = visible(line, -1, false);
   puts(shown);
@@ -104,24 +109,51 @@ answer_shown(const Call *call,
            : masked                    ? "approved, masked"
                                        : "approved");
   if (grant)
-    say_grant(review, grant, term, masked);
+    say_grant(review, grant, term, answer);
   return CLI_DONE;
 }
 
+/* What --for says; false after having complained. */
+static bool
+term_of(const Call *call, Term *term)
+{
+  const char *text = call_value(call, "for");
+
+  *term = (Term){0};
+  if (text && g_str_equal(text, "session"))
+    term->session = true;
+  else if (text && !duration_parse(text, &term->seconds)) {
+    complain(call,
+             CLI_USAGE,
+             "--for takes a time such as 90s, 10m or 2h, or session, not %s",
+             text);
+    return false;
+  }
+  return true;
+}
+
 int
-answer_held(const Call *call, const char *answer, const Term *term)
+answer_held(const Call *call, const char *answer)
 {
   int code = CLI_DONE;
-  g_autoptr(HoopAgent1) agent = daemon_connect(call, &code);
-  g_autofree char *id =
-      agent ? pending_id(call, agent, call->args[0], &code) : NULL;
+  g_autoptr(HoopAgent1) agent = NULL;
   g_autoptr(GVariant) review = NULL;
   g_autoptr(GError) error = NULL;
+  g_autofree char *id = NULL;
+  Term term;
 
+  if (!term_of(call, &term))
+    return CLI_USAGE;
+  agent = daemon_connect(call, &code);
+  id = agent ? pending_id(call, agent, call->args[0], &code) : NULL;
   if (!id)
     return code;
   if (!hoop_agent1_call_review_sync(agent, id, &review, NULL, &error))
     return complain_error(call, error);
-  return answer_shown(
-      call, agent, review, answer, call_value(call, "reason"), term);
+  return answer_shown(call,
+                      agent,
+                      review,
+                      answer,
+                      call_value(call, "reason"),
+                      call_value(call, "for") ? &term : NULL);
 }

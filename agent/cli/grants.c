@@ -67,11 +67,13 @@ grant_line(GVariant *grant)
   g_autofree char *rules = rules_of(grant);
   g_autofree char *left = span_text(time_of(grant, "left_us"));
 
-  return g_strdup_printf("%s: rules %s pass%s for %s of %s on %s, by %s (%s), "
+  return g_strdup_printf("%s: rules %s %s for %s of %s on %s, by %s (%s), "
                          "%s%s left",
                          text(grant, "id") ?: "?",
                          rules,
-                         flag(grant, "masked") ? " masked" : "",
+                         flag(grant, "denies")   ? "deny"
+                         : flag(grant, "masked") ? "pass masked"
+                                                 : "pass",
                          text(grant, "client") ?: "?",
                          text(grant, "user") ?: "?",
                          text(grant, "connection") ?: "?",
@@ -101,7 +103,9 @@ print_list(GVariant *list)
                            rules,
                            text(grant, "client") ?: "?",
                            text(grant, "connection") ?: "?",
-                           flag(grant, "masked") ? "masked" : "whole",
+                           flag(grant, "denies")   ? "denied"
+                           : flag(grant, "masked") ? "masked"
+                                                   : "whole",
                            left,
                            uses};
 
@@ -112,7 +116,7 @@ print_list(GVariant *list)
     return;
   }
   table_free(table);
-  puts("No approval is remembered.");
+  puts("No answer is remembered.");
 }
 
 static void
@@ -134,11 +138,15 @@ print_one(GVariant *grant)
             text(grant, "prompt") ?: "?",
             text(grant, "reason") ? ": " : "",
             text(grant, "reason") ?: "");
-  say_field("lifts", "rules %s, and no others", rules);
-  say_field("lets pass",
-            "%s",
-            flag(grant, "masked") ? "what was found masked"
-                                  : "the text as it is");
+  if (flag(grant, "denies")) {
+    say_field("denies", "whatever one of the rules %s holds", rules);
+  } else {
+    say_field("lifts", "rules %s, and no others", rules);
+    say_field("lets pass",
+              "%s",
+              flag(grant, "masked") ? "what was found masked"
+                                    : "the text as it is");
+  }
   say_field("of",
             "%s (%s), from %s on connection %s",
             text(grant, "user") ?: "?",

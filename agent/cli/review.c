@@ -20,12 +20,18 @@ text(GVariant *review, const char *key)
 }
 
 static bool
+flag(GVariant *review, const char *key)
+{
+  gboolean set = FALSE;
+
+  g_variant_lookup(review, key, "b", &set);
+  return set;
+}
+
+static bool
 can_mask(GVariant *review)
 {
-  gboolean flag = FALSE;
-
-  g_variant_lookup(review, "can_mask", "b", &flag);
-  return flag;
+  return flag(review, "can_mask");
 }
 
 static void
@@ -34,6 +40,32 @@ line(const char *name, const char *value)
   g_autofree char *shown = visible(value ?: "unknown", -1, false);
 
   printf("%-11s %s\n", name, shown);
+}
+
+/* Who is asked next and when, and what an approval takes. */
+static void
+say_next(GVariant *review)
+{
+  g_autofree const char **next = NULL;
+  g_autofree char *names = NULL;
+  gint64 when = 0;
+
+  g_variant_lookup(review, "escalate_to", "^a&s", &next);
+  g_variant_lookup(review, "escalate_us", "x", &when);
+  if (when && next) {
+    g_autofree char *left = span_text(when - clock_wall_us());
+    g_autofree char *both = NULL;
+
+    names = g_strjoinv(", ", (char **)next);
+    both = g_strdup_printf("%s, in %s", names, left);
+    line("asked next", both);
+  }
+  if (text(review, "risk") && !g_str_equal(text(review, "risk"), "normal"))
+    line("risk", text(review, "risk"));
+  if (flag(review, "presence"))
+    line("approving", "asks for your password or fingerprint");
+  if (flag(review, "needs_reason"))
+    line("reason", "wanted with an approval");
 }
 
 static void
@@ -57,6 +89,7 @@ say_rules(GVariant *review)
   }
   asked = approvers ? g_strjoinv(", ", (char **)approvers) : NULL;
   line("who answers", asked);
+  say_next(review);
 }
 
 static void
@@ -112,31 +145,66 @@ say_verbs(GVariant *review)
 /* ---- Answering -----------------------------------------------------------
  */
 
+static unsigned
+extensions(GVariant *review)
+{
+  guint32 n = 0;
+
+  g_variant_lookup(review, "extensions", "u", &n);
+  return n;
+}
+
+static bool
+is(const char *word, const char *whole, const char *letter)
+{
+  return g_str_equal(word, whole) || g_str_equal(word, letter);
+}
+
+/* One line as a word and what is behind it, in `typed`. */
+static char *
+read_word(char typed[MAX_LINE], char **rest)
+{
+  char *word;
+
+  if (!fgets(typed, MAX_LINE, stdin))
+    typed[0] = '\0';
+  word = g_strstrip(typed);
+  *rest = word + strcspn(word, " \t");
+  if (**rest)
+    *(*rest)++ = '\0';
+  *rest = g_strstrip(*rest);
+  return word;
+}
+
 /* The word that lets the prompt go as it is must be written out: a key hit by
  * accident, or an empty line, leaves it waiting. */
 static int
 ask(const Call *call, HoopAgent1 *agent, GVariant *review, bool masked_only)
 {
-  bool maskable = can_mask(review);
+  const bool maskable = can_mask(review);
+  unsigned more = extensions(review);
   char typed[MAX_LINE];
   char *word, *rest;
 
-  printf("\n%sAnswer%s: deny [reason]%s%s, or nothing to leave it waiting: ",
-         ink(INK_BOLD),
-         ink(INK_PLAIN),
-         maskable ? ", masked" : "",
-         masked_only ? "" : ", approve");
-  fflush(stdout);
-  if (!fgets(typed, sizeof typed, stdin))
-    typed[0] = '\0';
-  word = g_strstrip(typed);
-  rest = word + strcspn(word, " \t");
-  if (*rest)
-    *rest++ = '\0';
-  rest = g_strstrip(rest);
-  if (g_str_equal(word, "deny") || g_str_equal(word, "d"))
+  for (;;) {
+    printf("\n%sAnswer%s: deny [reason]%s%s%s, or nothing to leave it "
+           "waiting: ",
+           ink(INK_BOLD),
+           ink(INK_PLAIN),
+           more ? ", more (time)" : "",
+           maskable ? ", masked" : "",
+           masked_only ? "" : ", approve");
+    fflush(stdout);
+    word = read_word(typed, &rest);
+    if (!more || !g_str_equal(word, "more"))
+      break;
+    if (extend_shown(call, agent, review) != CLI_DONE)
+      return CLI_FOUND;
+    more--;
+  }
+  if (is(word, "deny", "d"))
     return answer_shown(call, agent, review, "deny", rest, NULL);
-  if (maskable && (g_str_equal(word, "masked") || g_str_equal(word, "m")))
+  if (maskable && is(word, "masked", "m"))
     return answer_shown(call, agent, review, "approve-masked", rest, NULL);
   if (!masked_only && g_str_equal(word, "approve"))
     return answer_shown(call, agent, review, "approve", rest, NULL);

@@ -147,16 +147,20 @@ typedef struct {
   unsigned seconds;
   bool session; /* then seconds is 0 */
 } Term;
-/* Answers what the call names, with its --reason: "approve",
- * "approve-masked" or "deny"; term NULL: for this one request. */
-int answer_held(const Call *call, const char *answer, const Term *term);
-/* The same of a review that the daemon gave, and was shown. */
+/* Answers what the call names, with its --reason and --for: "approve",
+ * "approve-masked" or "deny". */
+int answer_held(const Call *call, const char *answer);
+/* The same of a review that the daemon gave, and was shown; term NULL: for this
+ * one request. */
 int answer_shown(const Call *call,
                  HoopAgent1 *agent,
                  GVariant *review,
                  const char *answer,
                  const char *reason,
                  const Term *term);
+
+/* ---- extend.c */
+int extend_shown(const Call *call, HoopAgent1 *agent, GVariant *review);
 
 /* ---- grants.c */
 /* Those in force; NULL without complaint when no daemon runs. */
@@ -170,6 +174,7 @@ int verb_status(const Call *call);
 int verb_pending(const Call *call);
 int verb_approve(const Call *call);
 int verb_deny(const Call *call);
+int verb_extend(const Call *call);
 int verb_grants(const Call *call);
 int verb_allow(const Call *call);
 int verb_pause(const Call *call);

@@ -73,6 +73,17 @@ developer(struct agent *agent, const char *id, bool remembers, GError **error)
   return person;
 }
 
+static Answerer
+answerer(const Person *person, ApproverKind kind, const char *how)
+{
+  return (Answerer){.kind = kind,
+                    .user = person->user,
+                    .issuer = person->issuer,
+                    .subject = person->subject,
+                    .groups = (const char *const *)person->groups,
+                    .how = how};
+}
+
 /* `term` NULL: for this one request. */
 static bool
 answer(struct agent *agent,
@@ -96,12 +107,7 @@ answer(struct agent *agent,
         error, BUS_ERROR, BUS_ERROR_INVALID, "not an answer, or not a digest");
     return false;
   }
-  by = (Answerer){.kind = APPROVER_DEVELOPER,
-                  .user = person->user,
-                  .issuer = person->issuer,
-                  .subject = person->subject,
-                  .groups = (const char *const *)person->groups,
-                  .how = given->how};
+  by = answerer(person, APPROVER_DEVELOPER, given->how);
   if (!term)
     return approve_answer(agent->approve,
                           given->id,
@@ -167,6 +173,36 @@ on_answer(HoopAgent1 *skeleton,
     hoop_agent1_complete_answer(skeleton, call, outcome_of(data, &given));
   return TRUE;
 }
+
+/* ---- More time -----------------------------------------------------------
+ */
+
+static gboolean
+on_extend(HoopAgent1 *skeleton,
+          GDBusMethodInvocation *call,
+          const char *id,
+          const char *how,
+          const char *nonce,
+          gpointer data)
+{
+  struct agent *agent = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(PersonRef) person = developer(agent, id, false, &error);
+  int64_t deadline = 0;
+  Answerer by;
+
+  if (person)
+    by = answerer(person, APPROVER_DEVELOPER, how);
+  if (!person ||
+      !approve_extend(agent->approve, id, &by, nonce, &deadline, &error))
+    control_fail(call, error);
+  else
+    hoop_agent1_complete_extend(skeleton, call, deadline);
+  return TRUE;
+}
+
+/* ---- Remembered ----------------------------------------------------------
+ */
 
 /* A grant needs room, which those of sessions that are over must not take. */
 typedef struct {
@@ -240,6 +276,7 @@ control_answer_connect(struct agent *agent)
   HoopAgent1 *skeleton = agent->skeleton;
 
   g_signal_connect(skeleton, "handle-answer", G_CALLBACK(on_answer), agent);
+  g_signal_connect(skeleton, "handle-extend", G_CALLBACK(on_extend), agent);
   g_signal_connect(
       skeleton, "handle-answer-for", G_CALLBACK(on_answer_for), agent);
 }

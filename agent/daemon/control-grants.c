@@ -40,6 +40,7 @@ describe(const Grants *grants, const Grant *grant)
   if (conversation && conversation[1])
     control_add_text(&dict, "conversation", conversation + 1);
   add_rules(&dict, grant->rules);
+  g_variant_dict_insert(&dict, "denies", "b", grant->denies);
   g_variant_dict_insert(&dict, "masked", "b", grant->masked);
   g_variant_dict_insert(&dict, "session", "b", grant->session != NULL);
   g_variant_dict_insert(&dict, "since_us", "x", (gint64)grant->since_us);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control interface's methods and signals: what waits, answers, status,
- * pause and reload. All on the main thread. */
+/* The control interface's methods and signals: status, pause and reload, and
+ * that what waits changed. All on the main thread. */
 #include "config.h"
 
 #include "daemon/private.h"
 #include "kit/clock.h"
 #include <string.h>
-
-/* ---- Pending
- * ------------------------------------------------------------------ */
 
 void
 control_add_text(GVariantDict *dict, const char *key, const char *text)
@@ -22,150 +19,6 @@ control_add_text(GVariantDict *dict, const char *key, const char *text)
 
     g_variant_dict_insert(dict, key, "s", valid);
   }
-}
-
-static char *
-approver_text(const Approver *approver)
-{
-  if (approver->group)
-    return g_strdup_printf(
-        "%s:%s", approver_kind_name(approver->kind), approver->group);
-  return g_strdup(approver_kind_name(approver->kind));
-}
-
-static void
-add_needs(GVariantDict *dict, const GPtrArray *needs)
-{
-  g_autoptr(GStrvBuilder) rules = g_strv_builder_new();
-  g_autoptr(GStrvBuilder) messages = g_strv_builder_new();
-  g_autoptr(GStrvBuilder) approvers = g_strv_builder_new();
-  g_auto(GStrv) rule_list = NULL;
-  g_auto(GStrv) message_list = NULL;
-  g_auto(GStrv) approver_list = NULL;
-
-  for (unsigned i = 0; i < needs->len; i++) {
-    const ApproveNeed *need = needs->pdata[i];
-
-    g_strv_builder_add(rules, need->rule_id);
-    g_strv_builder_add(messages, need->message ? need->message : "");
-    for (unsigned j = 0; j < need->n_approvers; j++) {
-      g_autofree char *text = approver_text(&need->approvers[j]);
-
-      g_strv_builder_add(approvers, text);
-    }
-  }
-  rule_list = g_strv_builder_end(rules);
-  message_list = g_strv_builder_end(messages);
-  approver_list = g_strv_builder_end(approvers);
-  g_variant_dict_insert(dict, "rules", "^as", rule_list);
-  g_variant_dict_insert(dict, "messages", "^as", message_list);
-  g_variant_dict_insert(dict, "approvers", "^as", approver_list);
-}
-
-static bool
-can_grant(const GPtrArray *needs)
-{
-  for (unsigned i = 0; i < needs->len; i++)
-    if (((const ApproveNeed *)needs->pdata[i])->no_grants)
-      return false;
-  return true;
-}
-
-static void
-describe(const PendingView *pending, GVariantDict *dict)
-{
-  const HeldRequest *request = pending->request;
-
-  control_add_text(dict, "id", request->exchange);
-  control_add_text(dict, "user", request->user);
-  control_add_text(dict, "client", request->client);
-  control_add_text(dict, "process", request->process);
-  control_add_text(dict, "connection", request->connection);
-  control_add_text(dict, "host", request->host);
-  control_add_text(dict, "api", request->api);
-  control_add_text(dict, "model", request->model);
-  control_add_text(dict, "policy_revision", request->policy_revision);
-  add_needs(dict, request->needs);
-  g_variant_dict_insert(dict, "findings", "u", request->n_findings);
-  g_variant_dict_insert(dict, "can_mask", "b", request->can_mask);
-  g_variant_dict_insert(dict, "can_grant", "b", can_grant(request->needs));
-  g_variant_dict_insert(dict, "since_us", "x", pending->since_us);
-  g_variant_dict_insert(dict, "deadline_us", "x", pending->deadline_us);
-  g_variant_dict_insert(dict, "waiting", "u", pending->waiting);
-}
-
-static void
-list_one(const PendingView *pending, void *data)
-{
-  GVariantBuilder *list = data;
-  GVariantDict dict;
-
-  g_variant_dict_init(&dict, NULL);
-  describe(pending, &dict);
-  g_variant_builder_add_value(list, g_variant_dict_end(&dict));
-}
-
-static gboolean
-on_pending(HoopAgent1 *skeleton, GDBusMethodInvocation *call, gpointer data)
-{
-  struct agent *agent = data;
-  GVariantBuilder list;
-
-  g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
-  approve_pending(agent->approve, list_one, &list);
-  hoop_agent1_complete_pending(skeleton, call, g_variant_builder_end(&list));
-  return TRUE;
-}
-
-typedef struct {
-  const char *id;
-  GVariant *found;
-} Find;
-
-static void
-find_one(const PendingView *pending, void *data)
-{
-  const HeldRequest *request = pending->request;
-  char digest[SHA256_HEX_SIZE];
-  Find *find = data;
-  GVariantDict dict;
-
-  if (!g_str_equal(request->exchange, find->id))
-    return;
-  g_variant_dict_init(&dict, NULL);
-  describe(pending, &dict);
-  control_add_text(&dict, "text", request->text);
-  control_add_text(&dict, "masked_text", request->masked_text);
-  hex_encode(request->digest, SHA256_LEN, digest);
-  control_add_text(&dict, "digest", digest);
-  hex_encode(request->masked_digest, SHA256_LEN, digest);
-  control_add_text(&dict, "masked_digest", digest);
-  control_add_text(&dict, "nonce", pending->nonce);
-  find->found = g_variant_ref_sink(g_variant_dict_end(&dict));
-}
-
-static gboolean
-on_review(HoopAgent1 *skeleton,
-          GDBusMethodInvocation *call,
-          const char *id,
-          gpointer data)
-{
-  struct agent *agent = data;
-  Find find = {.id = id};
-
-  approve_pending(agent->approve, find_one, &find);
-  if (!find.found) {
-    g_dbus_method_invocation_return_error(
-        call,
-        BUS_ERROR,
-        BUS_ERROR_NOT_FOUND,
-        "%s does not wait (any more); `hoop-agent pending` lists what does",
-        id);
-    return TRUE;
-  }
-  hoop_agent1_complete_review(skeleton, call, find.found);
-  g_variant_unref(find.found);
-  return TRUE;
 }
 
 /* ---- Status
@@ -330,6 +183,7 @@ status_ready(void *data)
 
   g_variant_dict_init(&dict, NULL);
   control_add_text(&dict, "version", PACKAGE_VERSION);
+  g_variant_dict_insert(&dict, "interface", "u", (guint32)BUS_INTERFACE);
   g_variant_dict_insert(&dict, "pid", "i", (gint32)getpid());
   g_variant_dict_insert(
       &dict, "uptime_us", "x", (gint64)(clock_mono_us() - agent->began_us));
@@ -571,8 +425,6 @@ control_start(struct agent *agent, GError **error)
 
   agent->skeleton = skeleton;
   g_signal_connect(skeleton, "handle-status", G_CALLBACK(on_status), agent);
-  g_signal_connect(skeleton, "handle-pending", G_CALLBACK(on_pending), agent);
-  g_signal_connect(skeleton, "handle-review", G_CALLBACK(on_review), agent);
   g_signal_connect(skeleton, "handle-allow", G_CALLBACK(on_allow), agent);
   g_signal_connect(skeleton, "handle-disallow", G_CALLBACK(on_disallow), agent);
   g_signal_connect(skeleton, "handle-allowed", G_CALLBACK(on_allowed), agent);
@@ -581,6 +433,7 @@ control_start(struct agent *agent, GError **error)
   g_signal_connect(skeleton, "handle-reload", G_CALLBACK(on_reload), agent);
   g_signal_connect(skeleton, "handle-prune", G_CALLBACK(on_prune), agent);
   signin_start(agent);
+  control_pending_connect(agent);
   control_answer_connect(agent);
   control_grants_connect(agent);
   shipping_connect(agent);

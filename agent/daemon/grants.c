@@ -54,8 +54,9 @@ detail_of(const Grant *grant, const char *why)
     add(out, "why", why);
   g_string_append_printf(
       out,
-      ",\"masked\":%s,\"session\":%s,\"uses\":%" G_GUINT64_FORMAT
+      ",\"denies\":%s,\"masked\":%s,\"session\":%s,\"uses\":%" G_GUINT64_FORMAT
       ",\"rules\":[",
+      grant->denies ? "true" : "false",
       grant->masked ? "true" : "false",
       grant->session ? "true" : "false",
       grant->uses);

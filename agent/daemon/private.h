@@ -115,7 +115,8 @@ void control_add_text(GVariantDict *dict, const char *key, const char *text);
 /* Answers a call with an error of any domain. */
 void control_fail(GDBusMethodInvocation *call, const GError *error);
 
-/* ---- control-answer.c, control-grants.c */
+/* ---- control-pending.c, control-answer.c, control-grants.c */
+void control_pending_connect(struct agent *agent);
 void control_answer_connect(struct agent *agent);
 void control_grants_connect(struct agent *agent);
 

@@ -440,6 +440,13 @@ record_approval(Exchange *exchange,
   json_digest(detail, "digest", asked->digest);
   json_digest(detail, "masked_digest", asked->masked_digest);
   json_member(detail, "reason", decision->reason);
+  if (decision->escalated)
+    json_raw(detail, "escalated", "true");
+  if (decision->extended) {
+    g_autofree char *times = g_strdup_printf("%u", decision->extended);
+
+    json_raw(detail, "extended", times);
+  }
   json_raw(detail, "answers", list->str);
   row->detail = close_json(detail);
   append(exchange, row, NULL);

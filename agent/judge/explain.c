@@ -131,30 +131,55 @@ is_any(const RuleResult *result)
 }
 
 static void
-add_approval(GString *out, const PolicyRule *rule)
+add_approvers(GString *out, const Approver *list, unsigned n)
 {
-  static const char *const by[] = {"all", "any", "count"};
-
-  g_string_append_c(out, '{');
-  add_text(out, "rule", rule->id);
-  add_text(out, "by", by[rule->by]);
-  add_number(out, "needed", rule->approvals_needed);
-  add_key(out, "of");
   g_string_append_c(out, '[');
-  for (unsigned i = 0; i < rule->n_approvers; i++) {
-    const Approver *approver = &rule->approvers[i];
-
+  for (unsigned i = 0; i < n; i++) {
     g_string_append_printf(
-        out, "%s\"%s", i > 0 ? "," : "", approver_kind_name(approver->kind));
-    if (approver->group != NULL) {
+        out, "%s\"%s", i > 0 ? "," : "", approver_kind_name(list[i].kind));
+    if (list[i].group != NULL) {
       g_string_append_c(out, ':');
-      json_escape(out, approver->group, -1);
+      json_escape(out, list[i].group, -1);
     }
     g_string_append_c(out, '"');
   }
   g_string_append_c(out, ']');
+}
+
+static void
+add_who(GString *out, const PolicyApprovers *who)
+{
+  static const char *const by[] = {"all", "any", "count"};
+
+  add_text(out, "by", by[who->by]);
+  add_number(out, "needed", who->needed);
+  add_key(out, "of");
+  add_approvers(out, who->list, who->n);
+}
+
+static void
+add_approval(GString *out, const PolicyRule *rule)
+{
+  const PolicyApprovers first = {
+      rule->approvers, rule->n_approvers, rule->approvals_needed, rule->by};
+
+  g_string_append_c(out, '{');
+  add_text(out, "rule", rule->id);
+  add_who(out, &first);
   if (rule->timeout > 0)
     add_number(out, "timeout", rule->timeout);
+  if (rule->escalate_after > 0) {
+    add_key(out, "escalate");
+    g_string_append_c(out, '{');
+    add_number(out, "after", rule->escalate_after);
+    add_who(out, &rule->next);
+    g_string_append_c(out, '}');
+  }
+  if (rule->extend != EXTEND_DEFAULT)
+    add_number(out, "extend", rule->extend);
+  if (rule->risk != RISK_NORMAL)
+    add_text(out, "risk", risk_name(rule->risk));
+  add_true(out, "reason", rule->needs_reason);
   g_string_append_c(out, '}');
 }
 

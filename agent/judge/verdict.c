@@ -160,14 +160,14 @@ say_block(const Verdict *verdict, GString *out)
 }
 
 static void
-append_approvers(const PolicyRule *rule, GString *out)
+append_approvers(const PolicyApprovers *who, GString *out)
 {
-  const char *between = rule->by == BY_ALL ? " and " : " or ";
+  const char *between = who->by == BY_ALL ? " and " : " or ";
 
-  if (rule->by == BY_COUNT && rule->approvals_needed > 1)
-    g_string_append_printf(out, "%u people of: ", rule->approvals_needed);
-  for (unsigned i = 0; i < rule->n_approvers; i++) {
-    const Approver *approver = &rule->approvers[i];
+  if (who->by == BY_COUNT && who->needed > 1)
+    g_string_append_printf(out, "%u people of: ", who->needed);
+  for (unsigned i = 0; i < who->n; i++) {
+    const Approver *approver = &who->list[i];
 
     if (i > 0)
       g_string_append(out, between);
@@ -182,13 +182,27 @@ append_approvers(const PolicyRule *rule, GString *out)
 }
 
 static void
+append_asked(const PolicyRule *rule, GString *out)
+{
+  const PolicyApprovers first = {
+      rule->approvers, rule->n_approvers, rule->approvals_needed, rule->by};
+
+  append_approvers(&first, out);
+  if (rule->escalate_after == 0)
+    return;
+  g_string_append_printf(out, " (after %u s also by ", rule->escalate_after);
+  append_approvers(&rule->next, out);
+  g_string_append_c(out, ')');
+}
+
+static void
 say_approve(const Verdict *verdict, GString *out)
 {
   g_string_append(out, " waits for a yes by ");
   for (guint i = 0; i < verdict->approvals->len; i++) {
     if (i > 0)
       g_string_append(out, ", and by ");
-    append_approvers(verdict->approvals->pdata[i], out);
+    append_asked(verdict->approvals->pdata[i], out);
   }
   g_string_append(out, ", says ");
   append_rule(verdict->reason, out);

@@ -350,5 +350,5 @@ test('usage', async () => {
     ['grants', 'end', 'x'],
   ])
     assert.equal((await agent.cli(args)).code, 2, args.join(' '));
-  assert.match(await fine('grants'), /No approval is remembered/);
+  assert.match(await fine('grants'), /No answer is remembered/);
 });

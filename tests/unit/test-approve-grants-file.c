@@ -55,6 +55,29 @@ test_restart(Fixture *f, const void *data)
   }
 }
 
+/* A denial outlives the agent, too, and says so. */
+static void
+test_denial(Fixture *f, const void *data)
+{
+  g_autoptr(Policy) policy = policy_of(HEAD CAREFUL);
+  g_autoptr(GError) error = NULL;
+  Held one;
+
+  (void)data;
+  give(f, request_by("a", policy), ANSWER_DENY, &ten_minutes);
+  start_again(f, policy, &error);
+  g_assert_no_error(error);
+  g_assert_true(only(f)->denies);
+  hold(f, &one, request_by("b", policy));
+  g_assert_cmpuint(one.decided, ==, 1);
+  g_assert_cmpint(one.outcome, ==, OUTCOME_DENIED);
+  let_go(f, &one);
+  boot_us += 600 * S;
+  hold(f, &one, request_by("c", policy));
+  g_assert_cmpuint(one.decided, ==, 0);
+  let_go(f, &one);
+}
+
 static bool
 is_id(const char *id, void *data)
 {
@@ -311,6 +334,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   TEST("restart", test_restart);
+  TEST("denial", test_denial);
   TEST("put-back", test_put_back);
   TEST("edited-file", test_edited_file);
   TEST("open-file", test_open_file);

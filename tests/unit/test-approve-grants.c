@@ -346,6 +346,96 @@ test_two_at_once(Fixture *f, const void *data)
   let_go(f, &third);
 }
 
+/* Holds `what`; true when it was denied as what was denied before. */
+static bool
+is_denied(Fixture *f, HeldRequest *what)
+{
+  Held held;
+  bool denied;
+
+  hold(f, &held, what);
+  denied = held.decided == 1 && held.outcome == OUTCOME_DENIED;
+  if (denied) {
+    g_assert_cmpstr(held.how, ==, "grant");
+    g_assert_cmpstr(held.grant, ==, only(f)->id);
+  }
+  let_go(f, &held);
+  return denied;
+}
+
+/* A remembered denial: of the same user, client and connection, by any of its
+ * rules, until it is revoked. */
+static void
+test_denial(Fixture *f, const void *data)
+{
+  g_autofree char *id = NULL;
+  HeldRequest *held = request("a");
+
+  (void)data;
+  add_need(held, "cards", 'k', developer, 1, true);
+  give(f, held, ANSWER_DENY, &ten_minutes);
+  g_assert_true(only(f)->denies);
+  g_assert_cmpuint(only(f)->rules->len, ==, 2);
+  g_assert_true(is_denied(f, request("b")));
+  held = bare("c");
+  add_need(held, "cards", 'k', developer, 1, true);
+  g_assert_true(is_denied(f, held));
+  held = bare("d");
+  add_need(held, "eyes", 'e', developer, 1, false);
+  g_assert_false(is_denied(f, held));
+  held = request("e");
+  change(&held->client, "another");
+  g_assert_false(is_denied(f, held));
+  held = request("f");
+  change(&held->user, "eve");
+  g_assert_false(is_denied(f, held));
+  held = request("g");
+  change(&held->connection, "other");
+  g_assert_false(is_denied(f, held));
+  g_assert_cmpuint(only(f)->uses, ==, 2);
+  id = g_strdup(only(f)->id);
+  g_assert_true(grants_revoke(f->grants, id, NULL));
+  g_assert_false(is_denied(f, request("h")));
+}
+
+static void
+test_denial_beats_grant(Fixture *f, const void *data)
+{
+  Held first, second;
+
+  (void)data;
+  /* What waits already is denied with it. */
+  hold(f, &first, request("a"));
+  hold(f, &second, request("b"));
+  g_assert_true(grant_as(
+      f, "b", APPROVER_DEVELOPER, "ada", ANSWER_DENY, &ten_minutes, NULL));
+  g_assert_cmpint(first.outcome, ==, OUTCOME_DENIED);
+  g_assert_cmpint(second.outcome, ==, OUTCOME_DENIED);
+  let_go(f, &first);
+  let_go(f, &second);
+  g_assert_true(is_denied(f, request("c")));
+}
+
+/* A grant was there first, and is asked after the denial. */
+static void
+test_denial_over_grant(Fixture *f, const void *data)
+{
+  HeldRequest *held = bare("b");
+  Held one;
+
+  (void)data;
+  give(f, request("a"), ANSWER_APPROVE, &ten_minutes);
+  add_need(held, "cards", 'k', developer, 1, false);
+  give(f, held, ANSWER_DENY, &ten_minutes);
+  held = request("c");
+  add_need(held, "cards", 'k', developer, 1, false);
+  hold(f, &one, held);
+  g_assert_cmpuint(one.decided, ==, 1);
+  g_assert_cmpint(one.outcome, ==, OUTCOME_DENIED);
+  let_go(f, &one);
+  g_assert_true(passes(f, request("d")));
+}
+
 typedef struct {
   const char *words;
   GrantTerm term;
@@ -357,7 +447,8 @@ typedef struct {
 static const Refusal refusals[] = {
     {"lasts 3600 seconds at most", {.seconds = 3601}, ANSWER_APPROVE},
     {"needs a time", {0}, ANSWER_APPROVE},
-    {"only an approval", {.seconds = 60}, ANSWER_DENY},
+    {"needs a time", {0}, ANSWER_DENY},
+    {"deny it once", {.seconds = 60}, ANSWER_DENY, .client = "unknown"},
     {"which program", {.seconds = 60}, ANSWER_APPROVE, .client = "unknown"},
     {"no session", {.session = true}, ANSWER_APPROVE, .no_session = true},
     {"each time", {.seconds = 60}, ANSWER_APPROVE, .no_grants = true},
@@ -526,6 +617,9 @@ main(int argc, char **argv)
   TEST("revoke", test_revoke);
   TEST("revoke-while-held", test_revoke_while_held);
   TEST("two-at-once", test_two_at_once);
+  TEST("denial", test_denial);
+  TEST("denial-beats-grant", test_denial_beats_grant);
+  TEST("denial-over-grant", test_denial_over_grant);
   TEST("refusals", test_refusals);
   TEST("most", test_most);
   TEST("other-digest", test_other_digest);

@@ -103,7 +103,7 @@ test_examples(void)
     }
   }
   g_assert_cmpuint(policies, ==, 3);
-  g_assert_cmpuint(rules, ==, N_MATCH_KEYS + 4);
+  g_assert_cmpuint(rules, ==, N_MATCH_KEYS + 6);
   g_assert_cmpuint(packs, ==, 1);
   g_assert_cmpuint(cases, ==, 1);
 }

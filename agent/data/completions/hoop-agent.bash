@@ -53,7 +53,7 @@ _hoop_agent_options() {
   review) echo --masked --json ;;
   approve) echo --masked --for --reason ;;
   grants) echo --json ;;
-  deny) echo --reason ;;
+  deny) echo --for --reason ;;
   allow) echo --for --list --remove --json ;;
   ship) echo --status --now --stdout --after --json --config ;;
   scan)
@@ -106,7 +106,7 @@ _hoop_agent_arguments() {
   local clients='vscode jetbrains neovim language-server copilot-cli claude codex openai'
   case $1 in
   env | setup) echo "$clients" ;;
-  review | approve | deny) _hoop_agent_ids pending ;;
+  review | approve | deny | extend) _hoop_agent_ids pending ;;
   why) _hoop_agent_ids journal ;;
   grants)
     case $2 in
@@ -129,7 +129,7 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny grants allow why scan policy journal ship connection
+    review approve deny extend grants allow why scan policy journal ship connection
     login logout whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''

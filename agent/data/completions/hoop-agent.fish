@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny grants allow why scan policy journal ship connection login logout whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny extend grants allow why scan policy journal ship connection login logout whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
@@ -47,7 +47,8 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a pending -d
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a review -d 'Show a waiting request'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a approve -d 'Let a waiting request go'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a deny -d 'Refuse a waiting request'
-complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a grants -d 'List, explain or revoke remembered approvals'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a extend -d 'Give a waiting request more time'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a grants -d 'List, explain or revoke remembered answers'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a allow -d 'Mark a finding as none, where policy permits'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a why -d "Tell one exchange's story"
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'Find secrets in files'
@@ -80,7 +81,7 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from setup' -l profile -rF -d 
 complete -c hoop-agent -n '__fish_seen_subcommand_from ca; and not __hoop_agent_sub show export rotate' -a 'show export rotate'
 complete -c hoop-agent -n '__fish_seen_subcommand_from ca; and __hoop_agent_sub export' -F
 complete -c hoop-agent -n '__fish_seen_subcommand_from pending' -l watch -d 'Go on with what comes'
-complete -c hoop-agent -n '__fish_seen_subcommand_from review approve deny' -a '(__hoop_agent_waiting)'
+complete -c hoop-agent -n '__fish_seen_subcommand_from review approve deny extend' -a '(__hoop_agent_waiting)'
 complete -c hoop-agent -n '__fish_seen_subcommand_from review approve' -l masked -d Masked
 complete -c hoop-agent -n '__fish_seen_subcommand_from approve deny' -l reason -x -d 'Why; goes on record'
 complete -c hoop-agent -n '__fish_seen_subcommand_from why' -a '(__hoop_agent_recorded)'

@@ -54,7 +54,8 @@ _hoop_agent() {
     'review:show a waiting request'
     'approve:let a waiting request go'
     'deny:refuse a waiting request'
-    'grants:list, explain or revoke remembered approvals'
+    'extend:give a waiting request more time'
+    'grants:list, explain or revoke remembered answers'
     'allow:mark a finding as none, where policy permits'
     "why:tell one exchange's story"
     'scan:find secrets in files'
@@ -107,7 +108,8 @@ _hoop_agent() {
   pending) _arguments $json '--watch[go on]' ;;
   review) _arguments '--masked[as it would be masked]' $json '1:id:_hoop_agent_waiting' ;;
   approve) _arguments '--masked[masked]' '--for[those like it, too]:time:(10m 1h session)' $reason '1:id:_hoop_agent_waiting' ;;
-  deny) _arguments $reason '1:id:_hoop_agent_waiting' ;;
+  deny) _arguments '--for[those like it, too]:time:(10m 1h session)' $reason '1:id:_hoop_agent_waiting' ;;
+  extend) _arguments '1:id:_hoop_agent_waiting' ;;
   grants) _arguments $json '1:what:(list explain revoke)' '2:id:_hoop_agent_granted' ;;
   allow)
     _arguments '--for[how long]:time:(2h 1d 7d 30d)' '--list[show them]' \
