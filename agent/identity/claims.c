@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A person made of a provider's claims. */
 #include "identity/claims.h"
-#include "identity/document.h"
+#include "document/document.h"
 #include "identity/groups.h"
 #include "identity/person.h"
 #include <string.h>

@@ -4,8 +4,8 @@
 #ifndef HOOP_IDENTITY_GROUPS_H
 #define HOOP_IDENTITY_GROUPS_H
 
+#include "document/document.h"
 #include "identity/claims.h"
-#include "identity/document.h"
 
 /* groups_claim=none: the issuer's people are in no group, which is known, and
  * what its tokens say of groups is not looked at. */

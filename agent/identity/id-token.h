@@ -40,6 +40,9 @@ typedef struct {
   int64_t now;              /* s since 1970 */
   unsigned leeway;          /* s, for exp, nbf and iat */
   unsigned max_age;         /* s: how old an iat may be; 0: any */
+  bool access; /* an access token as RFC 9068 has it: a `typ` of at+jwt is one
+                  too; client_id, in aud, is who it is for; azp, the client that
+                  it was given to, is not looked at */
 } IdTokenExpect;
 
 /* False when no key of the set could have signed this token while others might:

@@ -209,4 +209,41 @@ void identity_watch(Identity *identity,
  * thread. */
 bool identity_is_machine(Identity *identity, const char *issuer);
 
+/* ---- Access tokens, where they arrive --------------------------------------
+ */
+
+/* Checks the bearer tokens that others bring (RFC 9068): the signature by the
+ * issuer's published keys, and all that an ID token is checked for, but with
+ * `audience` as the one that it must be for. */
+typedef struct access_gate AccessGate;
+typedef struct access_check AccessCheck;
+
+/* For tokens of these issuers alone (of whom name, issuer, ca_file and what
+ * says how groups are read are used); options are copied. Keys are fetched on
+ * `loop`, whose thread calls everything here, when a token first needs them,
+ * after an hour, and for an unknown key at most once a minute. Fails as
+ * upstream_new(). */
+AccessGate *access_gate_new(Loop *loop,
+                            const IssuerOptions *issuers,
+                            unsigned n_issuers,
+                            const char *audience,
+                            const UpstreamOptions *upstream,
+                            GError **error);
+/* No check is told of any more. Accepts NULL; not inside done. */
+void access_gate_free(AccessGate *gate);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccessGate, access_gate_free)
+
+/* done is called once, never from inside this call, with the person whom the
+ * token speaks of (groups are the token's own, expires_us its exp) or with
+ * IDENTITY_ERROR_TOKEN (the check that refused it, never what it says) or
+ * _UNREACHABLE (the issuer's keys cannot be had). */
+AccessCheck *access_gate_check(AccessGate *gate,
+                               const char *token,
+                               void (*done)(const Person *person,
+                                            const GError *error,
+                                            void *data),
+                               void *data);
+/* It will not call done. Accepts NULL. */
+void access_check_cancel(AccessCheck *check);
+
 #endif

@@ -2,7 +2,7 @@
 /* JWKS documents (RFC 7517): which of the keys in them may speak for the
  * provider. What a key says of itself can only take it out. */
 #include "identity/key-set.h"
-#include "identity/document.h"
+#include "document/document.h"
 #include "kit/digest.h"
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

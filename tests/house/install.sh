@@ -20,7 +20,9 @@ report() { # STATUS NAME
 prefix=$(sed -n 's/^prefix = //p' Makefile)
 make -s install DESTDIR="$dest" >"$dest/log" 2>&1
 report $? 'make install'
-for file in bin/hoop-agent lib/systemd/user/hoop-agent.service \
+for file in bin/hoop-agent bin/hoop-hub lib/systemd/system/hoop-hub.service \
+  share/man/man1/hoop-hub.1 share/man/man5/hoop-hub.conf.5 \
+  share/man/man7/hoop-hub.7 lib/systemd/user/hoop-agent.service \
   lib/systemd/user/hoop-agent.socket \
   share/hoop-agent/default.yaml share/hoop-agent/rules.d/10-cloud.yaml \
   share/man/man1/hoop-agent.1 share/man/man5/hoop-agent.conf.5 \

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON of a provider: the kit's tokenizer judges the text, names are compared,
- * then json-c makes the tree. */
-#include "identity/document.h"
+/* JSON of somebody else: the kit's tokenizer judges the text, names are
+ * compared, then json-c makes the tree. */
+#include "document/document.h"
 #include "kit/json.h"
 #include <string.h>
 
-/* Deeper than any claim of any provider; small for who reads it. */
+/* Deeper than any claim of any provider or any message of the hub; small for
+ * who reads it. */
 #define MAX_DEPTH 32
 /* Callers bound their documents far lower; json-c counts in int. */
 #define MAX_TEXT (16 << 20)

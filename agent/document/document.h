@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that a provider wrote, read so that it can mean one thing only. */
-#ifndef HOOP_IDENTITY_DOCUMENT_H
-#define HOOP_IDENTITY_DOCUMENT_H
+/* JSON that somebody else wrote, read so that it can mean one thing only. */
+#ifndef HOOP_DOCUMENT_H
+#define HOOP_DOCUMENT_H
 
 #include <glib.h>
 #include <json-c/json.h>

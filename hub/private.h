@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one struct of the hub, and what its files share. Private. */
+#ifndef HOOP_HUB_PRIVATE_H
+#define HOOP_HUB_PRIVATE_H
+
+#include "http/http.h"
+#include "hub/hub.h"
+#include "hub/reviews.h"
+#include "kit/secret.h"
+
+typedef struct {
+  uint64_t answers[6]; /* by the status' first digit */
+  uint64_t refused_tokens, rate_limited;
+} HubCount;
+
+struct hub {
+  Loop *loop;
+  const HubConfig *config;
+  Store *store;
+  ReviewKey *key;
+  char *fingerprint;
+  Reviews *reviews;
+  AccessGate *gate;
+  Secret *metrics_token; /* or NULL */
+  SSL_CTX *tls;
+  int fd; /* that listens; -1: no more */
+  LoopWatch *watch;
+  uint16_t port;
+  GHashTable *clients; /* Client */
+  GHashTable *rates;   /* person → Rate */
+  LoopTimer *tick, *drain;
+  int64_t pruned_us;
+  bool draining;
+  HubCount count;
+};
+
+typedef struct client Client;
+
+/* ---- tls.c */
+/* A certificate for this name, localhost and 127.0.0.1 with its key, made where
+ * neither file is there. */
+bool tls_make(const char *certificate,
+              const char *key,
+              const char *name,
+              GError **error);
+SSL_CTX *tls_context(const char *certificate, const char *key, GError **error);
+
+/* ---- client.c: connections */
+void client_begin(Hub *hub, int fd);
+/* Streams end; the rest closes after its answer. */
+void client_drain(Client *client);
+/* Every now and then: keeps streams alive, ends those whose token ended. */
+void client_tick(Client *client, int64_t now_us);
+bool client_is_stream(const Client *client);
+/* Tells a stream of a change, when its person may see it. */
+void client_tell(Client *client, const Review *review, ReviewChange change);
+
+Hub *client_hub(const Client *client);
+const Person *client_person(const Client *client);
+const HttpRequest *client_request(const Client *client);
+/* The request's body. */
+const char *client_body(const Client *client, size_t *len);
+/* The answer. */
+void client_json(Client *client, int status, const char *json);
+void client_text(Client *client,
+                 int status,
+                 const char *type,
+                 const char *text);
+void client_refuse(Client *client,
+                   int status,
+                   const char *code,
+                   const char *why);
+/* The answer becomes a stream of events. */
+void client_stream(Client *client);
+
+/* ---- api.c: what can be asked */
+typedef struct {
+  const char *method, *path; /* `*` is one part of the path: the id */
+  bool open;                 /* nobody needs to be known for it */
+  bool body;
+  void (*handle)(Client *client, const char *id);
+} Route;
+/* NULL: *status is 404 or 405. `id` (g_free) is the part that `*` stands for.
+ */
+const Route *api_route(const HttpRequest *request, char **id, int *status);
+
+/* ---- rate.c */
+/* False: this person asks too often. */
+bool rate_take(GHashTable *rates, const Person *person, unsigned per_minute);
+void rate_forget(GHashTable *rates, unsigned per_minute);
+
+/* ---- view.c: what is shown of a review. g_free */
+char *view_review(const Reviews *reviews,
+                  const Review *review,
+                  const Person *person,
+                  bool whole);
+
+/* ---- metrics.c */
+char *metrics_text(const Hub *hub);
+
+#endif

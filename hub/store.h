@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the hub keeps: reviews, answers, machines, and its own record. One
+ * interface; a database behind it. */
+#ifndef HOOP_HUB_STORE_H
+#define HOOP_HUB_STORE_H
+
+#include "hub/settings.h"
+#include "review/review.h"
+
+typedef enum {
+  STATE_PENDING,
+  STATE_APPROVED,
+  STATE_APPROVED_MASKED,
+  STATE_DENIED,
+  STATE_EXPIRED,
+  STATE_WITHDRAWN
+} ReviewState;
+/* "pending", "approved" … */
+const char *review_state_name(ReviewState state);
+
+typedef struct {
+  ReviewAsk *ask;
+  char *issuer, *subject, *user; /* whose request it is */
+  char *machine;                 /* id of the machine that posted it */
+  int64_t received_us;
+  ReviewState state;
+  int64_t ended_us;  /* 0: pending */
+  char *decision;    /* sealed JSON, or NULL */
+  GPtrArray *voices; /* ReviewVoice, in order */
+  int64_t told_us;   /* of waiting, when reviewers were last told; not stored */
+} Review;
+Review *review_new(void);
+void review_free(void *review);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Review, review_free)
+
+/* Who did something, for the record; any may be NULL. */
+typedef struct {
+  const char *issuer, *subject, *user;
+} Actor;
+
+typedef struct {
+  char *id; /* hex */
+  uint8_t public_key[REVIEW_KEY_LEN];
+  char *issuer, *subject, *user, *name;
+  int64_t since_us;
+} Machine;
+void machine_free(Machine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+typedef struct {
+  int64_t seq, at_us;
+  const char *kind, *review, *issuer, *subject, *user, *detail;
+} RecordRow;
+
+typedef enum { STORE_DONE, STORE_CONFLICT, STORE_FAILED } StoreResult;
+
+typedef struct store Store;
+
+/* Opens or makes the database at `path` and brings its schema to this version;
+ * a newer one is refused. Every change below is one transaction that is on disk
+ * when the call returns, with its row of the record. HUB_ERROR_STORE. One
+ * thread. */
+Store *store_open(const char *path, GError **error);
+void store_free(Store *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
+
+/* CONFLICT: the id is there. */
+StoreResult store_add(Store *store, const Review *review, GError **error);
+/* One answer, and with it, unless state is STATE_PENDING, the end. CONFLICT:
+ * the review is no longer pending, or the person answered before; nothing was
+ * changed. */
+StoreResult store_answer(Store *store,
+                         const char *id,
+                         const ReviewVoice *voice,
+                         ReviewState state,
+                         const char *decision,
+                         GError **error);
+/* Ends it without an answer. CONFLICT: it is no longer pending. */
+StoreResult store_end(Store *store,
+                      const char *id,
+                      ReviewState state,
+                      int64_t at_us,
+                      const Actor *by,
+                      GError **error);
+/* NULL without error: there is none. */
+Review *store_get(Store *store, const char *id, GError **error);
+/* Newest first, at most `limit`; pending: those alone. GPtrArray of Review. */
+GPtrArray *store_list(Store *store,
+                      bool pending,
+                      unsigned limit,
+                      GError **error);
+/* CONFLICT: the key is another person's. A key that is there already is left as
+ * it is. */
+StoreResult store_add_machine(Store *store,
+                              const Machine *machine,
+                              GError **error);
+Machine *store_get_machine(Store *store, const char *id, GError **error);
+/* Rows behind `after`, oldest first. False when the database failed. */
+bool store_each_record(Store *store,
+                       int64_t after,
+                       unsigned limit,
+                       void (*each)(const RecordRow *row, void *data),
+                       void *data,
+                       GError **error);
+/* Forgets reviews that ended before; the record stays. */
+bool store_prune(Store *store, int64_t before_us, GError **error);
+
+#endif
