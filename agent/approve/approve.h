@@ -58,6 +58,26 @@ typedef struct {
 /* What this rule asks; frees as part of its HeldRequest. */
 ApproveNeed *approve_need_new(const PolicyRule *rule);
 
+/* What stands where in the text that people are shown. */
+typedef enum {
+  SHOWN_PART,    /* one text of the body: name is what it is to its API, where
+                    the keys that lead to it, more the tool's name or NULL */
+  SHOWN_FINDING, /* name: the rules that found it; more: what "approve masked"
+                    sends in its place, or NULL: the same */
+  SHOWN_MASKED,  /* a mask, whatever is answered; name: its rules */
+  SHOWN_GAP      /* a line in place of what is not shown; where: how many bytes,
+                    more: how many findings are among them */
+} ShownKind;
+const char *shown_kind_name(ShownKind kind);
+typedef struct {
+  ShownKind kind;
+  size_t start, end; /* bytes of the text */
+  char *name, *where, *more;
+} ShownMark;
+/* Of ShownMark, which it clears; g_array_unref. */
+GArray *shown_marks_new(void);
+void shown_mark_clear(void *mark);
+
 /* A request to be held; the queue takes it. Texts are shown to people as they
  * are: what is masked is masked already in `masked_text`; `text` never leaves
  * the process but to the owner's own terminal or window. */
@@ -65,6 +85,7 @@ typedef struct {
   char *exchange; /* journal id; also the id that the CLI takes */
   char *user, *client, *process, *connection, *host, *api, *model;
   char *issuer, *subject;  /* of the user's sign-in: who they really are */
+  char **groups;           /* theirs; or NULL */
   char *session;           /* its key, or NULL: none */
   uint64_t session_serial; /* another one once the session ended */
   char *policy_revision;
@@ -78,6 +99,8 @@ typedef struct {
   unsigned timeout;                  /* s */
   char *text;                        /* the prompt as it would go out */
   char *masked_text;                 /* as approve masked would send it */
+  GArray *marks;                     /* of `text`, a part behind what is in it;
+                                        NULL: none */
   unsigned n_findings;
 } HeldRequest;
 

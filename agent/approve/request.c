@@ -115,6 +115,33 @@ wipe_free(char *text)
   g_free(text);
 }
 
+const char *
+shown_kind_name(ShownKind kind)
+{
+  static const char *const names[] = {"part", "finding", "masked", "gap"};
+
+  return names[kind];
+}
+
+void
+shown_mark_clear(void *data)
+{
+  ShownMark *mark = data;
+
+  g_free(mark->name);
+  g_free(mark->where);
+  wipe_free(mark->more);
+}
+
+GArray *
+shown_marks_new(void)
+{
+  GArray *marks = g_array_new(FALSE, FALSE, sizeof(ShownMark));
+
+  g_array_set_clear_func(marks, shown_mark_clear);
+  return marks;
+}
+
 void
 held_request_free(HeldRequest *request)
 {
@@ -136,6 +163,8 @@ held_request_free(HeldRequest *request)
   g_ptr_array_unref(request->needs);
   wipe_free(request->text);
   wipe_free(request->masked_text);
+  g_clear_pointer(&request->marks, g_array_unref);
+  g_strfreev(request->groups);
   g_free(request);
 }
 

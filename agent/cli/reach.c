@@ -147,7 +147,8 @@ variant_to_json(GVariant *value)
 {
   if (g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT))
     return dict_to_json(value);
-  if (g_variant_is_of_type(value, G_VARIANT_TYPE_ARRAY))
+  if (g_variant_is_of_type(value, G_VARIANT_TYPE_ARRAY) ||
+      g_variant_is_of_type(value, G_VARIANT_TYPE_TUPLE))
     return array_to_json(value);
   if (g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN))
     return json_object_new_boolean(g_variant_get_boolean(value));

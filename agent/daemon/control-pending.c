@@ -155,6 +155,27 @@ typedef struct {
 } Find;
 
 static void
+add_marks(GVariantDict *dict, const GArray *marks)
+{
+  GVariantBuilder list;
+
+  g_variant_builder_init(&list, G_VARIANT_TYPE("a(uussss)"));
+  for (unsigned i = 0; marks && i < marks->len; i++) {
+    const ShownMark *mark = &g_array_index(marks, ShownMark, i);
+
+    g_variant_builder_add(&list,
+                          "(uussss)",
+                          (guint32)mark->start,
+                          (guint32)mark->end,
+                          shown_kind_name(mark->kind),
+                          mark->name ?: "",
+                          mark->where ?: "",
+                          mark->more ?: "");
+  }
+  g_variant_dict_insert_value(dict, "marks", g_variant_builder_end(&list));
+}
+
+static void
 find_one(const PendingView *pending, void *data)
 {
   const HeldRequest *request = pending->request;
@@ -168,6 +189,9 @@ find_one(const PendingView *pending, void *data)
   describe(pending, &dict);
   control_add_text(&dict, "text", request->text);
   control_add_text(&dict, "masked_text", request->masked_text);
+  add_marks(&dict, request->marks);
+  if (request->groups)
+    g_variant_dict_insert(&dict, "groups", "^as", request->groups);
   hex_encode(request->digest, SHA256_LEN, digest);
   control_add_text(&dict, "digest", digest);
   hex_encode(request->masked_digest, SHA256_LEN, digest);

@@ -341,8 +341,7 @@ ask(Exchange *exchange)
   exchange_digest(exchange, "request", masked_body, hold.masked_digest);
   hold.can_mask = masked->len > spans->len;
   inspection_findings(exchange->inspection, &hold.n_findings);
-  hold.text = exchange_view(exchange, exchange->inspection, spans);
-  hold.masked_text = exchange_view(exchange, exchange->inspection, masked);
+  exchange_view(exchange, exchange->inspection, spans, masked, &hold);
   exchange_hold(exchange, &hold);
 }
 

@@ -6,8 +6,6 @@
 #include "kit/json.h"
 #include <string.h>
 
-/* What a person is shown of one body; more is cut and says so. */
-#define MAX_VIEW (1024 * 1024)
 /* Requests that nobody streams wait no longer: their clients give up. */
 #define MAX_WHOLE_TIMEOUT 60
 
@@ -21,100 +19,6 @@ struct hold {
   LoopTimer *timer; /* the next comment; NULL when the answer is no stream */
   HoldThen then;
 };
-
-static const char *
-role_name(FieldRole role)
-{
-  switch (role) {
-  case FIELD_PROMPT:
-    return "prompt";
-  case FIELD_SYSTEM:
-    return "instructions";
-  case FIELD_ASSISTANT:
-    return "earlier answer";
-  case FIELD_TOOL_RESULT:
-    return "tool result";
-  case FIELD_TOOL_ARGUMENTS:
-    return "tool call";
-  case FIELD_OTHER:
-    break;
-  }
-  return "data";
-}
-
-static int
-by_place(const void *a, const void *b)
-{
-  const MaskSpan *left = a, *right = b;
-
-  if (left->field != right->field)
-    return left->field < right->field ? -1 : 1;
-  return left->start < right->start ? -1 : left->start > right->start;
-}
-
-static void
-view_field(Exchange *exchange,
-           const InspectField *field,
-           unsigned index,
-           const GArray *sorted,
-           unsigned *next,
-           GString *out)
-{
-  size_t at = 0;
-
-  g_string_append_printf(out, "%s (%s)\n", field->path, role_name(field->role));
-  for (; *next < sorted->len; (*next)++) {
-    const MaskSpan *span = &g_array_index(sorted, MaskSpan, *next);
-
-    if (span->field != index)
-      break;
-    if (span->start < at)
-      continue;
-    g_string_append_len(out, field->text + at, (gssize)(span->start - at));
-    masker_mask(exchange->env->masker,
-                NULL,
-                span->rule_id,
-                field->text + span->start,
-                span->end - span->start,
-                out);
-    at = span->end;
-  }
-  g_string_append_len(out, field->text + at, (gssize)(field->len - at));
-  g_string_append(out, "\n\n");
-}
-
-/* Names, flags and numbers are not what a person decides on. */
-static bool
-worth_showing(const InspectField *field)
-{
-  return !field->is_key && (field->role != FIELD_OTHER || field->len > 64);
-}
-
-char *
-exchange_view(Exchange *exchange,
-              const Inspection *inspection,
-              const GArray *spans)
-{
-  g_autoptr(GArray) sorted = g_array_new(FALSE, FALSE, sizeof(MaskSpan));
-  const InspectField *fields;
-  GString *out = g_string_new(NULL);
-  unsigned n, next = 0;
-
-  if (spans && spans->len)
-    g_array_append_vals(sorted, spans->data, spans->len);
-  g_array_sort(sorted, by_place);
-  fields = inspection_fields(inspection, &n);
-  for (unsigned i = 0; i < n && out->len < MAX_VIEW; i++) {
-    while (next < sorted->len &&
-           g_array_index(sorted, MaskSpan, next).field < i)
-      next++;
-    if (worth_showing(&fields[i]))
-      view_field(exchange, &fields[i], i, sorted, &next, out);
-  }
-  if (out->len >= MAX_VIEW)
-    g_string_append(out, "… (longer than what is shown here)\n");
-  return g_string_free(out, FALSE);
-}
 
 static void
 digest_part(Sha256 *sha, const void *bytes, size_t len)
@@ -295,6 +199,7 @@ held_request(Exchange *exchange, HoldAsk *ask)
   held->user = g_strdup(exchange->person->user);
   held->issuer = g_strdup(exchange->person->issuer);
   held->subject = g_strdup(exchange->person->subject);
+  held->groups = g_strdupv(exchange->person->groups);
   held->client = g_strdup(exchange->client);
   held->session = g_strdup(exchange->session);
   held->session_serial = exchange->session_serial;
@@ -313,9 +218,11 @@ held_request(Exchange *exchange, HoldAsk *ask)
   held->can_mask = ask->can_mask;
   add_needs(held, ask->verdict);
   held->timeout = verdict_timeout(ask->verdict, most);
-  exchange->hold_bytes = strlen(ask->text) + strlen(ask->masked_text);
+  exchange->hold_bytes = strlen(ask->text) + strlen(ask->masked_text) +
+                         (ask->marks ? ask->marks->len * sizeof(ShownMark) : 0);
   held->text = g_steal_pointer(&ask->text);
   held->masked_text = g_steal_pointer(&ask->masked_text);
+  held->marks = g_steal_pointer(&ask->marks);
   held->n_findings = ask->n_findings;
   return held;
 }

@@ -243,6 +243,7 @@ typedef void (*HoldThen)(Exchange *exchange,
 typedef struct {
   const Verdict *verdict;
   char *text, *masked_text;
+  GArray *marks; /* as in HeldRequest; taken */
   unsigned n_findings;
   uint8_t digest[SHA256_LEN], masked_digest[SHA256_LEN];
   bool can_mask;
@@ -260,16 +261,22 @@ char *hold_refusal(const Verdict *verdict,
                    const char *what,
                    Outcome outcome,
                    const char *reason);
-/* What people see of a body: its fields in order; with `spans`, masked. */
-char *exchange_view(Exchange *exchange,
-                    const Inspection *inspection,
-                    const GArray *spans);
 /* `what`: "request", "answer" or "tool", so that a yes to one of them is none
  * to another with the same bytes. */
 void exchange_digest(Exchange *exchange,
                      const char *what,
                      GBytes *body,
                      uint8_t out[SHA256_LEN]);
+
+/* ---- view.c */
+/* What people see of a body: its texts in order, with the masks that are set
+ * whatever they answer, and with those of "approve masked" (MaskSpan, any
+ * order). Sets text, masked_text and marks. */
+void exchange_view(Exchange *exchange,
+                   const Inspection *inspection,
+                   const GArray *now,
+                   const GArray *later,
+                   HoldAsk *hold);
 
 /* ---- forward.c */
 void exchange_forward(Exchange *exchange);

@@ -116,6 +116,23 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
   record(exchange, outcome_name(outcome));
 }
 
+/* Its arguments stand behind the first line. */
+static GArray *
+marks_of_call(const ToolCall *call, const char *text)
+{
+  GArray *marks = shown_marks_new();
+  const char *arguments = strchr(text, '\n');
+  const ShownMark mark = {
+      .kind = SHOWN_PART,
+      .start = arguments && arguments[1] ? (size_t)(arguments + 1 - text) : 0,
+      .end = strlen(text),
+      .name = g_strdup("tool call"),
+      .more = g_strdup(call->name)};
+
+  g_array_append_val(marks, mark);
+  return marks;
+}
+
 static void
 ask(Exchange *exchange, const ToolCall *call)
 {
@@ -141,6 +158,7 @@ ask(Exchange *exchange, const ToolCall *call)
         "The answer wants to run %s with arguments that cannot be shown.\n",
         call->name);
   hold.masked_text = g_strdup(hold.text);
+  hold.marks = marks_of_call(call, hold.text);
   exchange_hold(exchange, &hold);
 }
 

@@ -243,8 +243,7 @@ ask(Exchange *exchange)
 
   exchange_digest(exchange, "answer", exchange->reply, hold.digest);
   memcpy(hold.masked_digest, hold.digest, SHA256_LEN);
-  hold.text = exchange_view(exchange, exchange->answer_inspection, spans);
-  hold.masked_text = g_strdup(hold.text);
+  exchange_view(exchange, exchange->answer_inspection, spans, spans, &hold);
   exchange_hold(exchange, &hold);
 }
 

@@ -253,6 +253,9 @@ Direction inspection_direction(const Inspection *inspection);
 size_t inspection_size(const Inspection *inspection);
 const InspectField *inspection_fields(const Inspection *inspection,
                                       unsigned *n);
+/* The text that holds this field's, decoded (JSON in a string …), or the field
+ * itself: who reads that one reads all that is in it. */
+unsigned inspection_outer_field(const Inspection *inspection, unsigned field);
 const Finding *inspection_findings(const Inspection *inspection, unsigned *n);
 /* Where each of them stands in the body's own bytes, through every decoding:
  * `spans` has room for n. */
@@ -260,6 +263,14 @@ typedef struct {
   size_t start, end;
 } BodySpan;
 void inspection_body_spans(const Inspection *inspection, BodySpan *spans);
+/* Spans of inner texts become those of the texts that hold them, n each. */
+typedef struct {
+  unsigned field;
+  size_t start, end;
+} OuterSpan;
+void inspection_outer_spans(const Inspection *inspection,
+                            OuterSpan *spans,
+                            unsigned n);
 /* Marks the findings that the user allowed, but for those in tool calls of an
  * answer. */
 void inspection_allow(Inspection *inspection, Masker *masker);

@@ -508,6 +508,18 @@ inspection_fields(const Inspection *inspection, unsigned *n)
   return (const InspectField *)(void *)inspection->fields->data;
 }
 
+unsigned
+inspection_outer_field(const Inspection *inspection, unsigned field)
+{
+  unsigned above;
+
+  while (
+      (above = g_array_index(inspection->places, FieldPlace, field).parent) !=
+      NO_FIELD)
+    field = above;
+  return field;
+}
+
 const Finding *
 inspection_findings(const Inspection *inspection, unsigned *n)
 {
@@ -519,12 +531,7 @@ inspection_findings(const Inspection *inspection, unsigned *n)
 static bool
 is_in_call(const Inspection *inspection, unsigned field)
 {
-  unsigned above;
-
-  while (
-      (above = g_array_index(inspection->places, FieldPlace, field).parent) !=
-      NO_FIELD)
-    field = above;
+  field = inspection_outer_field(inspection, field);
   return inspection->direction == DIRECTION_RESPONSE &&
          g_array_index(inspection->fields, InspectField, field).role ==
              FIELD_TOOL_ARGUMENTS;

@@ -202,3 +202,22 @@ inspection_body_spans(const Inspection *inspection, BodySpan *spans)
         inspection, finding->field, &spans[i].start, &spans[i].end, maps);
   }
 }
+
+void
+inspection_outer_spans(const Inspection *inspection,
+                       OuterSpan *spans,
+                       unsigned n)
+{
+  g_autoptr(GHashTable) maps = span_maps_new();
+
+  for (unsigned i = 0; i < n; i++) {
+    OuterSpan *span = &spans[i];
+    unsigned above;
+
+    while ((above = g_array_index(inspection->places, FieldPlace, span->field)
+                        .parent) != NO_FIELD) {
+      lead_up(inspection, span->field, &span->start, &span->end, maps);
+      span->field = above;
+    }
+  }
+}
