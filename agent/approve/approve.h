@@ -8,6 +8,7 @@
 #include "kit/digest.h"
 #include "kit/loop.h"
 #include "policy/policy.h"
+#include <sys/types.h>
 
 #define APPROVE_ERROR (approve_error_quark())
 GQuark approve_error_quark(void);
@@ -223,6 +224,26 @@ bool approve_check(ApproveQueue *queue,
                    const char *nonce,
                    const char *reason,
                    GError **error);
+
+/* ---- Presence ----------------------------------------------------------- */
+
+/* polkit's action; org.hoop-agent.approve.policy describes it. */
+#define PRESENCE_ACTION "org.hoop-agent.approve"
+typedef struct presence_check PresenceCheck;
+/* Asks polkit on the system bus whether the user of this process, which wants
+ * to answer, is there: it has their agent ask for their password or fingerprint
+ * (`auth_self`), unless it is root's. done(NULL) when they proved it, else
+ * done(APPROVE_ERROR_PRESENCE), once, on the default main context, whose thread
+ * makes the calls. There is no limit of time: whoever asks cancels it. NULL
+ * with error when nobody can be asked. */
+PresenceCheck *presence_ask(pid_t pid,
+                            uid_t uid,
+                            void (*done)(const GError *error, void *data),
+                            void *data,
+                            GError **error);
+/* Takes the question back; done is not called any more. Only before done was.
+ * Accepts NULL. */
+void presence_cancel(PresenceCheck *check);
 
 /* Nothing is held longer, however often a person asks for more time; a rule
  * whose timeout is longer gives no more. */

@@ -77,6 +77,22 @@ send(HoopAgent1 *agent,
                                           error);
 }
 
+/* A person who types a password takes their time; the daemon answers when it
+ * does not wait any more. */
+static GPid
+prepare(HoopAgent1 *agent, GVariant *review, const char *answer)
+{
+  gboolean presence = FALSE;
+
+  g_variant_lookup(review, "presence", "b", &presence);
+  if (!presence || g_str_equal(answer, "deny"))
+    return 0;
+  g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(agent), G_MAXINT);
+  puts("You are asked for your password or fingerprint.");
+  fflush(stdout);
+  return presence_agent_start();
+}
+
 int
 answer_shown(const Call *call,
              HoopAgent1 *agent,
@@ -86,6 +102,8 @@ answer_shown(const Call *call,
              const Term *term)
 {
   bool masked = g_str_equal(answer, "approve-masked");
+  bool sent;
+  GPid asker;
   g_autofree char *outcome = NULL;
   g_autofree char *grant = NULL;
   g_autoptr(GError) error = NULL;
@@ -98,7 +116,10 @@ answer_shown(const Call *call,
   g_variant_lookup(review, "id", "&s", &given.id);
   g_variant_lookup(review, "digest", "&s", &given.digest);
   g_variant_lookup(review, "nonce", "&s", &given.nonce);
-  if (!send(agent, &given, term, &outcome, &grant, &error))
+  asker = prepare(agent, review, answer);
+  sent = send(agent, &given, term, &outcome, &grant, &error);
+  presence_agent_stop(asker);
+  if (!sent)
     return complain_error(call, error);
   if (g_str_equal(outcome, "pending"))
     printf("%s: your answer is recorded; others are still asked.\n", given.id);

@@ -159,6 +159,12 @@ int answer_shown(const Call *call,
                  const char *reason,
                  const Term *term);
 
+/* ---- presence.c
+ * On a terminal: an agent through which polkit can ask whoever sits at it about
+ * this process; 0: none. Stop it when it is not needed any more. */
+GPid presence_agent_start(void);
+void presence_agent_stop(GPid child);
+
 /* ---- extend.c */
 int extend_shown(const Call *call, HoopAgent1 *agent, GVariant *review);
 

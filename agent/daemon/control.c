@@ -438,6 +438,7 @@ control_start(struct agent *agent, GError **error)
   control_grants_connect(agent);
   shipping_connect(agent);
   approve_listen(agent->approve, &listener, agent);
+  wake_start(agent);
   agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);
   return agent->bus != NULL;
 }
@@ -446,5 +447,7 @@ void
 control_stop(struct agent *agent)
 {
   signin_stop(agent);
+  control_answer_stop(agent);
+  wake_stop(agent);
   g_clear_pointer(&agent->bus, bus_server_free);
 }

@@ -406,8 +406,9 @@ make_loops(struct agent *agent, GError **error)
 {
   ApproveLimits limits = {.max_pending = agent->config->max_pending,
                           .max_per_client = MAX_PENDING_PER_CLIENT,
-                          /* The owner, by terminal; nobody else is there. */
-                          .kinds = 1 << APPROVER_DEVELOPER};
+                          /* The owner; nobody else is there. */
+                          .kinds =
+                              1 << APPROVER_DEVELOPER | 1 << APPROVER_PRESENCE};
 
   agent->main_loop = loop_new(error);
   agent->data_loop = agent->main_loop ? loop_new(error) : NULL;

@@ -30,6 +30,8 @@ typedef struct {
 /* See happened.c. */
 typedef struct happened Happened;
 
+typedef struct wake Wake;
+
 /* All of it belongs to the main thread, but for what the data thread's loop
  * runs once it is started: upstream, env, front. */
 struct agent {
@@ -65,6 +67,8 @@ struct agent {
   Grants *grants;
   guint grants_timer;
   BusServer *bus;
+  Wake *wake;         /* or NULL */
+  GPtrArray *proofs;  /* answers that wait for a proof of presence */
   GPtrArray *signins; /* Signin: those under way */
   HoopAgent1 *skeleton;
   char *paused;  /* by the user: until when; or NULL */
@@ -118,6 +122,8 @@ void control_fail(GDBusMethodInvocation *call, const GError *error);
 /* ---- control-pending.c, control-answer.c, control-grants.c */
 void control_pending_connect(struct agent *agent);
 void control_answer_connect(struct agent *agent);
+/* Takes back what a person is asked. */
+void control_answer_stop(struct agent *agent);
 void control_grants_connect(struct agent *agent);
 
 /* ---- record.c: rows about the agent itself */
@@ -189,6 +195,11 @@ Happened *happened_new(struct agent *agent);
 void happened_free(Happened *happened);
 /* Data thread; data: the Happened. */
 void happened_take(const Happening *what, void *data);
+
+/* ---- wake.c: sleep and locked screens, on the system bus where there is one
+ */
+void wake_start(struct agent *agent);
+void wake_stop(struct agent *agent);
 
 /* ---- pause.c
  * Before the data thread starts: an administrator's pause is looked for. */
