@@ -59,9 +59,13 @@ export class Desktop {
     this.child('xfwm4');
     this.child('xfce4-panel', ['--disable-wm-check']);
     this.notifyd = this.child(NOTIFYD.find((file) => fs.existsSync(file)));
-    const names = () => this.tool('dbus-send', '--session', '--print-reply', '--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.ListNames');
-    await until(() => /StatusNotifierWatcher/.test(names()) && /freedesktop.Notifications/.test(names()), 'panel and notification server', LOOK_MS, 200);
+    await until(() => this.owns('StatusNotifierWatcher') && this.owns('freedesktop.Notifications'), 'panel and notification server', LOOK_MS, 200);
     return this;
+  }
+
+  /** True when a name like this has an owner on the session bus. */
+  owns(name) {
+    return this.tool('dbus-send', '--session', '--print-reply', '--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.ListNames').includes(name);
   }
 
   startTray() {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The tray on XFCE under Xvfb: real clicks on what a person would see. Pictures of
-# the screen stay in this part's folder.
+# The tray on XFCE under Xvfb and on sway: real clicks on what a person would see.
+# Pictures of the screen stay in this part's folder.
 #
 # At most 15 minutes.
 
