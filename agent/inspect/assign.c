@@ -270,7 +270,7 @@ starts_line(const char *floor, const char *name)
   const char *start = name;
   bool found = true;
 
-  while (start > floor && start[-1] != '\n')
+  while (start > floor && start[-1] != '\n' && start[-1] != '"')
     start--;
   while (found) {
     found = false;
@@ -295,6 +295,9 @@ setting_is_secret(const Value *value, size_t len)
 
   while (name > value->floor && is_name_byte(name[-1]))
     name--;
+  /* Or a string that holds the line. */
+  if (name > value->floor && (name[-1] == '"' || name[-1] == '\''))
+    return chosen_is_secret(value->secret, len);
   return starts_line(value->floor, name) &&
          chosen_is_secret(value->secret, len);
 }

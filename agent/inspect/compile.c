@@ -21,19 +21,6 @@ fail_rule(const DetectorRule *rule, GError **error, const char *what)
   return false;
 }
 
-/* Whether nothing but how mixed its characters are tells a secret. */
-static bool
-is_loose(const DetectorRule *rule)
-{
-  const bool exact = rule->check == CHECK_LUHN || rule->check == CHECK_IBAN ||
-                     rule->check == CHECK_GITHUB_CRC32 ||
-                     rule->check == CHECK_JWT;
-
-  return rule->kind == DETECT_TOKEN && !exact &&
-         (rule->keywords == NULL || rule->keywords[0] == NULL) &&
-         !regex_has_literal(rule->regex);
-}
-
 static bool
 split_rule(CompiledRule *compiled, GError **error)
 {
@@ -44,7 +31,6 @@ split_rule(CompiledRule *compiled, GError **error)
 
   if (shape.anchored)
     return fail_rule(rule, error, "\\A, \\z, \\Z and \\G have no place here");
-  compiled->loose = is_loose(rule);
   compiled->opened = rule->kind != DETECT_TOKEN;
   if (!compiled->opened) {
     compiled->expression = regex_search(rule->regex, &compiled->cut);

@@ -36,7 +36,6 @@ typedef struct {
   bool opened;
   bool valued;      /* opened, and "secret" is somewhere inside "value" */
   bool cut;         /* a match may end behind what libhs looks for … */
-  bool loose;       /* nothing but entropy tells its secrets */
   char *expression; /* for libhs */
   char *confirm;    /* for PCRE2 */
   unsigned flags;   /* for libhs */
@@ -352,12 +351,10 @@ bool scan_fields(DetectorScratch *scratch,
                  GArray *findings,
                  GError **error);
 /* One text as it is, which findings call field 0; no other form of it is looked
- * at. `decoded`: rules by which nothing but entropy tells a secret are left
- * out, since decoding what is no code at all gives such texts. */
+ * at. */
 bool scan_text(DetectorScratch *scratch,
                const char *text,
                size_t len,
-               bool decoded,
                size_t max_findings,
                GArray *findings,
                GError **error);

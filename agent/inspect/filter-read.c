@@ -100,6 +100,19 @@ read_string(ResponseFilter *filter, FilterEvent *event, GError **error)
          event_scan_leaves(filter, event, error);
 }
 
+/* Data that was no JSON came before: a piece of it may look like a string. */
+static bool
+is_plain_text(const ResponseFilter *filter)
+{
+  for (guint i = 0; i < filter->texts->len; i++) {
+    const TextEntry *entry = filter->texts->pdata[i];
+
+    if (strcmp(entry->name, "data") == 0)
+      return true;
+  }
+  return false;
+}
+
 static bool
 read_event(ResponseFilter *filter, FilterEvent *event, GError **error)
 {
@@ -133,7 +146,7 @@ read_event(ResponseFilter *filter, FilterEvent *event, GError **error)
   }
   g_array_set_size(filter->covered, 0);
   g_array_set_size(filter->covered, filter->dom.nodes->len);
-  if (dom_node(&filter->dom, 0)->type == JSON_STRING)
+  if (dom_node(&filter->dom, 0)->type == JSON_STRING && !is_plain_text(filter))
     return read_string(filter, event, error);
   if (dom_node(&filter->dom, 0)->type != JSON_OBJECT_BEGIN &&
       dom_node(&filter->dom, 0)->type != JSON_ARRAY_BEGIN) {

@@ -12,12 +12,10 @@
  * 15. */
 #define BACKSLASHES_MAX 16
 /* Behind the end of a line and so much of others and blanks, what may be a
- * token … */
+ * token or a name. */
 #define INDENT_MAX 24
+/* Shorter words are no tokens. */
 #define WORD_MIN 10
-/* … or a name and its colon. */
-#define LABEL_MIN 2
-#define LABEL_MAX 24
 /* "&lowbar;", "&#x0000041;" */
 #define ENTITY_MAX 12
 /* FoldStep counts in 16 bits. */
@@ -305,41 +303,63 @@ fold_entity(const char *text, size_t len, bool final, Folded *folded)
 
 /* ---- Short escapes ----------------------------------------------------- */
 
-/* What stands behind an escaped end of a line: more of them and blanks, then a
- * long word, a name with a colon, or a tag. 1: yes, 0: no, -1: what follows
- * decides.
- */
+/* What stands behind the quote that ends a string in JSON, but not at once
+ * behind one that ends a literal of a program; as begins_something(). */
+static int
+ends_string(const char *text, size_t len)
+{
+  bool comma = false;
+
+  for (size_t at = 0; at < len && at < INDENT_MAX; at++) {
+    const char c = text[at];
+
+    if (c == '}' || c == ']' || (comma && c == '"'))
+      return 1;
+    if (c == ',' && !comma)
+      comma = true;
+    else if (!g_ascii_isspace(c))
+      return 0;
+  }
+  return len < INDENT_MAX ? -1 : 0;
+}
+
+/* What stands behind an escaped end of a line, and behind more of them and
+ * blanks: a word, what a value or an option begins with, or the end of a string
+ * in JSON. 1: yes, 0: no, -1: what follows decides. */
 static int
 begins_something(const char *text, size_t len)
 {
-  size_t at = 0, word, label;
+  size_t at = 0, n;
 
-  while (at < len && at < INDENT_MAX) {
-    const size_t n = text[at] == '\\' ? backslashes(text + at, len - at) : 0;
-
+  for (; at < len && at < INDENT_MAX; at += n + 1) {
+    n = text[at] == '\\' ? backslashes(text + at, len - at) : 0;
     if (at + n == len)
       return -1;
     if (n == 0 ? text[at] != ' '
                : text[at + n] == '\0' || strchr("nrt", text[at + n]) == NULL)
       break;
-    at += n + 1;
   }
-  text += at;
-  len -= at;
-  if (len > 0 && text[0] == '<')
-    return 1;
-  for (word = 0; word < len && word < WORD_MIN; word++)
-    if (!g_ascii_isalnum(text[word]) && strchr("_-+/=.", text[word]) == NULL)
-      break;
-  if (word == WORD_MIN)
-    return 1;
-  for (label = 0; label < len && label < LABEL_MAX; label++)
-    if (!g_ascii_isalnum(text[label]) && text[label] != '_' &&
-        text[label] != '-')
-      break;
-  if (label < len && label >= LABEL_MIN && text[label] == ':')
-    return 1;
-  return word == len || label == len ? -1 : 0;
+  if (at >= len)
+    return at < INDENT_MAX ? -1 : 0;
+  if (text[at] == '"')
+    return ends_string(text + at + 1, len - at - 1);
+  return g_ascii_isalnum(text[at]) ||
+         (text[at] != '\0' && strchr("_$<-+*./#@[{", text[at]) != NULL);
+}
+
+/* What may be a token: behind \b and \f, which regular expressions have before
+ * every word. As begins_something(). */
+static int
+begins_token(const char *text, size_t len)
+{
+  for (size_t at = 0; at < WORD_MIN; at++) {
+    if (at == len)
+      return -1;
+    if (!g_ascii_isalnum(text[at]) &&
+        (text[at] == '\0' || strchr("_-+/=.", text[at]) == NULL))
+      return 0;
+  }
+  return 1;
 }
 
 /* `near`: it folds, likely or not. */
@@ -360,7 +380,9 @@ fold_short(const char *text, size_t len, bool final, bool near, Folded *folded)
     return 0;
   folded->len = 1;
   folded->out[0] = to[letter - from];
-  if (!near && g_ascii_isalpha(*letter))
+  if (!near && (*letter == 'b' || *letter == 'f'))
+    likely = begins_token(text + n + 1, len - n - 1);
+  else if (!near && g_ascii_isalpha(*letter))
     likely = begins_something(text + n + 1, len - n - 1);
   else if (!near)
     likely = *letter != '\'';

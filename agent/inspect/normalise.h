@@ -22,7 +22,7 @@
  * where one of them is likely to hide something, and from there on, as behind
  * anything else that folds, as long as they follow one another closely. Likely
  * are quotes and slashes, which no text escapes but in a string in a string,
- * and ends of lines before a long word or a name with a colon. */
+ * and ends of lines before a word, or before the end of a string in JSON. */
 #ifndef HOOP_INSPECT_NORMALISE_H
 #define HOOP_INSPECT_NORMALISE_H
 

@@ -22,8 +22,7 @@ typedef struct {
   const size_t *lens;
   unsigned n;
   unsigned field; /* the last one that had an end */
-  bool decoded;
-  size_t gated; /* before it tails were looked at */
+  size_t gated;   /* before it tails were looked at */
 } Pass;
 
 /* The field that holds the end, which may be one past it: the byte between two
@@ -71,8 +70,6 @@ take_end(unsigned id, size_t end, void *data)
   Candidate fresh;
   TextView view;
 
-  if (pass->decoded && scratch->detector->rules.rules[id].loose)
-    return true;
   if (!find_field(pass, &end))
     return true;
   if (*slot != 0)
@@ -319,13 +316,12 @@ bool
 scan_text(DetectorScratch *scratch,
           const char *text,
           size_t len,
-          bool decoded,
           size_t max_findings,
           GArray *findings,
           GError **error)
 {
   const size_t start = 0;
-  Pass pass = {scratch, text, &start, &len, 1, 0, decoded, 0};
+  Pass pass = {scratch, text, &start, &len, 1, 0, 0};
 
   return scan_plain(&pass, len, max_findings, findings, error);
 }
@@ -343,8 +339,7 @@ scan_views(const Pass *pass,
     const TextView view = field_view(pass, i);
     const guint first = findings->len;
 
-    if (!views_scan(
-            pass->scratch, &view, 0, false, max_findings, findings, error))
+    if (!views_scan(pass->scratch, &view, 0, max_findings, findings, error))
       return false;
     for (guint k = first; k < findings->len; k++)
       g_array_index(findings, Finding, k).field = i;
@@ -368,7 +363,7 @@ scan_fields(DetectorScratch *scratch,
             GError **error)
 {
   const guint before = findings->len;
-  Pass pass = {scratch, text, starts, lens, n, 0, false, 0};
+  Pass pass = {scratch, text, starts, lens, n, 0, 0};
 
   values_refresh(scratch);
   if (scan_plain(&pass, len, max_findings, findings, error) &&

@@ -14,29 +14,21 @@ static bool
 scan_form(DetectorScratch *scratch,
           const GString *text,
           unsigned level,
-          bool decoded,
           size_t max_findings,
           GArray *findings,
           GError **error)
 {
   const TextView view = {.bytes = text->str, .end = text->len, .final = true};
 
-  return scan_text(scratch,
-                   text->str,
-                   text->len,
-                   decoded,
-                   max_findings,
-                   findings,
-                   error) &&
-         views_scan(
-             scratch, &view, level, decoded, max_findings, findings, error);
+  return scan_text(
+             scratch, text->str, text->len, max_findings, findings, error) &&
+         views_scan(scratch, &view, level, max_findings, findings, error);
 }
 
 static bool
 scan_folded(DetectorScratch *scratch,
             const TextView *view,
             unsigned level,
-            bool decoded,
             size_t max_findings,
             GArray *findings,
             GError **error)
@@ -53,8 +45,7 @@ scan_folded(DetectorScratch *scratch,
   steps = g_array_new(FALSE, FALSE, sizeof(FoldStep));
   text = g_string_sized_new(len);
   fold_append(view->bytes, len, true, view->start, 0, &near, text, steps);
-  good = scan_form(
-      scratch, text, level + 1, decoded, max_findings, findings, error);
+  good = scan_form(scratch, text, level + 1, max_findings, findings, error);
   for (guint i = first; i < findings->len; i++) {
     Finding *at = &g_array_index(findings, Finding, i);
 
@@ -83,8 +74,7 @@ views_scan_window(DetectorScratch *scratch,
 
   *is_text = decode_window(view, window, text, groups, &per_group);
   if (*is_text)
-    good = scan_form(
-        scratch, text, level + 1, true, max_findings, findings, error);
+    good = scan_form(scratch, text, level + 1, max_findings, findings, error);
   for (guint i = first; i < findings->len; i++) {
     Finding *at = &g_array_index(findings, Finding, i);
 
@@ -101,7 +91,6 @@ bool
 views_scan(DetectorScratch *scratch,
            const TextView *view,
            unsigned level,
-           bool decoded,
            size_t max_findings,
            GArray *findings,
            GError **error)
@@ -111,8 +100,7 @@ views_scan(DetectorScratch *scratch,
 
   if (level == VIEW_LEVELS)
     return true;
-  if (!scan_folded(
-          scratch, view, level, decoded, max_findings, findings, error))
+  if (!scan_folded(scratch, view, level, max_findings, findings, error))
     return false;
   while (decode_next(&scan, view, &window)) {
     bool is_text;

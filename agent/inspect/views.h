@@ -18,12 +18,11 @@
 #define VIEW_LEVELS 4
 
 /* Appends what the other forms of a text hold, as spans of the view and with
- * field 0, in no order and perhaps twice. `level` of them are around it,
- * `decoded` when one is an encoding. */
+ * field 0, in no order and perhaps twice. `level` of them are around it.
+ */
 bool views_scan(DetectorScratch *scratch,
                 const TextView *view,
                 unsigned level,
-                bool decoded,
                 size_t max_findings,
                 GArray *findings,
                 GError **error);

@@ -40,14 +40,19 @@ static const Fold folds[] = {
     {"%00%7f%c3%a4", "%00%7f\xc3\xa4"},
     {"\\x41\\\\x4B\\u0049\\\\\\\\u0041", "AKIA"},
     {"\\ud835\\udc00 \\ud835x \\x4", "\xf0\x9d\x90\x80 \\ud835x \\x4"},
-    /* Short escapes: quotes and slashes at once, ends of lines before a long
-     * word or a name; then all. */
-    {"a\\nb\\t\\'c\\d: \\\\n \\r\\n", "a\\nb\\t\\'c\\d: \\\\n \\r\\n"},
-    {"\\n{\\\"a\\\":\\n\\'b\\d\\\\\\\\t", "\\n{\"a\":\n'b\\d\t"},
+    /* Short escapes: quotes and slashes at once, ends of lines before a word or
+     * the end of a string in JSON; then all. */
+    {"a%s\\n\\t\\'c\\d: \\\\n \\r\\n", "a%s\\n\\t\\'c\\d: \\\\n \\r\\n"},
+    {"(\"%d\\n\", x); [^\\n]", "(\"%d\\n\", x); [^\\n]"},
+    {"\\bword\\b \\bforbidden_", "\\bword\\b \nforbidden_"},
+    {"a\\nb\\t\\'c", "a\nb\t'c"},
+    {"\"a: b\\n\" }", "\"a: b\n\" }"},
+    {"\"a: b\\n\",\n \"c\"", "\"a: b\n\",\n \"c\""},
+    {"\\n{\\\"a\\\":\\n\\'b\\d\\\\\\\\t", "\n{\"a\":\n'b\\d\t"},
     {"http:\\/\\/x\\r\\n", "http://x\r\n"},
     {"\\naddress-of_9\\n", "\naddress-of_9\n"},
-    {"\\nshort\\n  data: x\\n", "\\nshort\n  data: x\n"},
-    {"\\nUsage\\n a b: c", "\\nUsage\\n a b: c"},
+    {"\\nshort\\n  data: x\\n", "\nshort\n  data: x\n"},
+    {"\\nUsage\\n a b: c", "\nUsage\n a b: c"},
     /* Up to sixteen backslashes, the last ones of more. */
     {"\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"", "\""},
     {"\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"", "\\\""},
