@@ -119,7 +119,12 @@ static void
 say_answers(struct json_object *detail)
 {
   struct json_object *list = json_member(detail, "answers");
+  struct json_object *extended = json_member(detail, "extended");
 
+  if (json_object_get_boolean(json_member(detail, "escalated")))
+    say_field("escalated", "others were asked, too, after a while");
+  if (extended)
+    say_field("extended", "%d times", json_object_get_int(extended));
   for (size_t i = 0; i < json_items(list); i++) {
     struct json_object *one = json_object_array_get_idx(list, i);
     const char *reason = json_member_text(one, "reason");

@@ -282,7 +282,10 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
   }
   message = hold_refusal(exchange->verdict, "This request", outcome, reason);
   exchange->env->stats.denied++;
-  if (outcome == OUTCOME_DENIED || outcome == OUTCOME_TIMEOUT) {
+  /* The queue remembers denials for a while itself, and forgets them when they
+   * are revoked. */
+  if ((outcome == OUTCOME_DENIED && !exchange->denied_before) ||
+      outcome == OUTCOME_TIMEOUT) {
     uint8_t digest[SHA256_LEN];
 
     exchange_digest(exchange, "request", exchange->forward, digest);

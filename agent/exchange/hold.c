@@ -123,6 +123,19 @@ hold_nobody(Exchange *exchange, const Verdict *verdict, const char *what)
                       "a machine is signed in here, so nobody can be asked");
 }
 
+/* By a denial that is remembered, and can be revoked. */
+static bool
+denied_before(const Decision *decision)
+{
+  for (unsigned i = 0; i < decision->answers->len; i++) {
+    const GivenAnswer *given = decision->answers->pdata[i];
+
+    if (given->answer == ANSWER_DENY && g_strcmp0(given->how, "grant") == 0)
+      return true;
+  }
+  return false;
+}
+
 static void
 decided(const Decision *decision, void *data)
 {
@@ -134,6 +147,7 @@ decided(const Decision *decision, void *data)
   exchange->env->stats.held--;
   hold->asked.held_us = clock_mono_us() - hold->began_us;
   exchange->held_us += hold->asked.held_us;
+  exchange->denied_before = denied_before(decision);
   record_approval(exchange, &hold->asked, decision);
   then(exchange, decision->outcome, decision->reason);
   hold_free(hold);

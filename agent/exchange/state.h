@@ -127,6 +127,7 @@ struct exchange {
   Buf recorded_answer;
   Buf original_answer;   /* before masking; kept only where it is sealed */
   int64_t first_byte_us; /* of the answer, since the beginning; 0: none yet */
+  bool denied_before;    /* by a remembered denial */
   int64_t held_us;       /* that it waited for approvals */
   uint64_t bytes_in, bytes_out;
   bool client_full; /* the client takes no more for now */

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asking a person, by the command line: remembered denials, more time, who is
+// asked next, reasons and risks, a hundred at once, and a terminal alone.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { agentProgram } from './lib/agent.mjs';
+import {
+  callOf,
+  Child,
+  Fixture,
+  startAgent,
+  startBackend,
+  until,
+} from './lib/harness.mjs';
+
+const POLICY = `version: 1
+default: allow
+tunnels: allow
+rules:
+  - id: careful
+    match: {direction: request, prompt: 'careful'}
+    action: approve
+    timeout: 60
+  - id: next
+    match: {direction: request, prompt: 'escalate'}
+    action: approve
+    timeout: 60
+    extend: 0
+    escalate: {after: 1, to: [presence]}
+  - id: present
+    match: {direction: request, prompt: 'present'}
+    action: approve
+    by: [presence]
+    timeout: 60
+    risk: high
+  - id: reasoned
+    match: {direction: request, prompt: 'reasoned'}
+    action: approve
+    timeout: 60
+    risk: low
+    reason: true
+`;
+
+const fixture = new Fixture();
+let backend;
+let agent;
+let client;
+
+before(async () => {
+  backend = await startBackend(fixture);
+  agent = await startAgent(fixture, {
+    backend,
+    policy: POLICY,
+    env: { DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nowhere/bus' },
+  });
+  client = agent.client({ mode: 'base-url', token: backend.token });
+});
+after(() => fixture.close());
+beforeEach(async () => {
+  await backend.reset();
+  for (const left of await agent.json('pending')) await agent.cli(['deny', left.id]);
+});
+
+const ask = (text) =>
+  client.post('/chat/completions', callOf('chat', text).body);
+
+async function hold(text) {
+  const answer = ask(text);
+  const [held] = await until(async () => {
+    const list = await agent.json('pending');
+    return list.length && list;
+  }, 'it waits');
+  return { answer, held };
+}
+
+async function fine(...args) {
+  const { code, stdout, stderr } = await agent.cli(args);
+  assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+async function fails(expected, ...args) {
+  const { code, stderr } = await agent.cli(args);
+  assert.equal(code, 1, args.join(' '));
+  assert.match(stderr, expected);
+}
+
+test('a denial is remembered, listed, and ends when it is revoked', async () => {
+  const { answer, held } = await hold('be careful 1');
+  assert.equal(held.can_remember, true);
+  const said = await fine('deny', held.id, '--for', '10m', '--reason', 'not now');
+  assert.match(said, /: denied\.\ng-\w+: for 10 min 0 s what careful holds of .* is denied/);
+  assert.equal((await answer).status, 400);
+  const refused = await ask('be careful 2');
+  assert.equal(refused.status, 400);
+  assert.match(refused.json.error.message, /not now: .* denied what is like this \(g-\w+\)/);
+  assert.equal((await backend.modelCalls()).length, 0);
+  const [denial] = await agent.json('grants');
+  assert.equal(denial.denies, true);
+  assert.equal(denial.uses, 1);
+  assert.match(await fine('grants'), /denied/);
+  assert.match(await fine('grants', 'explain', denial.id), /whatever one of the rules careful holds/);
+  // It outlives the agent.
+  await agent.stop();
+  await agent.start();
+  client = agent.client({ mode: 'base-url', token: backend.token });
+  assert.equal((await ask('be careful 3')).status, 400);
+  await fine('grants', 'revoke', denial.id);
+  // What it denied meanwhile is asked about again.
+  const again = await hold('be careful 3');
+  await fine('approve', again.held.id);
+  assert.equal((await again.answer).status, 200);
+});
+
+test('more time, once, and it is on record', async () => {
+  const { answer, held } = await hold('be careful with time');
+  assert.equal(held.extensions, 1);
+  assert.equal(held.extend_us, 60e6);
+  assert.match(await fine('extend', held.id), /waits for 1 min 5\d s more/);
+  const [later] = await agent.json('pending');
+  assert.ok(Math.abs(later.deadline_us - held.deadline_us - 60e6) < 2e6);
+  assert.equal(later.extensions, 0);
+  await fails(/cannot wait longer/, 'extend', held.id);
+  await fine('approve', held.id);
+  assert.equal((await answer).status, 200);
+  const rows = await agent.json('journal', 'show', held.id);
+  assert.match(JSON.stringify(rows), /"extended":1/);
+});
+
+test('who is asked next, and a click that still counts', async () => {
+  const { answer, held } = await hold('escalate this');
+  assert.deepEqual(held.escalate_to, ['presence']);
+  assert.deepEqual(held.approvers, ['developer']);
+  const [then] = await until(async () => {
+    const list = await agent.json('pending');
+    return list[0]?.escalated && list;
+  }, 'others are asked');
+  assert.deepEqual(then.approvers, ['developer', 'presence']);
+  assert.equal(then.presence, false);
+  await fails(/cannot wait longer/, 'extend', held.id);
+  await fine('approve', held.id);
+  assert.equal((await answer).status, 200);
+  const rows = await agent.json('journal', 'show', held.id);
+  assert.match(JSON.stringify(rows), /"escalated":true/);
+  assert.match(await fine('why', held.id), /escalat/i);
+});
+
+test('presence without polkit is no', async () => {
+  const { answer, held } = await hold('be present');
+  assert.equal(held.presence, true);
+  assert.equal(held.risk, 'high');
+  await fails(/could not prove that you are there.*still waits/, 'approve', held.id);
+  await fails(/could not prove/, 'approve', held.id, '--for', '10m');
+  assert.equal((await agent.json('pending')).length, 1);
+  assert.equal((await backend.modelCalls()).length, 0);
+  assert.deepEqual(await agent.json('grants'), []);
+  await fine('deny', held.id);
+  assert.equal((await answer).status, 400);
+});
+
+test('an approval that takes a reason', async () => {
+  const { answer, held } = await hold('reasoned');
+  assert.equal(held.risk, 'low');
+  assert.equal(held.needs_reason, true);
+  await fails(/takes a reason/, 'approve', held.id);
+  await fails(/takes a reason/, 'approve', held.id, '--reason', ' ');
+  await fine('approve', held.id, '--reason', 'the release');
+  assert.equal((await answer).status, 200);
+});
+
+test('a hundred of the same are one question', async () => {
+  const body = callOf('chat', 'careful, all of you').body;
+  const all = [];
+  let held;
+  // Who connects is looked up by a few at a time, of 64 who may wait for that.
+  for (let n = 20; n <= 100; n += 20) {
+    for (let i = 0; i < 20; i++) all.push(client.post('/chat/completions', body));
+    [held] = await until(async () => {
+      const list = await agent.json('pending');
+      assert.ok(list.length <= 1);
+      return list[0]?.waiting === n && list;
+    }, `${n} of them wait`);
+  }
+  await fine('approve', held.id);
+  for (const answer of await Promise.all(all)) assert.equal(answer.status, 200);
+  assert.equal((await backend.modelCalls()).length, 100);
+});
+
+test('one program has so many questions, and is told so', async () => {
+  const some = Array.from({ length: 9 }, (_, n) => ask(`careful number ${n}`));
+  const refused = await Promise.race(some);
+  assert.equal(refused.status, 400);
+  assert.match(refused.json.error.message, /this program has as many requests waiting/);
+  const list = await until(async () => {
+    const now = await agent.json('pending');
+    return now.length === 8 && now;
+  }, 'the others wait');
+  const since = list.map((one) => one.since_us);
+  assert.deepEqual(since, [...since].sort((a, b) => a - b));
+  for (const one of list) await fine('deny', one.id);
+  for (const answer of await Promise.all(some)) assert.equal(answer.status, 400);
+});
+
+test('on a terminal alone: watched, given time, approved', async (t) => {
+  const terminal = (command) =>
+    new Child('script', ['-qec', `${agentProgram()} ${command}`, '/dev/null'], {
+      env: { ...agent.env, TERM: 'xterm' },
+      input: 'pipe',
+      t,
+    });
+  const watch = terminal('pending --watch');
+  const { answer, held } = await hold('careful on a terminal');
+  await until(() => watch.stdout.includes(`${held.id} waits: careful`), 'the line');
+  const review = terminal(`review ${held.id}`);
+  const asked = (n) => () => review.stdout.split('Answer').length === n + 1;
+  await until(asked(1), 'the question');
+  review.process.stdin.write('more\n');
+  await until(asked(2), 'the question again');
+  assert.match(review.stdout, /waits for 1 min \d+ s more/);
+  review.process.stdin.write('approve\n');
+  await until(() => !review.running, 'its end');
+  assert.match(review.stdout, /approved\./);
+  assert.equal((await answer).status, 200);
+  await until(() => watch.stdout.includes(`${held.id} approved by`), 'the end of it');
+});
+
+test('what was held when the agent stopped was denied, and says so', async () => {
+  const { answer, held } = await hold('careful, I stop');
+  await agent.stop();
+  await agent.start();
+  client = agent.client({ mode: 'base-url', token: backend.token });
+  const end = await answer.catch((error) => ({ error }));
+  assert.ok(end.error || end.status >= 400);
+  assert.deepEqual(await agent.json('pending'), []);
+  assert.match(await fine('why', held.id), /refused|the agent stopped|interrupted/);
+  assert.equal((await backend.modelCalls()).length, 0);
+});
