@@ -2,6 +2,12 @@
 /* Before a body is read: who asks, is the agent ready for it, where would it
  * go; everything that can be refused without reading is refused here. */
 #include "exchange/state.h"
+#include "kit/clock.h"
+
+/* How long a request waits for a session that is being renewed, as after a
+ * suspend in which it ended, and how often it looks. */
+#define RENEWAL_WAIT_US (10 * G_USEC_PER_SEC)
+#define RENEWAL_LOOK_MS 50
 
 /* Clients fall back to HTTP at once on 426, and only on 426. */
 static bool
@@ -81,18 +87,56 @@ ready(Exchange *exchange)
   return true;
 }
 
+/* Nobody is signed in: again(exchange) is called soon when that may change by
+ * itself, else false. */
 static bool
-identify(Exchange *exchange)
+wait_for_renewal(Exchange *exchange, LoopFunc again)
+{
+  ExchangeEnv *env = exchange->env;
+  const int64_t now = clock_mono_us();
+
+  if (!identity_is_renewing(env->identity,
+                            connection_issuer(exchange->connection)))
+    return false;
+  if (!exchange->wait) {
+    exchange->wait = loop_timer_new(env->loop, again, exchange);
+    exchange->wait_until_us = now + RENEWAL_WAIT_US;
+  }
+  if (now >= exchange->wait_until_us || env->draining)
+    return false;
+  loop_timer_set(exchange->wait, RENEWAL_LOOK_MS);
+  return true;
+}
+
+/* Who is signed in, a new reference; NULL after a refusal, or while
+ * again(exchange) will be called. `why` begins the refusal. */
+static const Person *
+person_now(Exchange *exchange, const char *why, LoopFunc again)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *message = NULL;
+  const Person *person = identity_current(
+      exchange->env->identity, connection_issuer(exchange->connection), &error);
+
+  if (!person && wait_for_renewal(exchange, again))
+    return NULL;
+  g_clear_pointer(&exchange->wait, loop_timer_free);
+  if (person)
+    return person;
+  message = g_strconcat(why, error->message, NULL);
+  exchange_refuse(exchange, "not_signed_in", message);
+  return NULL;
+}
+
+static bool
+identify(Exchange *exchange, LoopFunc again)
 {
   g_autoptr(GError) error = NULL;
   const char *client;
 
-  exchange->person = identity_current(
-      exchange->env->identity, connection_issuer(exchange->connection), &error);
-  if (!exchange->person) {
-    exchange_refuse(exchange, "not_signed_in", error->message);
+  exchange->person = person_now(exchange, "", again);
+  if (!exchange->person)
     return false;
-  }
   if (!connection_holds_credential(exchange->connection)) {
     client = exchange->caller->processes ? exchange->caller->processes[0]
                                          : "unknown";
@@ -109,22 +153,23 @@ identify(Exchange *exchange)
   return true;
 }
 
-bool
-exchange_signed_in(Exchange *exchange)
-{
-  g_autoptr(GError) error = NULL;
-  g_autofree char *message = NULL;
-  g_autoptr(PersonRef) now = identity_current(
-      exchange->env->identity, connection_issuer(exchange->connection), &error);
+#define ENDED                                                                  \
+  "The session that this request was made in ended before it could be "        \
+  "forwarded. "
 
-  if (now && g_str_equal(now->subject, exchange->person->subject) &&
+bool
+exchange_signed_in(Exchange *exchange, LoopFunc again)
+{
+  g_autoptr(PersonRef) now = person_now(exchange, ENDED, again);
+
+  if (!now)
+    return false;
+  if (g_str_equal(now->subject, exchange->person->subject) &&
       g_str_equal(now->issuer, exchange->person->issuer))
     return true;
-  message = g_strdup_printf(
-      "The session that this request was made in ended before it could be "
-      "forwarded. %s",
-      now ? "Send it again: somebody else is signed in." : error->message);
-  exchange_refuse(exchange, "not_signed_in", message);
+  exchange_refuse(exchange,
+                  "not_signed_in",
+                  ENDED "Send it again: somebody else is signed in.");
   return false;
 }
 
@@ -167,7 +212,7 @@ known_caller(void *data)
 
   if (exchange_is_gone(exchange) || exchange->answered)
     return;
-  if (!identify(exchange) || !head_allowed(exchange))
+  if (!identify(exchange, known_caller) || !head_allowed(exchange))
     return;
   if (exchange->request->content_length >
       (int64_t)exchange->env->limits.max_body) {

@@ -173,6 +173,12 @@ request_read(Exchange *exchange, Inspection *inspection, const GError *error)
     judge_request(exchange);
 }
 
+static void
+inspect_again(void *data)
+{
+  exchange_inspect(data);
+}
+
 void
 exchange_inspect(Exchange *exchange)
 {
@@ -180,7 +186,7 @@ exchange_inspect(Exchange *exchange)
       http_headers_get(exchange->request->headers, "content-type");
 
   /* A body comes as slowly as its client likes. */
-  if (!exchange_signed_in(exchange))
+  if (!exchange_signed_in(exchange, inspect_again))
     return;
   exchange->body = decode(exchange);
   if (!exchange->body)
@@ -267,17 +273,35 @@ prepare_forward(Exchange *exchange, const GArray *judged)
 }
 
 static void
+approved(void *data)
+{
+  Exchange *exchange = data;
+
+  if (!exchange_signed_in(exchange, approved))
+    return;
+  exchange->env->stats.approved++;
+  record_request(exchange, exchange_go);
+}
+
+static void
+approved_masked(void *data)
+{
+  Exchange *exchange = data;
+
+  if (!exchange_signed_in(exchange, approved_masked))
+    return;
+  exchange->env->stats.approved++;
+  if (prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
+    record_request(exchange, exchange_go);
+}
+
+static void
 answered(Exchange *exchange, Outcome outcome, const char *reason)
 {
   g_autofree char *message = NULL;
 
   if (outcome == OUTCOME_APPROVED || outcome == OUTCOME_APPROVED_MASKED) {
-    if (!exchange_signed_in(exchange))
-      return;
-    exchange->env->stats.approved++;
-    if (outcome == OUTCOME_APPROVED ||
-        prepare_forward(exchange, verdict_masked_spans(exchange->verdict)))
-      record_request(exchange, exchange_go);
+    (outcome == OUTCOME_APPROVED ? approved : approved_masked)(exchange);
     return;
   }
   message = hold_refusal(exchange->verdict, "This request", outcome, reason);

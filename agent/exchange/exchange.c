@@ -107,6 +107,7 @@ static void
 stop(Exchange *exchange)
 {
   budget_release(exchange);
+  g_clear_pointer(&exchange->wait, loop_timer_free);
   caller_forget(exchange->caller, exchange);
   hold_cancel(exchange);
   if (exchange->upstream)

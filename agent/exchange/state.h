@@ -79,6 +79,8 @@ struct exchange {
 
   Policy *policy;
   const Person *person;
+  LoopTimer *wait; /* for the session that is being renewed; or NULL */
+  int64_t wait_until_us;
   char *client;
   Route route;
   char *scope; /* of masks: session, user and connection */
@@ -187,8 +189,9 @@ void exchange_too_much(Exchange *exchange);
 /* ---- admit.c: before the body */
 void exchange_admit(Exchange *exchange);
 /* True while the session that the exchange began in goes on; false after a
- * refusal. For what waited. */
-bool exchange_signed_in(Exchange *exchange);
+ * refusal, or when it is being renewed: then again(exchange) is called soon,
+ * unless the exchange ends. For what waited. */
+bool exchange_signed_in(Exchange *exchange, LoopFunc again);
 /* True after a refusal, when the agent is paused. */
 bool refuse_paused(Exchange *exchange);
 /* The bearer token that the client sends, for the endpoints that came with

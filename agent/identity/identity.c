@@ -235,6 +235,20 @@ identity_current(Identity *identity, const char *issuer, GError **error)
 }
 
 bool
+identity_is_renewing(Identity *identity, const char *issuer)
+{
+  Session *session = find(identity, issuer);
+  bool renewing;
+
+  if (!session)
+    return false;
+  pthread_mutex_lock(&session->lock);
+  renewing = session->awaited;
+  pthread_mutex_unlock(&session->lock);
+  return renewing;
+}
+
+bool
 identity_is_machine(Identity *identity, const char *issuer)
 {
   Session *session = find(identity, issuer);

@@ -116,6 +116,10 @@ const Person *identity_current(Identity *identity,
                                const char *issuer,
                                GError **error);
 
+/* True while the session at this issuer is being renewed: whom
+ * identity_current() refuses may ask again in a moment. Any thread. */
+bool identity_is_renewing(Identity *identity, const char *issuer);
+
 typedef enum {
   LOGIN_DEVICE,             /* RFC 8628 */
   LOGIN_BROWSER,            /* code + PKCE on loopback, RFC 8252 */

@@ -21,7 +21,8 @@ struct session {
   const Person *person; /* NULL: signed out */
   int64_t end_boot_us;  /* CLOCK_BOOTTIME: the person's expiry on it */
   bool machine;
-  char *why; /* signed out: the sentence that says what to run */
+  bool awaited; /* a renewal is under way */
+  char *why;    /* signed out: the sentence that says what to run */
 
   /* How it was signed in, and how it stays. */
   LoginMethod method;

@@ -84,6 +84,22 @@ publish(Session *session, const Person *person, char *why)
   g_free(old_why);
 }
 
+static void
+set_awaited(Session *session, bool awaited)
+{
+  pthread_mutex_lock(&session->lock);
+  session->awaited = awaited;
+  pthread_mutex_unlock(&session->lock);
+}
+
+static void
+cancel_renewal(Session *session)
+{
+  if (session->renewing)
+    session->type->cancel(g_steal_pointer(&session->renewing));
+  set_awaited(session, false);
+}
+
 void
 session_end(Session *session, char *why)
 {
@@ -166,8 +182,7 @@ on_stored(const GError *error, void *data)
 void
 session_forget(Session *session)
 {
-  if (session->renewing)
-    session->type->cancel(g_steal_pointer(&session->renewing));
+  cancel_renewal(session);
   if (session->saving)
     token_store_cancel(g_steal_pointer(&session->saving));
   if (session->loading)
@@ -279,12 +294,10 @@ on_keep(Secret *renewal, void *data)
 }
 
 static void
-on_renewed(const ProviderGrant *grant, const GError *error, void *data)
+take_renewal(Session *session, const ProviderGrant *grant, const GError *error)
 {
-  Session *session = data;
   bool news;
 
-  session->renewing = NULL;
   if (error && error->code == IDENTITY_ERROR_DENIED) {
     revoke(session, error);
     return;
@@ -309,6 +322,17 @@ on_renewed(const ProviderGrant *grant, const GError *error, void *data)
                  session->issuer.issuer);
 }
 
+/* Whoever waits finds the new session, or why there is none. */
+static void
+on_renewed(const ProviderGrant *grant, const GError *error, void *data)
+{
+  Session *session = data;
+
+  session->renewing = NULL;
+  take_renewal(session, grant, error);
+  set_awaited(session, session->renewing != NULL);
+}
+
 static void
 renew(Session *session)
 {
@@ -317,6 +341,7 @@ renew(Session *session)
                           .method = session->method,
                           .token_file = session->token_file};
 
+  set_awaited(session, true);
   session->renewing = session->type->renew(session->provider,
                                            &spec,
                                            session->renewal,
@@ -526,8 +551,7 @@ session_init(Session *session,
 void
 session_stop(Session *session)
 {
-  if (session->renewing)
-    session->type->cancel(g_steal_pointer(&session->renewing));
+  cancel_renewal(session);
   if (session->login)
     login_stop(session->login);
   logouts_stop(session);

@@ -263,6 +263,38 @@ test(`${crowd} connections around a slow renewal: no request fails`, async (t) =
   assert.ok(rows.some((row) => row.verdict === 'renewed'));
 });
 
+test('a request waits for the renewal of a session that has ended', async (t) => {
+  const short = await startOidcProvider(t, { ttl: { id: 6, access: 6 } });
+  const agent = await agentOf(t, { from: short });
+  await assertSignedIn(signIn(agent, short));
+  let asked = false;
+  let answerNow;
+  const held = new Promise((resolve) => (answerNow = resolve));
+  t.after(answerNow);
+  short.front.rewrite = async (call, answer) => {
+    if (call.form.grant_type !== 'refresh_token') return answer;
+    asked = true;
+    await held;
+    return answer;
+  };
+  await until(
+    async () => asked && !(await sessionOf(agent)).user,
+    'the end of the session',
+    30000,
+    20,
+  );
+  const before = (await agent.status()).requests;
+  const answer = ask(agent);
+  await until(
+    async () => (await agent.status()).requests > before,
+    'the request',
+    10000,
+    20,
+  );
+  answerNow();
+  assert.equal(codeOf(await answer), 'ok');
+});
+
 test('offline at a renewal: the session goes on to its end, and says so', async (t) => {
   const short = await startOidcProvider(t, { ttl: { id: 14, access: 14 } });
   const agent = await agentOf(t, { from: short });
