@@ -11,6 +11,16 @@
  * nothing runs for so long. */
 #define QUIET_MS 500
 
+/* After all events of a round: what other exchanges append goes along. */
+static void
+wake_journal(void *data)
+{
+  ExchangeEnv *env = data;
+
+  env->waking = false;
+  journal_wake(env->journal);
+}
+
 static void
 on_quiet(void *data)
 {
@@ -60,6 +70,7 @@ exchange_env_new(const ExchangeOptions *options, GError **error)
   env->masked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   env->running = g_hash_table_new(NULL, NULL);
   env->quiet = loop_timer_new(env->loop, on_quiet, env);
+  env->wake = loop_timer_new(env->loop, wake_journal, env);
   env->tunnels = g_hash_table_new(NULL, NULL);
   env->former = g_ptr_array_new_with_free_func(free_detector);
   if (options->detector) {
@@ -77,6 +88,10 @@ exchange_env_end(ExchangeEnv *env)
   g_autofree gpointer *all = NULL;
   unsigned n;
 
+  env->ended = true; /* the journal may close before the loop runs again */
+  loop_timer_set(env->wake, -1);
+  if (env->journal)
+    journal_wake(env->journal);
   all = g_hash_table_get_keys_as_array(env->running, &n);
   /* Their owners hear `closed` and pass it on. */
   for (unsigned i = 0; i < n; i++)
@@ -89,6 +104,7 @@ exchange_env_free(ExchangeEnv *env)
 {
   if (!env)
     return;
+  loop_timer_free(env->wake);
   loop_timer_free(env->quiet);
   g_hash_table_unref(env->masked);
   g_hash_table_unref(env->running);

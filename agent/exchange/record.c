@@ -47,7 +47,13 @@ append(Exchange *exchange, JournalRow *row, RecordThen then)
   Wait *wait = then ? wait_new(exchange, then) : NULL;
 
   if (env->journal) {
-    journal_append(env->journal, row, env->loop, then ? stored : NULL, wait);
+    journal_append_later(
+        env->journal, row, env->loop, then ? stored : NULL, wait);
+    if (env->ended)
+      journal_wake(env->journal);
+    else if (!env->waking)
+      loop_timer_set(env->wake, 0);
+    env->waking = !env->ended;
     return;
   }
   journal_row_free(row);

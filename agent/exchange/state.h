@@ -18,6 +18,8 @@ struct exchange_env {
   Identity *identity;
   ApproveQueue *approve;
   Journal *journal;
+  LoopTimer *wake; /* of its writer, once for the rows of a round */
+  bool waking, ended;
   Masker *masker;
   Detector *detector;
   DetectorScratch *scratch;

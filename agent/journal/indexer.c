@@ -18,6 +18,9 @@
 /* … this time. */
 #define LATEST_US (5 * 1000 * 1000)
 #define STEP_ROWS 256
+/* While rows come it works this share of the time: what it leaves is read row
+ * by row until then, and processor time is the requests' first. */
+#define BUSY_SHARE 10
 /* Others come first; but not so far back that ending takes long. */
 #define NICE 10
 /* After a failure (no space …). */
@@ -72,6 +75,20 @@ wait_for_work(Indexer *indexer)
   return !closing;
 }
 
+/* After a step that took so long: until its share is met, or no row came for a
+ * while, or the agent stops. */
+static void
+give_way(Indexer *indexer, int64_t took)
+{
+  int64_t until = clock_mono_us() + took * (BUSY_SHARE - 1);
+
+  pthread_mutex_lock(&indexer->lock);
+  while (!indexer->closing &&
+         clock_mono_us() < MIN(until, indexer->last_us + QUIET_US))
+    wait_until(indexer, MIN(until, indexer->last_us + QUIET_US));
+  pthread_mutex_unlock(&indexer->lock);
+}
+
 /* A file that was deleted or replaced is not written any further. */
 static void
 check_file(Indexer *indexer)
@@ -98,11 +115,15 @@ catch_up(Indexer *indexer)
   if (!reader || !indexer->index)
     return false;
   while (more) {
+    int64_t began = clock_mono_us();
+
     if (!index_step(indexer->index, reader, STEP_ROWS, &more, NULL)) {
       g_clear_pointer(&indexer->index, index_free);
       return false;
     }
     more = more && !indexer->stop;
+    if (more)
+      give_way(indexer, clock_mono_us() - began);
   }
   sqlite3_db_release_memory(indexer->index->db);
   return true;

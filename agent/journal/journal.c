@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* So many of those that journal_append_later() queued wake the writer. */
+#define WAKE_ROWS 8
+
 /* Signals are the main thread's business. */
 static bool
 start_thread(Journal *journal, GError **error)
@@ -120,6 +123,19 @@ turn_away(Pending *pending)
   pending_answer(&list, error);
 }
 
+void
+journal_wake(Journal *journal)
+{
+  bool wake;
+
+  pthread_mutex_lock(&journal->lock);
+  wake = journal->sleeping && journal->queue.first;
+  journal->sleeping = journal->sleeping && !wake;
+  pthread_mutex_unlock(&journal->lock);
+  if (wake)
+    pthread_cond_signal(&journal->wake);
+}
+
 /* Takes what waits into the queue, or turns it away. */
 static void
 enqueue(Journal *journal, Pending *pending)
@@ -132,13 +148,14 @@ enqueue(Journal *journal, Pending *pending)
   if (taken) {
     journal->queued_bytes += pending->size;
     pending_list_push(&journal->queue, pending);
+    journal->queued_rows++;
   } else {
     journal->turned_away++;
   }
   /* Woken only when it sleeps, once, and not into a lock that is held: this
    * is the caller's whole cost. */
-  wake = taken && journal->sleeping;
-  journal->sleeping = journal->sleeping && !taken;
+  wake = taken && journal->sleeping && journal->queued_rows >= WAKE_ROWS;
+  journal->sleeping = journal->sleeping && !wake;
   pthread_mutex_unlock(&journal->lock);
   if (wake)
     pthread_cond_signal(&journal->wake);
@@ -147,11 +164,11 @@ enqueue(Journal *journal, Pending *pending)
 }
 
 void
-journal_append(Journal *journal,
-               JournalRow *row,
-               Loop *reply_loop,
-               JournalDone done,
-               void *data)
+journal_append_later(Journal *journal,
+                     JournalRow *row,
+                     Loop *reply_loop,
+                     JournalDone done,
+                     void *data)
 {
   Pending *pending = g_new(Pending, 1);
 
@@ -163,6 +180,17 @@ journal_append(Journal *journal,
       .data = data,
   };
   enqueue(journal, pending);
+}
+
+void
+journal_append(Journal *journal,
+               JournalRow *row,
+               Loop *reply_loop,
+               JournalDone done,
+               void *data)
+{
+  journal_append_later(journal, row, reply_loop, done, data);
+  journal_wake(journal);
 }
 
 void
@@ -182,6 +210,7 @@ journal_shipped(Journal *journal,
       .data = data,
   };
   enqueue(journal, pending);
+  journal_wake(journal);
 }
 
 void

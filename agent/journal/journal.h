@@ -156,6 +156,15 @@ void journal_append(Journal *journal,
                     JournalDone done,
                     void *data);
 
+/* The same, for who appends many rows in a row: a few rows may wait until
+ * journal_wake(), to be stored in one group. */
+void journal_append_later(Journal *journal,
+                          JournalRow *row,
+                          Loop *reply_loop,
+                          JournalDone done,
+                          void *data);
+void journal_wake(Journal *journal);
+
 /* NULL while the last commit succeeded; otherwise why rows are refused, in a
  * sentence for the user. A failed journal tries again by itself once a second;
  * it recovers only into the same journal, never into an empty one. g_free. Any

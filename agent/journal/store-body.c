@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Bodies of parts that are remembered as looked at. */
+#define MAX_CHECKED 256
+
 static bool
 cannot_read(Store *store, GError **error)
 {
@@ -22,13 +25,14 @@ this_row(const Store *store)
 
 /* ---- Parts -------------------------------------------------------------- */
 
-/* Writes a part's newest use when the last that was written is too old. */
+/* Writes a part's newest use when the last that was written is older than
+ * `lag` rows. */
 static bool
-use_part(Store *store, int64_t id, GError **error)
+use_part(Store *store, int64_t id, int64_t lag, GError **error)
 {
   sqlite3_bind_int64(store->use_part, 1, this_row(store));
   sqlite3_bind_int64(store->use_part, 2, id);
-  sqlite3_bind_int64(store->use_part, 3, PART_LAG);
+  sqlite3_bind_int64(store->use_part, 3, lag);
   return store_step(store, store->use_part, error);
 }
 
@@ -78,7 +82,7 @@ put_part(Store *store, const uint8_t *text, size_t len, GError **error)
       !insert_part(store, digest, text, len, &id, error))
     return false;
   if (result == SQLITE_ROW && used < this_row(store) - PART_LAG &&
-      !use_part(store, id, error))
+      !use_part(store, id, PART_LAG, error))
     return false;
   part_id_write(written, id);
   g_byte_array_append(store->list, written, sizeof written);
@@ -124,17 +128,36 @@ find_body(Store *store, const uint8_t digest[SHA256_LEN], int64_t *id)
   return result;
 }
 
+/* A body that comes again and again: its parts are looked at only every half
+ * of PART_LAG rows, and then none may be older than the other half. */
+static bool
+use_parts(Store *store, int64_t id, GError **error)
+{
+  const GByteArray *list = store->list;
+  const int64_t seq = this_row(store);
+  const int64_t *last = g_hash_table_lookup(store->checked, &id);
+
+  if (list->len == 0 || (last && seq - *last <= PART_LAG / 2))
+    return true;
+  for (guint at = 0; at + PART_ID_LEN <= list->len; at += PART_ID_LEN) {
+    if (!use_part(
+            store, part_id_read(list->data + at), PART_LAG / 2 - 1, error))
+      return false;
+  }
+  if (g_hash_table_size(store->checked) >= MAX_CHECKED)
+    g_hash_table_remove_all(store->checked);
+  g_hash_table_insert(
+      store->checked, g_memdup2(&id, sizeof id), g_memdup2(&seq, sizeof seq));
+  return true;
+}
+
 static bool
 use_body(Store *store, int64_t id, GError **error)
 {
-  const GByteArray *list = store->list;
-
+  if (!use_parts(store, id, error))
+    return false;
   sqlite3_bind_int64(store->use_body, 1, this_row(store));
   sqlite3_bind_int64(store->use_body, 2, id);
-  for (guint at = 0; at + PART_ID_LEN <= list->len; at += PART_ID_LEN) {
-    if (!use_part(store, part_id_read(list->data + at), error))
-      return false;
-  }
   return store_step(store, store->use_body, error);
 }
 

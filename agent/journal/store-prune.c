@@ -82,6 +82,7 @@ cut_off(Store *store,
   g_autoptr(JournalRow) row = journal_row_new(ROW_PRUNE);
 
   g_hash_table_remove_all(store->shared);
+  g_hash_table_remove_all(store->checked);
   if (!store_step(store, store->begin, error) ||
       !delete_all(store, cut, gone, error))
     return false;

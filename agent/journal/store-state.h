@@ -20,6 +20,8 @@ struct store {
   GByteArray *encoded;
   GByteArray *list;   /* of a body's parts */
   GHashTable *shared; /* what was shared lately: store_shared_new() */
+  GHashTable
+      *checked; /* body id to the row at which its parts were looked at */
   bool shares[SHARE_DETAIL + 1]; /* what the row being put shares */
   bool bodies;
   size_t max_recorded_body;

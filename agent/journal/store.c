@@ -234,6 +234,8 @@ store_open(const JournalOptions *options, bool create, GError **error)
   store->encoded = g_byte_array_new();
   store->list = g_byte_array_new();
   store->shared = store_shared_new();
+  store->checked =
+      g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
   if (!place_prepare(store->path, create, error))
     return NULL;
   store->db = schema_connect_writer(store->path, options->durability, error);
@@ -263,6 +265,7 @@ store_close(Store *store)
   g_clear_pointer(&store->encoded, g_byte_array_unref);
   g_clear_pointer(&store->list, g_byte_array_unref);
   g_clear_pointer(&store->shared, g_hash_table_unref);
+  g_clear_pointer(&store->checked, g_hash_table_unref);
   g_free((char *)store->keep.ship_to);
   g_free(store->path);
   g_free(store);
@@ -540,6 +543,7 @@ store_rollback(Store *store)
     sqlite3_reset(store->rollback);
   }
   g_hash_table_remove_all(store->shared); /* with what was not stored */
+  g_hash_table_remove_all(store->checked);
   store->head = store->committed;
 }
 

@@ -337,6 +337,7 @@ take_group(Journal *journal, PendingList *group, size_t *bytes)
                      (rows == 0 || *bytes < GROUP_BYTES);
        rows++) {
     Pending *pending = pending_list_pop(&journal->queue);
+    journal->queued_rows--;
     *bytes += pending->size;
     pending_list_push(group, pending);
   }

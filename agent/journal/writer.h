@@ -20,7 +20,8 @@ struct journal {
   pthread_mutex_t lock; /* guards all of this paragraph */
   pthread_cond_t wake;
   PendingList queue;
-  size_t queued_bytes; /* waiting, or in the group being stored */
+  unsigned queued_rows; /* waiting */
+  size_t queued_bytes;  /* waiting, or in the group being stored */
   bool sleeping;       /* the writer waits on `wake` */
   bool closing;
   char *health;

@@ -5,6 +5,8 @@
 #include "kit/clock.h"
 #include "tests/unit/journal-kit.h"
 
+#include "journal/parts.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -378,6 +380,34 @@ test_shrink(void)
   test_verify_intact(test->path);
 }
 
+/* What comes again and again is marked as used often enough, before and after
+ * the agent was started anew. */
+static void
+test_lag(void)
+{
+  g_autoptr(TestJournal) test = test_journal_new();
+  g_autoptr(GString) body = g_string_new(NULL);
+
+  for (int i = 0; i < 4000; i++)
+    g_string_append_printf(body, "%d of %d\n", i, i * i);
+  for (int start = 0; start < 2; start++) {
+    test_journal_open(test);
+    for (unsigned i = 1; i <= PART_LAG + PART_LAG / 4; i++) {
+      test_append(test, test_request("again", i % 2 ? body->str : "other"));
+      if (i % 64 == 0)
+        test_wait(test, test->answered + 1);
+    }
+    test_wait(test, (PART_LAG + PART_LAG / 4) * (unsigned)(start + 1));
+    test_journal_close(test);
+    test_verify_intact(test->path);
+  }
+  g_assert_cmpint(test->refused, ==, 0);
+  g_assert_cmpint(
+      test_count(test->path, "SELECT min(used_seq) > 1 FROM parts"), ==, 1);
+  g_assert_cmpint(
+      test_count(test->path, "SELECT min(used_seq) > 1 FROM shared"), ==, 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -385,6 +415,7 @@ main(int argc, char **argv)
   g_test_add_func("/journal/retain/age", test_age);
   g_test_add_func("/journal/retain/again", test_again);
   g_test_add_func("/journal/retain/parts", test_parts_go);
+  g_test_add_func("/journal/retain/lag", test_lag);
   g_test_add_func("/journal/retain/shipped", test_shipped);
   g_test_add_func("/journal/retain/open", test_open);
   g_test_add_func("/journal/retain/kept", test_kept);
