@@ -414,6 +414,7 @@ check_answer(const Review *review,
              const Person *person,
              ReviewOutcome answer,
              const uint8_t digest[SHA256_LEN],
+             const char *reason,
              GError **error)
 {
   if (may_be_requester(review, person))
@@ -432,6 +433,10 @@ check_answer(const Review *review,
     return refuse(error,
                   REVIEWS_ERROR_REFUSED,
                   "the digest is not that of what is to be reviewed");
+  if (answer != REVIEW_DENIED && review->ask->needs_reason &&
+      (!reason || !*reason))
+    return refuse(
+        error, REVIEWS_ERROR_REFUSED, "an approval of this needs a reason");
   if (answer == REVIEW_APPROVED && review->ask->masks)
     return refuse(error,
                   REVIEWS_ERROR_REFUSED,
@@ -510,7 +515,8 @@ reviews_answer(Reviews *reviews,
   ReviewState state;
   StoreResult result;
 
-  if (!review || !check_answer(review, groups, person, answer, digest, error))
+  if (!review ||
+      !check_answer(review, groups, person, answer, digest, reason, error))
     return NULL;
   if (review->ask->deadline_us <= now) {
     expire(reviews, review, now);

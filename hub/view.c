@@ -73,6 +73,7 @@ view_review(const Reviews *reviews,
   json_put_text(out, "api", ask->api);
   json_put_text(out, "model", ask->model);
   json_put_number(out, "findings", ask->n_findings);
+  put_bool(out, "needs_reason", ask->needs_reason);
   json_put_text(out, "justification", ask->justification);
   json_put_number(out, "received_us", review->received_us);
   json_put_number(out, "deadline_us", ask->deadline_us);

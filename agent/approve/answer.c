@@ -37,6 +37,17 @@ check_nonce(const Prompt *prompt, const char *nonce, GError **error)
   return another(error);
 }
 
+void
+approve_note(ApproveQueue *queue, const char *exchange, const char *why)
+{
+  Prompt *prompt = find_prompt(queue, exchange);
+
+  if (!prompt)
+    return;
+  g_free(prompt->note);
+  prompt->note = g_strdup(why);
+}
+
 static bool
 check_answer(const Prompt *prompt,
              Answer answer,

@@ -184,6 +184,10 @@ void approve_withdraw(ApproveTicket *ticket);
 /* After decided ran, or inside it. reply_loop's thread. Accepts NULL. */
 void approve_ticket_free(ApproveTicket *ticket);
 
+/* Why nobody may answer in time, for its client's user should the deadline
+ * come; NULL: nothing is wrong any more. */
+void approve_note(ApproveQueue *queue, const char *exchange, const char *why);
+
 /* Who answers, as they proved it where they did. */
 typedef struct {
   ApproverKind kind;
@@ -192,6 +196,8 @@ typedef struct {
   const char *const *groups;    /* of their sign-in, NULL terminated; NULL:
                                    not known, so none */
   const char *how;              /* "cli", "tray", "hub" … */
+  const char *const *reviews;   /* reviewers' groups, as the policy names them,
+                                   that a hub vouches for; or NULL */
 } Answerer;
 
 /* An answer by one approver. Developer and presence are whose request it is; a

@@ -109,6 +109,7 @@ static void
 prompt_free(Prompt *prompt)
 {
   times_stop(prompt);
+  g_free(prompt->note);
   held_request_free(prompt->request);
   g_ptr_array_unref(prompt->tickets);
   g_ptr_array_unref(prompt->answers);

@@ -22,6 +22,7 @@ struct prompt {
   int64_t since_us, deadline_us; /* wall clock, for people */
   int64_t asleep_us;             /* that the machine slept when it was seen */
   unsigned extended;
+  char *note; /* why nobody may answer, or NULL */
   char nonce[2 * NONCE_BYTES + 1];
 };
 

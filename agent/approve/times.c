@@ -56,7 +56,9 @@ deadline(void *data)
     prompt_tell(prompt->queue, prompt);
     return;
   }
-  prompt_end(prompt, OUTCOME_TIMEOUT, NULL, NULL);
+  g_autofree char *note = g_steal_pointer(&prompt->note);
+
+  prompt_end(prompt, OUTCOME_TIMEOUT, NULL, note);
 }
 
 /* ---- Who is asked next ---------------------------------------------------

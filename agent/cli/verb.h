@@ -165,6 +165,11 @@ int answer_shown(const Call *call,
 GPid presence_agent_start(void);
 void presence_agent_stop(GPid child);
 
+/* ---- enrol.c: how something at the hub went
+ * The exit code of a result of Enrol and the like, after having complained; 0
+ * for "done". */
+int hub_code(const Call *call, const char *result, const char *text);
+
 /* ---- extend.c */
 int extend_shown(const Call *call, HoopAgent1 *agent, GVariant *review);
 
@@ -181,6 +186,8 @@ int verb_pending(const Call *call);
 int verb_approve(const Call *call);
 int verb_deny(const Call *call);
 int verb_extend(const Call *call);
+int verb_enrol(const Call *call);
+int verb_reviews(const Call *call);
 int verb_grants(const Call *call);
 int verb_allow(const Call *call);
 int verb_pause(const Call *call);

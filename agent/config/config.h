@@ -85,6 +85,8 @@ typedef struct {
   char *ship_format;                    /* otlp, jsonl or syslog */
   char *ship_token_file, *ship_ca_file; /* or NULL */
   unsigned ship_interval;               /* s */
+  /* [hub] */
+  char *hub_url, *hub_pinned_key, *hub_ca_file; /* or NULL */
   /* [connection "…"] */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
   /* [identity "…"] */
@@ -101,8 +103,7 @@ typedef struct {
 /* Loads /etc/hoop-agent/agent.conf, then `file` (or the user's agent.conf when
  * NULL; a missing one is fine then, a missing `file` is not), then
  * /etc/hoop-agent/managed.conf. Sizes take K, M, G. Errors name file:line.
- * Groups and keys that the design names but this version does not have
- * (the hub …) are refused, never ignored. The identities of
+ * Unknown groups and keys are refused, never ignored. The identities of
  * managed.conf, where it has any, replace all others: nobody adds a provider of
  * his own beside the company's, or an authority that vouches for it. */
 Config *config_load(const char *file, GError **error);

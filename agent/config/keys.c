@@ -9,10 +9,6 @@
   {                                                                            \
     {group_, key_, fallback_, help_}, kind_, offsetof(Config, field_)          \
   }
-#define LATER(group_, key_, fallback_, help_)                                  \
-  {                                                                            \
-    {group_, key_, fallback_, help_}, KEY_LATER, 0                             \
-  }
 #define CONN_KEY(key_, kind_, field_, fallback_, help_)                        \
   {                                                                            \
     {"connection", key_, fallback_, help_}, kind_,                             \
@@ -266,9 +262,19 @@ static const KeyRow rows[] = {
         ship_ca_file,
         "",
         "PEM file of further authorities to trust there."),
-    LATER("hub", "url", "", "The central side."),
-    LATER("hub", "pinned-key", "", "Its key."),
-    LATER("hub", "ca-file", "", "Authorities to trust there."),
+    KEY("hub", "url", KEY_TEXT, hub_url, "", "https URL of the team's hub."),
+    KEY("hub",
+        "pinned-key",
+        KEY_TEXT,
+        hub_pinned_key,
+        "",
+        "The hub's key (64 hex digits), which `enrol` must find there."),
+    KEY("hub",
+        "ca-file",
+        KEY_PATH,
+        hub_ca_file,
+        "",
+        "PEM file of further authorities to trust there."),
     CONN_KEY("type", KEY_TEXT, type, "", "copilot, anthropic or openai."),
     CONN_KEY("enabled",
              KEY_BOOL,
@@ -585,10 +591,6 @@ key_set(const KeyRow *row, const char *text, void *object, char **why)
       set_text(field, g_strdup(text));
     else
       wanted = "otlp, jsonl or syslog";
-    break;
-  case KEY_LATER:
-    if (!g_str_equal(text, row->key.fallback))
-      wanted = "nothing but its default in this version";
     break;
   }
   if (wanted)

@@ -19,8 +19,7 @@ typedef enum {
   KEY_DURABILITY, /* full or grouped */
   KEY_BODIES,     /* masked or digest */
   KEY_DAYS,       /* unsigned, 0 too */
-  KEY_SHIP,       /* otlp, jsonl or syslog */
-  KEY_LATER       /* documented, but not in this version: only its default */
+  KEY_SHIP        /* otlp, jsonl or syslog */
 } KeyKind;
 
 typedef struct {

@@ -84,12 +84,15 @@ add_record(GVariantDict *dict, struct agent *agent)
   g_autofree char *sick =
       agent->journal ? journal_health(agent->journal) : g_strdup("off");
   GVariant *shipping = shipping_status(agent);
+  GVariant *hub = reviewers_status(agent);
 
   control_add_text(dict, "journal", sick ? sick : "ok");
   control_add_text(
       dict, "durability", agent->config->durability_full ? "full" : "grouped");
   if (shipping)
     g_variant_dict_insert_value(dict, "shipping", shipping);
+  if (hub)
+    g_variant_dict_insert_value(dict, "hub", hub);
 }
 
 /* Whether the place of a layer's file is part of the policy in force. */
@@ -437,6 +440,7 @@ control_start(struct agent *agent, GError **error)
   control_answer_connect(agent);
   control_grants_connect(agent);
   shipping_connect(agent);
+  reviewers_connect(agent);
   approve_listen(agent->approve, &listener, agent);
   wake_start(agent);
   agent->bus = bus_server_new(agent->config->runtime_dir, skeleton, error);

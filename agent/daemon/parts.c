@@ -278,6 +278,7 @@ issuer_options(const ConfigIdentity *identity)
       .groups_separator = identity->groups_separator,
       .groups_prefix = identity->groups_prefix,
       .ca_file = identity->ca_file,
+      .keeps_access = true,
       .is_ours = front_is_ours,
   };
 }
@@ -442,7 +443,7 @@ agent_make(struct agent *agent, GError **error)
    * writes a row that says how the agent started. */
   return make_upstream(agent, error) && make_journal(agent, error) &&
          make_env(agent, error) && budget_start(agent, error) &&
-         shipping_start(agent, error);
+         shipping_start(agent, error) && reviewers_start(agent, error);
 }
 
 /* What one loop posts to the other, and that back again. */
@@ -474,6 +475,7 @@ agent_unmake(struct agent *agent)
   settle_loops(agent);
   approve_queue_free(agent->approve);
   settle_loops(agent);
+  reviewers_stop(agent);
   /* Sessions of held credentials cancel what they run upstream and tell the
    * exchanges that wait for them. */
   conn_table_free(agent->conns);

@@ -14,6 +14,7 @@
 #include "journal/journal.h"
 #include "kit/watch.h"
 #include "kit/worker.h"
+#include "relay/relay.h"
 #include "ship/ship.h"
 #include "upstream/upstream.h"
 #include <pthread.h>
@@ -57,7 +58,8 @@ struct agent {
   guint values_timer;
   Masker *masker;
   Journal *journal;
-  Ship *ship; /* or NULL: nothing is shipped */
+  Ship *ship;   /* or NULL: nothing is shipped */
+  Relay *relay; /* or NULL: nobody signs in here */
   WorkerPool *workers;
 
   GMainLoop *main;
@@ -150,6 +152,14 @@ void shipping_stop(struct agent *agent);
 void shipping_connect(struct agent *agent);
 /* As Status tells it; NULL where nothing is shipped. */
 GVariant *shipping_status(struct agent *agent);
+
+/* ---- reviewers.c: the hub's. After identity and journal, before control */
+bool reviewers_start(struct agent *agent, GError **error);
+/* After the approvals' end. */
+void reviewers_stop(struct agent *agent);
+void reviewers_connect(struct agent *agent);
+/* As Status tells it; NULL where there is no hub. */
+GVariant *reviewers_status(struct agent *agent);
 
 /* ---- signin.c: sessions, logins, and what they tell */
 void signin_start(struct agent *agent);

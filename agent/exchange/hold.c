@@ -93,8 +93,11 @@ hold_refusal(const Verdict *verdict,
         text, " and denied%s%s.", reason ? ": " : "", reason ?: "");
     break;
   case OUTCOME_TIMEOUT:
+    g_string_append(text, " and nobody answered in time, which counts as no");
+    if (reason)
+      g_string_append_printf(text, " (%s)", reason);
     g_string_append(text,
-                    " and nobody answered in time, which counts as no. "
+                    ". "
                     "`hoop-agent pending --watch` shows what waits and how "
                     "to answer it.");
     break;

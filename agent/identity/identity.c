@@ -313,3 +313,30 @@ identity_session(Identity *identity, unsigned index)
                        .signing_in = session->login != NULL,
                        .renewed_us = session->renewed_us};
 }
+
+Secret *
+identity_access(Identity *identity, const char *issuer, GError **error)
+{
+  Session *session;
+
+  if (identity->solo) {
+    g_set_error_literal(error,
+                        IDENTITY_ERROR,
+                        IDENTITY_ERROR_SIGNED_OUT,
+                        "Nobody signs in here: agent.conf has no [identity]");
+    return NULL;
+  }
+  session = identity_find(identity, issuer, error);
+  if (!session)
+    return NULL;
+  if (session->person && session->access &&
+      clock_wall_us() < session->access_until_us)
+    return secret_ref(session->access);
+  g_set_error(error,
+              IDENTITY_ERROR,
+              IDENTITY_ERROR_SIGNED_OUT,
+              "There is no access token of %s that is still good. Run "
+              "`hoop-agent login`",
+              session->issuer.issuer);
+  return NULL;
+}

@@ -61,6 +61,7 @@ typedef struct {
   const char *groups_separator; /* splits a string claim; NULL: not split */
   const char *groups_prefix;    /* taken off, and others dropped; or NULL */
   const char *ca_file;          /* more trust anchors, PEM, or NULL */
+  bool keeps_access;            /* renewed in time for the access token, too */
   bool (*is_ours)(int fd);      /* who may bring the browser's answer: true for
                                    an accepted connection of this user's; NULL:
                                    whoever knows the state */
@@ -208,6 +209,12 @@ void identity_watch(Identity *identity,
                                  const char *sentence,
                                  void *data),
                     void *data);
+
+/* The access token of whoever is signed in at this issuer (NULL: the first), a
+ * new reference, for services that the issuer's tokens are for; the agent does
+ * not look into it. IDENTITY_ERROR_SIGNED_OUT when there is none, or none that
+ * is still good. The loop's thread. */
+Secret *identity_access(Identity *identity, const char *issuer, GError **error);
 
 /* True when the person signed in at this issuer is a machine: headless. Any
  * thread. */

@@ -17,6 +17,8 @@ struct login {
   const Person *person;
   Secret *renewal;
   int64_t renew_us;
+  Secret *access; /* or NULL */
+  int64_t access_until_us;
 };
 
 static bool
@@ -37,6 +39,7 @@ login_stop(Login *login)
   session->login = NULL;
   person_unref(login->person);
   secret_unref(login->renewal);
+  secret_unref(login->access);
   g_free(login->no_keyring);
   g_free(login->token_file);
   g_free(login);
@@ -94,7 +97,9 @@ adopt(Login *login)
   session_adopt(session,
                 &(ProviderGrant){.person = login->person,
                                  .renewal = login->renewal,
-                                 .renew_us = login->renew_us});
+                                 .renew_us = login->renew_us,
+                                 .access = login->access,
+                                 .access_until_us = login->access_until_us});
   if (!session_note_machine(session, &error) && !login->no_keyring)
     login->no_keyring = g_strdup(error->message);
   notice = notice_of(login);
@@ -161,6 +166,8 @@ on_granted(const ProviderGrant *grant, const GError *error, void *data)
   login->person = person_ref(grant->person);
   login->renewal = grant->renewal ? secret_ref(grant->renewal) : NULL;
   login->renew_us = grant->renew_us;
+  login->access = grant->access ? secret_ref(grant->access) : NULL;
+  login->access_until_us = grant->access_until_us;
   /* Who is signed in stays so; it is no longer renewed. */
   session_forget(login->session);
   store(login);

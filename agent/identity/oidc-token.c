@@ -82,6 +82,15 @@ end_of(const ProviderCall *call, int64_t now_us)
   return MIN(exp, now_us / US_PER_S + MAX_LIFE_S) * US_PER_S;
 }
 
+/* Of the access token; one that names no end is taken to last. */
+static int64_t
+access_end_of(const ProviderCall *call, int64_t now_us, int64_t end_us)
+{
+  return call->expires_in > 0
+             ? now_us + MIN(call->expires_in, MAX_LIFE_S) * US_PER_S
+             : end_us;
+}
+
 static int64_t
 renewal_of(const ProviderCall *call, int64_t now_us, int64_t end_us)
 {
@@ -104,6 +113,7 @@ conclude(ProviderCall *call, const char *userinfo, bool fresh)
   Provider *provider = call->provider;
   const int64_t now = clock_wall_us();
   const int64_t end = end_of(call, now);
+  const int64_t access_end = access_end_of(call, now, end);
   g_autofree char *sub = sub_of(call->claims);
   g_autoptr(Secret) renewal = NULL;
   g_autoptr(PersonRef) person = NULL;
@@ -136,10 +146,17 @@ conclude(ProviderCall *call, const char *userinfo, bool fresh)
     provider->userinfo = g_strdup(userinfo);
     provider->claims_us = clock_boot_us();
   }
-  oidc_succeed(call,
-               &(ProviderGrant){.person = person,
-                                .renewal = renewal,
-                                .renew_us = renewal_of(call, now, end)});
+  oidc_succeed(
+      call,
+      &(ProviderGrant){.person = person,
+                       .renewal = renewal,
+                       .renew_us = renewal_of(call,
+                                              now,
+                                              provider->issuer->keeps_access
+                                                  ? MIN(end, access_end)
+                                                  : end),
+                       .access = call->access,
+                       .access_until_us = access_end});
 }
 
 /* ---- userinfo ------------------------------------------------------------ */

@@ -18,8 +18,10 @@ struct session {
   Provider *provider;
 
   pthread_mutex_t lock;
-  const Person *person; /* NULL: signed out */
-  int64_t end_boot_us;  /* CLOCK_BOOTTIME: the person's expiry on it */
+  const Person *person;    /* NULL: signed out */
+  Secret *access;          /* in memory alone; NULL: none */
+  int64_t access_until_us; /* wall clock */
+  int64_t end_boot_us;     /* CLOCK_BOOTTIME: the person's expiry on it */
   bool machine;
   bool awaited; /* a renewal is under way */
   char *why;    /* signed out: the sentence that says what to run */

@@ -28,6 +28,8 @@ typedef struct {
   Secret *renewal;  /* keeps the session alive and is stored; what it holds is
                        the provider's. NULL: it cannot be renewed */
   int64_t renew_us; /* wall clock: when to renew, 0: never */
+  Secret *access;   /* for other services; NULL: none came */
+  int64_t access_until_us; /* wall clock */
 } ProviderGrant;
 
 /* Exactly one of both, beside the results of revoke, which have no grant. */

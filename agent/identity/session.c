@@ -103,6 +103,7 @@ cancel_renewal(Session *session)
 void
 session_end(Session *session, char *why)
 {
+  g_clear_pointer(&session->access, secret_unref);
   publish(session, NULL, why);
 }
 
@@ -218,6 +219,9 @@ session_adopt(Session *session, const ProviderGrant *grant)
   session->renewed_us = clock_wall_us();
   g_free(session->subject);
   session->subject = g_strdup(grant->person->subject);
+  secret_unref(session->access);
+  session->access = grant->access ? secret_ref(grant->access) : NULL;
+  session->access_until_us = grant->access_until_us;
   publish(session, grant->person, NULL);
   set_next(session, grant->renew_us);
 }
@@ -569,6 +573,7 @@ session_clear(Session *session)
   if (session->provider)
     session->type->unmake(session->provider);
   person_unref(session->person);
+  secret_unref(session->access);
   secret_unref(session->renewal);
   g_free(session->token_file);
   g_free(session->subject);

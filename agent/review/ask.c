@@ -111,6 +111,7 @@ review_ask_format(const ReviewAsk *ask)
   json_put_text(out, "model", ask->model);
   json_put_text(out, "text", ask->text);
   json_put_number(out, "findings", ask->n_findings);
+  json_put_raw(out, "needs_reason", ask->needs_reason ? "true" : "false");
   json_put_text(out, "justification", ask->justification);
   json_put_number(out, "deadline_us", ask->deadline_us);
   g_string_append_c(out, '}');
@@ -189,6 +190,7 @@ parse_rest(ReviewAsk *ask, const Document *object, GError **error)
       !member_bool(object, "masks", &ask->masks, error) ||
       !member_text(object, "text", REVIEW_MAX_TEXT, true, &ask->text, error) ||
       !member_number(object, "findings", 0, MAX_FINDINGS, &findings, error) ||
+      !member_bool(object, "needs_reason", &ask->needs_reason, error) ||
       !member_text(object,
                    "justification",
                    REVIEW_MAX_REASON,
@@ -220,6 +222,7 @@ review_ask_parse(const char *text, size_t len, GError **error)
                                       "model",
                                       "text",
                                       "findings",
+                                      "needs_reason",
                                       "justification",
                                       "deadline_us",
                                       NULL};

@@ -86,6 +86,7 @@ typedef struct {
   char *client, *process, *connection, *host, *api, *model; /* or NULL */
   char *text; /* the prompt as it would go out, masked where `masks` */
   unsigned n_findings;
+  bool needs_reason;   /* an approval comes with a reason */
   char *justification; /* or NULL */
   int64_t deadline_us; /* wall clock */
 } ReviewAsk;

@@ -13,7 +13,7 @@
 rows() {
   perl -0777 -ne '
     my %of = (CONN => "connection", ID => "identity", IDENTITY => "identity");
-    while (/\b(?:([A-Z]+)_)?(?:KEY|LATER)\(\s*"([a-z0-9-]+)"(?:,\s*"([a-z0-9-]+)")?/g) {
+    while (/\b(?:([A-Z]+)_)?KEY\(\s*"([a-z0-9-]+)"(?:,\s*"([a-z0-9-]+)")?/g) {
       my $line = 1 + (substr($_, 0, $-[0]) =~ tr/\n//);
       print "$line ", ($1 ? ($of{$1} // lc $1) . " $2" : "$2 $3"), "\n";
     }' "$table"

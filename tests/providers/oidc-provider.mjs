@@ -144,6 +144,23 @@ const pages = {
   },
 };
 
+/** Access tokens that are JWTs for a service, where an audience is set. */
+function resources({ audience, alg, ttl }) {
+  if (!audience) return { enabled: false };
+  return {
+    enabled: true,
+    defaultResource: () => audience,
+    useGrantedResource: () => true,
+    getResourceServerInfo: (ctx, resource) => ({
+      scope: '',
+      audience: resource,
+      accessTokenTTL: ttl.access,
+      accessTokenFormat: 'jwt',
+      jwt: { sign: { alg } },
+    }),
+  };
+}
+
 function configuration(options, adapter, keys) {
   const { ttl } = options;
   return {
@@ -171,12 +188,17 @@ function configuration(options, adapter, keys) {
       clientCredentials: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true },
+      resourceIndicators: resources(options),
       userinfo: { enabled: true },
     },
     findAccount: (ctx, sub) => ({
       accountId: sub,
       claims: () => ({ sub, ...options.users[sub] }),
     }),
+    extraTokenClaims: (ctx, token) => {
+      const { groups, preferred_username } = options.users[token.accountId] ?? {};
+      return { groups, preferred_username };
+    },
     issueRefreshToken: async (ctx, client) =>
       options.refresh && client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: options.rotate,
@@ -338,7 +360,8 @@ export class OidcProvider {
 /**
  * Starts one for test t. options: alg (RS256, PS256, ES256), users, rotate and
  * refresh (of refresh tokens), device (false: no device flow), claimsIn
- * ('id-token' or 'userinfo'), interval (s between polls), ttl ({access, id, refresh, device} in s).
+ * ('id-token' or 'userinfo'), audience (of access tokens, which are JWTs then),
+ * interval (s between polls), ttl ({access, id, refresh, device} in s).
  */
 export function startOidcProvider(t, options = {}) {
   return new OidcProvider(options).start(t);

@@ -55,6 +55,8 @@ _hoop_agent_options() {
   grants) echo --json ;;
   deny) echo --for --reason ;;
   allow) echo --for --list --remove --json ;;
+  enrol) echo --hub --fingerprint ;;
+  reviews) echo --all --masked --reason --json ;;
   ship) echo --status --now --stdout --after --json --config ;;
   scan)
     echo --json --sarif --baseline --rules --class --list-rules --no-ignore \
@@ -114,6 +116,7 @@ _hoop_agent_arguments() {
     '') echo list explain revoke ;;
     esac
     ;;
+  reviews) [ -n "$2" ] || echo list show approve deny ;;
   connection) [ -n "$2" ] || echo list ;;
   ca) [ -n "$2" ] || echo show export rotate ;;
   policy) [ -n "$2" ] || echo check diff explain show test ;;
@@ -129,8 +132,8 @@ _hoop_agent_arguments() {
 
 _hoop_agent() {
   local verbs='serve status doctor logs pause resume env setup ca pending
-    review approve deny extend grants allow why scan policy journal ship connection
-    login logout whoami'
+    review approve deny extend grants allow why scan policy journal ship enrol reviews
+    connection login logout whoami'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   local verb=${COMP_WORDS[1]} sub=''
   COMPREPLY=()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of hoop-agent's command line for fish.
 
-set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny extend grants allow why scan policy journal ship connection login logout whoami
+set -l verbs serve status doctor logs pause resume env setup ca pending review approve deny extend grants allow why scan policy journal ship enrol reviews connection login logout whoami
 set -l clients vscode jetbrains neovim language-server copilot-cli claude codex openai
 
 function __hoop_agent_waiting
@@ -55,12 +55,14 @@ complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a scan -d 'F
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a policy -d 'Check, test, explain or show the policy'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a journal -d 'List, search, show, export or verify what was recorded'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a ship -d 'Show how far the record was shipped, or ship it'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a enrol -d 'Pin the key of the team\'s hub'
+complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a reviews -d 'Other people\'s requests at the hub'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a connection -d 'List the connections'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a whoami -d 'Show whose exchanges these are'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a login -d 'Sign in at the identity provider'
 complete -c hoop-agent -n "not __fish_seen_subcommand_from $verbs" -a logout -d 'Sign out, here and at the provider'
 
-complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal ship connection login whoami' -l json -d 'Print JSON'
+complete -c hoop-agent -n '__fish_seen_subcommand_from status doctor ca pending review why scan policy journal ship reviews connection login whoami' -l json -d 'Print JSON'
 complete -c hoop-agent -n '__fish_seen_subcommand_from serve doctor logs env setup ca why scan policy journal ship connection' -l config -rF -d 'Configuration to read'
 complete -c hoop-agent -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on with what comes'
 complete -c hoop-agent -n '__fish_seen_subcommand_from pause' -l for -x -a '90s 10m 1h' -d 'How long'
@@ -146,3 +148,9 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l no-qr -d 'No QR
 complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l client-credentials -d 'As a machine'
 complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l token-file -rF -d 'As a machine, by this token'
 complete -c hoop-agent -n '__fish_seen_subcommand_from login' -l insecure-storage -d 'Without a keyring, in a file'
+complete -c hoop-agent -n '__fish_seen_subcommand_from enrol' -l hub -x -d 'Its https URL'
+complete -c hoop-agent -n '__fish_seen_subcommand_from enrol' -l fingerprint -x -d 'That its key must have'
+complete -c hoop-agent -n '__fish_seen_subcommand_from reviews' -a 'list show approve deny'
+complete -c hoop-agent -n '__fish_seen_subcommand_from reviews' -l all -d 'What is over, too'
+complete -c hoop-agent -n '__fish_seen_subcommand_from reviews' -l masked -d 'The masked text'
+complete -c hoop-agent -n '__fish_seen_subcommand_from reviews' -l reason -x -d 'Why'

@@ -62,6 +62,8 @@ _hoop_agent() {
     'policy:check, test, explain or show the policy'
     'journal:list, search, show, export or verify what was recorded'
     'ship:show how far the record was shipped, or ship it'
+    'enrol:pin the key of the hub'
+    'reviews:other people at the hub'
     'connection:list the connections'
     'login:sign in at the identity provider'
     'logout:sign out, here and at the provider'
@@ -152,6 +154,11 @@ _hoop_agent() {
       '--dry-run[only tell]' '--key[private key]:key:_files' \
       '--policy[candidate]:policy:_files' \
       '1:what:(list search show replay stats export report verify head prune unseal)' '2:id:_hoop_agent_recorded'
+    ;;
+  enrol) _arguments '--hub[its URL]:url:' '--fingerprint[of its key]:hex:' ;;
+  reviews)
+    _arguments '--all[what is over, too]' '--masked[the masked text]' \
+      '--reason[why]:text:' $json '1:what:(list show approve deny)'
     ;;
   ship)
     _arguments $json $config '--status[what is behind]' \

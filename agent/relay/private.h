@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The relay between its files. Private to the room. */
+#ifndef HOOP_RELAY_PRIVATE_H
+#define HOOP_RELAY_PRIVATE_H
+
+#include "kit/buf.h"
+#include "relay/relay.h"
+#include "review/review.h"
+
+/* A review as JSON, its text escaped. */
+#define RELAY_MAX_ANSWER ((size_t)16 << 20)
+
+typedef struct call Call;
+typedef struct held Held;
+
+struct relay {
+  Loop *loop;
+  Upstream *upstream;
+  Identity *identity;
+  ApproveQueue *approve;
+  void (*notice)(const char *text, void *data);
+  void (*enrolled)(void *data);
+  void *data;
+  char *state_dir;
+  char *configured; /* URL, or NULL */
+  char *expected;   /* key in hex, or NULL */
+
+  /* The enrolment. */
+  char *url; /* NULL: none */
+  uint8_t key[REVIEW_KEY_LEN];
+  char *fingerprint;
+  ReviewKey *machine;
+
+  GPtrArray *calls; /* Call */
+  GPtrArray *held;  /* Held */
+  LoopTimer *poll;
+
+  /* The stream of events. */
+  UpstreamRequest *stream;
+  bool connected;
+  GString *line;
+  bool ended; /* the event that is being read is one */
+  LoopTimer *reconnect;
+  unsigned failures;
+  char *problem;
+};
+
+/* ---- pin.c: what outlasts the agent */
+/* False with error when there is one that cannot be read; without one *url is
+ * NULL. */
+bool pin_load(const char *state_dir,
+              char **url,
+              uint8_t key[REVIEW_KEY_LEN],
+              GError **error);
+bool pin_store(const char *state_dir,
+               const char *url,
+               const uint8_t key[REVIEW_KEY_LEN],
+               GError **error);
+/* Of the machine; made when it is not there. */
+ReviewKey *pin_machine(const char *state_dir, GError **error);
+
+/* ---- call.c: one bounded exchange with the hub */
+typedef void (*CallDone)(const char *json,
+                         size_t len,
+                         const GError *error,
+                         void *data);
+typedef struct {
+  const char *url; /* of the hub */
+  const char *method, *path;
+  const char *body;   /* or NULL */
+  const char *issuer; /* whose access token; NULL: the first's */
+  bool open;          /* without one */
+  bool sign;          /* by the machine */
+} CallSpec;
+/* done is called once, never from inside; NULL data's owner ends it by
+ * call_cancel(). Never NULL. */
+Call *call_start(Relay *relay, const CallSpec *spec, CallDone done, void *data);
+void call_cancel(Call *call);
+/* The agent ends: done hears so, now. */
+void call_abandon(Call *call);
+/* Authorization with the access token; false with error when there is none. */
+bool call_authorize(Relay *relay,
+                    HttpHeaders *headers,
+                    const char *issuer,
+                    GError **error);
+
+/* ---- stream.c: what the hub tells */
+void stream_start(Relay *relay);
+void stream_stop(Relay *relay);
+
+/* ---- held.c: requests that reviewers are asked about */
+void held_init(Relay *relay);
+/* The queue tells from now on, for as long as it lives. */
+void held_listen(Relay *relay);
+void held_stop(Relay *relay);
+/* The stream is there (again): nothing that was missed stays so. */
+void held_refresh(Relay *relay);
+/* The hub said that this one is over. */
+void held_ended(Relay *relay, const char *id);
+/* Why none of them may be answered; NULL: all is well. */
+void held_note(Relay *relay, const char *why);
+
+/* ---- ask.c: from what is held to what is asked
+ * NULL: no reviewer is asked. */
+ReviewAsk *ask_make(const PendingView *pending);
+/* Its rules as text, to see whether it still asks the same. g_free. */
+char *ask_shape(const ReviewAsk *ask);
+
+/* ---- check.c: whether a decision is to be believed */
+typedef struct {
+  const char *id;
+  const uint8_t *digest; /* SHA256_LEN */
+  const char *policy_revision;
+  bool masks;
+  int64_t posted_us; /* none is older, but for the clocks' difference */
+  int64_t now_us;
+} DecisionExpect;
+/* RELAY_ERROR_DECISION says which check failed. */
+ReviewDecision *decision_check(const char *json,
+                               size_t len,
+                               const uint8_t key[REVIEW_KEY_LEN],
+                               const DecisionExpect *expect,
+                               GError **error);
+
+#endif
