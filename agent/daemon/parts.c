@@ -408,8 +408,7 @@ make_loops(struct agent *agent, GError **error)
   ApproveLimits limits = {.max_pending = agent->config->max_pending,
                           .max_per_client = MAX_PENDING_PER_CLIENT,
                           /* The owner; nobody else is there. */
-                          .kinds =
-                              1 << APPROVER_DEVELOPER | 1 << APPROVER_PRESENCE};
+                          .kinds = OWN_KINDS};
 
   agent->main_loop = loop_new(error);
   agent->data_loop = agent->main_loop ? loop_new(error) : NULL;

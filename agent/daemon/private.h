@@ -28,6 +28,9 @@ typedef struct {
   int64_t since_us;
 } Allowed;
 
+/* Who can answer on this machine alone. */
+#define OWN_KINDS (1u << APPROVER_DEVELOPER | 1u << APPROVER_PRESENCE)
+
 /* See happened.c. */
 typedef struct happened Happened;
 

@@ -17,8 +17,7 @@ on_enrolled(void *data)
 {
   struct agent *agent = data;
 
-  approve_set_kinds(agent->approve,
-                    1 << APPROVER_DEVELOPER | 1 << APPROVER_REVIEWER);
+  approve_set_kinds(agent->approve, OWN_KINDS | 1 << APPROVER_REVIEWER);
   record_agent(agent, ROW_POLICY, "enrolled", NULL);
   log_info("hub: enrolled at %s", relay_status(agent->relay).url);
 }
@@ -52,8 +51,7 @@ reviewers_start(struct agent *agent, GError **error)
   options.upstream.ca_file = config->hub_ca_file;
   agent->relay = relay_new(agent->main_loop, &options, error);
   if (agent->relay && relay_is_enrolled(agent->relay))
-    approve_set_kinds(agent->approve,
-                      1 << APPROVER_DEVELOPER | 1 << APPROVER_REVIEWER);
+    approve_set_kinds(agent->approve, OWN_KINDS | 1 << APPROVER_REVIEWER);
   return agent->relay != NULL;
 }
 

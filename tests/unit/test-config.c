@@ -86,6 +86,8 @@ static const char whole[] = "[listen]\n"
                             "max-grants=1021\n"
                             "stream-silence=1011\n"
                             "keepalive-interval=1012\n"
+                            "[desktop]\n"
+                            "notices=false\n"
                             "[journal]\n"
                             "path=/var/five\n"
                             "enabled=false\n"
@@ -176,6 +178,7 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpstr(c->ship_token_file, ==, "/etc/sixteen");
   g_assert_cmpuint(c->ship_interval, ==, 1017);
   g_assert_cmpstr(c->ship_ca_file, ==, "/etc/eighteen");
+  g_assert_false(c->notices);
   g_assert_cmpstr(c->hub_url, ==, "https://hub.example.com");
   g_assert_cmpstr(c->hub_pinned_key, ==, "0019");
   g_assert_cmpstr(c->hub_ca_file, ==, "/etc/twenty");
@@ -313,7 +316,7 @@ test_errors(Fixture *f, const void *data)
       {"[ship]\nformat=protobuf\n", 2, CONFIG_ERROR_VALUE, "otlp, jsonl"},
       {"[ship]\ninterval=0\n", 2, CONFIG_ERROR_VALUE, "from 1 up"},
       {"[ship]\ntoken-file=token\n", 2, CONFIG_ERROR_VALUE, "absolute"},
-      {"[hub]\nulr=https://x\n", 2, CONFIG_ERROR_KEY, "url"},
+      {"[hub]\nulr=https://x\n", 2, CONFIG_ERROR_KEY, "no key ulr"},
       {"[identity]\n", 1, CONFIG_ERROR_SYNTAX, "[identity \"NAME\"]"},
       {"[identity \"a\"]\n", 1, CONFIG_ERROR_VALUE, "needs issuer="},
       {ID("http://a.example.com"), 2, CONFIG_ERROR_VALUE, "takes https://"},
