@@ -205,7 +205,11 @@ test(`${crowd} connections around a slow renewal: no request fails`, async (t) =
   const short = await startOidcProvider(t, { ttl: { id: life, access: life } });
   const agent = await agentOf(t, {
     from: short,
-    config: { limits: { connections: crowd + 100 } },
+    config: {
+      limits: { connections: crowd + 100 },
+      // The stand-in is one thread, and all come to it at once.
+      upstream: { 'connect-timeout': 60 },
+    },
   });
   await assertSignedIn(signIn(agent, short));
   const refreshes = [];

@@ -123,7 +123,7 @@ use_proxy(Fixture *fixture,
   options.proxy = url;
   options.no_proxy = no_proxy;
   options.proxy_userpwd = secret;
-  options.connect_timeout = 1;
+  options.connect_timeout = short_limit();
   fixture_restart(fixture, &options);
 }
 
