@@ -213,8 +213,13 @@ verb_check() {
 }
 
 verb_install() {
-  local as=() prefix unit=hoop-agent.service
+  local as=() prefix unit=hoop-agent.service which=hoop-agent.service
   prefix=$(sed -n 's/^prefix = //p' "$build/Makefile")
+  # Elsewhere the user's service manager does not look by itself.
+  case $prefix in
+  /usr | /usr/local) ;;
+  *) which=$prefix/lib/systemd/user/$unit ;;
+  esac
   if ! writable "$prefix"; then
     command -v sudo >/dev/null || die "$prefix is not writable and there is no
 sudo: run as root, or choose a place with --prefix=\$HOME/.local"
@@ -226,15 +231,19 @@ sudo: run as root, or choose a place with --prefix=\$HOME/.local"
   say "Installed $prefix/bin/hoop-agent and its user unit $unit."
   if [ "$(id -u)" -ne 0 ] && systemctl --user show-environment >/dev/null 2>&1; then
     if systemctl --user daemon-reload &&
-      systemctl --user enable --now "$unit"; then
+      systemctl --user enable --now "$which"; then
       say "Enabled and started $unit for $(id -un)."
     else
       say "Could not start $unit; see: systemctl --user status $unit"
     fi
   else
     say 'No user service manager answers here, so nothing was started. As the'
-    say "developer: systemctl --user enable --now $unit"
+    say "developer: systemctl --user enable --now $which"
   fi
+  case :$PATH: in
+  *":$prefix/bin:"*) ;;
+  *) say "PATH does not name $prefix/bin: add it, or the shell finds no hoop-agent." ;;
+  esac
   say ''
   say 'Next:'
   say '  hoop-agent doctor           checks this machine'
