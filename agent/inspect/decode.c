@@ -78,6 +78,49 @@ count_bad(const uint8_t *bytes, size_t len)
   return bad;
 }
 
+/* Whether this is ASCII in UTF-16, of either order and perhaps behind a byte
+ * order mark, from anywhere in it; *offset is where the halves that are not 0
+ * begin. */
+static bool
+wide_halves(const uint8_t *bytes, size_t len, unsigned *offset)
+{
+  size_t zeros[2] = {0, 0}, others = 0, bad = 0, from = 0;
+
+  if (len < 4)
+    return false;
+  if (bytes[0] + bytes[1] == 0xff + 0xfe)
+    from = 2;
+  for (size_t i = from; i < len; i++)
+    if (bytes[i] == 0)
+      zeros[i % 2]++;
+  *offset = zeros[0] > zeros[1];
+  for (size_t i = from + *offset; i < len; i += 2, others++)
+    bad += count_bad(bytes + i, 1);
+  return zeros[1 - *offset] * BAD_SHARE >= (len - from) / 2 * (BAD_SHARE - 1) &&
+         bad * BAD_SHARE <= others;
+}
+
+/* Leaves every other byte of what was appended. */
+static void
+narrow(GString *out, size_t before, unsigned offset)
+{
+  size_t to = before;
+
+  for (size_t from = before + offset; from < out->len; from += 2)
+    out->str[to++] = out->str[from];
+  secret_wipe(out->str + to, out->len - to);
+  g_string_truncate(out, to);
+}
+
+/* The first bytes of a run. */
+static bool
+begins_text(const uint8_t *bytes, size_t len)
+{
+  unsigned offset;
+
+  return count_bad(bytes, len) == 0 || wide_halves(bytes, len, &offset);
+}
+
 static bool
 hex_is_text(const char *text)
 {
@@ -89,7 +132,7 @@ hex_is_text(const char *text)
     bytes[i] = (uint8_t)(g_ascii_xdigit_value(text[2 * i]) << 4 |
                          g_ascii_xdigit_value(text[2 * i + 1]));
   }
-  return count_bad(bytes, sizeof(bytes)) == 0;
+  return begins_text(bytes, sizeof(bytes));
 }
 
 static bool
@@ -106,7 +149,7 @@ base64_is_text(const char *text)
     bytes[3 * i + 1] = (uint8_t)(bits >> 8);
     bytes[3 * i + 2] = (uint8_t)bits;
   }
-  return count_bad(bytes, sizeof(bytes)) == 0;
+  return begins_text(bytes, sizeof(bytes));
 }
 
 /* ---- Runs -------------------------------------------------------------- */
@@ -439,7 +482,7 @@ decode_window(const TextView *view,
               const DecodeWindow *window,
               GString *out,
               GArray *groups,
-              unsigned *per_group)
+              DecodeMap *map)
 {
   const bool hex = window->kind == DECODE_HEX;
   const unsigned chars = hex ? 2 : 4;
@@ -449,7 +492,7 @@ decode_window(const TextView *view,
   unsigned n = 0;
   size_t len;
 
-  *per_group = hex ? 1 : 3;
+  *map = (DecodeMap){hex ? 1 : 3, 1, 0};
   for (size_t pos = window->start; pos < window->end; pos++) {
     const char c = view_at(view, pos);
 
@@ -482,6 +525,12 @@ decode_window(const TextView *view,
     g_array_index(groups, DecodeGroup, groups->len - 1).end =
         (guint32)(window->end - window->start);
   len = out->len - before;
+  if (wide_halves((const uint8_t *)out->str + before, len, &map->offset)) {
+    narrow(out, before, map->offset);
+    map->stride = 2;
+    return true;
+  }
+  map->offset = 0;
   return len > 0 &&
          count_bad((const uint8_t *)out->str + before, len) * BAD_SHARE <= len;
 }

@@ -4,9 +4,10 @@
  *
  * Base64 (RFC 4648, 4 and 5, with or without padding; MIME's lines) and hex.
  * A run counts when its first 16 characters decode
- * to text: images, archives, hashes and identifiers do not, and cost nothing
- * more. It may begin after any of "+/-_", so that a path or a name before it
- * hides nothing. */
+ * to text, in UTF-8 or, if it is ASCII, in UTF-16 (as PowerShell's
+ * -EncodedCommand has it): images, archives, hashes and identifiers do not, and
+ * cost nothing more. It may begin after any of "+/-_", so that a path or a name
+ * before it hides nothing. */
 #ifndef HOOP_INSPECT_DECODE_H
 #define HOOP_INSPECT_DECODE_H
 
@@ -69,12 +70,24 @@ typedef struct {
   guint32 start, end; /* from the window's start */
 } DecodeGroup;
 
-/* Appends the decoded text and its groups, of *per_group bytes each (the last
- * may have fewer). False: it is not text. */
+/* Where a character of the decoded text comes from: that at `pos` is byte
+ * pos * stride + offset of what was decoded, in groups of per_group bytes. */
+typedef struct {
+  unsigned per_group, stride, offset;
+} DecodeMap;
+
+static inline size_t
+decode_group(const DecodeMap *map, size_t pos)
+{
+  return (pos * map->stride + map->offset) / map->per_group;
+}
+
+/* Appends the decoded text and its groups (the last may have fewer bytes).
+ * False: it is not text. */
 bool decode_window(const TextView *view,
                    const DecodeWindow *window,
                    GString *out,
                    GArray *groups,
-                   unsigned *per_group);
+                   DecodeMap *map);
 
 #endif

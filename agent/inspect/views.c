@@ -69,19 +69,21 @@ views_scan_window(DetectorScratch *scratch,
   const guint first = findings->len;
   g_autoptr(GArray) groups = g_array_new(FALSE, FALSE, sizeof(DecodeGroup));
   GString *text = g_string_sized_new(window->end - window->start);
-  unsigned per_group;
+  DecodeMap map;
   bool good = true;
 
-  *is_text = decode_window(view, window, text, groups, &per_group);
+  *is_text = decode_window(view, window, text, groups, &map);
   if (*is_text)
     good = scan_form(scratch, text, level + 1, max_findings, findings, error);
   for (guint i = first; i < findings->len; i++) {
     Finding *at = &g_array_index(findings, Finding, i);
 
-    at->start = window->start +
-                g_array_index(groups, DecodeGroup, at->start / per_group).start;
-    at->end = window->start +
-              g_array_index(groups, DecodeGroup, (at->end - 1) / per_group).end;
+    at->start =
+        window->start +
+        g_array_index(groups, DecodeGroup, decode_group(&map, at->start)).start;
+    at->end =
+        window->start +
+        g_array_index(groups, DecodeGroup, decode_group(&map, at->end - 1)).end;
   }
   wipe_text(text);
   return good;

@@ -15,7 +15,8 @@
 typedef enum {
   AS_PLAIN,
   AS_BASE64,
-  AS_BASE64_URL, /* without padding */
+  AS_BASE64_URL,  /* without padding */
+  AS_BASE64_WIDE, /* of UTF-16 */
   AS_HEX,
   AS_PERCENT,
   AS_ESCAPES,
@@ -32,6 +33,7 @@ typedef enum {
 static const char *const disguise_names[N_DISGUISES] = {"plain",
                                                         "base64",
                                                         "base64-url",
+                                                        "base64-wide",
                                                         "hex",
                                                         "percent",
                                                         "escapes",
@@ -84,6 +86,17 @@ disguise_base64(GString *out, const char *text, size_t len, bool url)
   }
 }
 
+/* ASCII alone. */
+static inline void
+disguise_wide(GString *out, const char *text, size_t len)
+{
+  g_autofree char *wide = g_malloc0(2 * len + 1);
+
+  for (size_t i = 0; i < len; i++)
+    wide[2 * i] = text[i];
+  disguise_base64(out, wide, 2 * len, false);
+}
+
 static inline void
 disguise_json(GString *out, const char *text)
 {
@@ -101,6 +114,8 @@ disguise_text(Disguise how, const char *text)
 
   if (how == AS_BASE64 || how == AS_BASE64_URL) {
     disguise_base64(out, text, strlen(text), how == AS_BASE64_URL);
+  } else if (how == AS_BASE64_WIDE) {
+    disguise_wide(out, text, strlen(text));
   } else if (how == AS_JSON) {
     disguise_json(out, text);
   } else if (how == AS_JSON_LINE) {
@@ -125,10 +140,12 @@ disguise_piece(Disguise how, const char *text, size_t *from, size_t *to)
 {
   GString *out = g_string_new(NULL);
 
-  if (how == AS_BASE64 || how == AS_BASE64_URL) {
+  if (how == AS_BASE64 || how == AS_BASE64_URL || how == AS_BASE64_WIDE) {
     *from = (*from + 2) / 3 * 3;
     *to = *to / 3 * 3;
-    if (*from < *to)
+    if (*from < *to && how == AS_BASE64_WIDE)
+      disguise_wide(out, text + *from, *to - *from);
+    else if (*from < *to)
       disguise_base64(out, text + *from, *to - *from, how == AS_BASE64_URL);
   } else if (how >= AS_JSON) {
     json_escape(out, text + *from, (gssize)(*to - *from));

@@ -79,7 +79,8 @@ hide(const DetectorRule *rule,
 
   *hidden = (Hidden){rule, how, NULL, NULL};
   if (!find_secret(rule, example, &start, &end) ||
-      !g_utf8_validate(example, -1, NULL))
+      !g_utf8_validate(example, -1, NULL) ||
+      (how == AS_BASE64_WIDE && !g_str_is_ascii(example)))
     return false;
   hidden->text = disguise_text(how, example);
   hidden->pieces = disguise_pieces(how, example, start, end, rule->id);
@@ -391,7 +392,7 @@ whole(const Hidden *hidden, unsigned round)
 static void
 test_whole(void)
 {
-  /* No factor of the number of disguises, so that each run has all. */
+  /* No factor in common with the number of disguises: each run has all. */
   each_hidden(g_test_thorough() ? 1 : 11 * (unsigned)kit_step(1), whole);
 }
 
@@ -411,7 +412,7 @@ streams(const Hidden *hidden, unsigned round)
 static void
 test_streams(void)
 {
-  /* No factor of the number of disguises, so that each run has all. */
+  /* No factor in common with the number of disguises: each run has all. */
   each_hidden(g_test_thorough() ? 1 : 101 * (unsigned)kit_step(1), streams);
 }
 
