@@ -282,6 +282,13 @@ static const Whole wholes[] = {
      "\"sh\""
      ",\"arguments\":\"%s\"}]}",
      false},
+    /* As some backends have it. */
+    {API_RESPONSES,
+     "{\"output\":[{\"type\":\"message\",\"role\":\"assistant\",\"content\":"
+     "[{\"type\":\"output_text\",\"text\":\"%s\"}]}]}",
+     "{\"output\":[{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":"
+     "\"sh\",\"arguments\":%s}]}",
+     true},
     {API_MESSAGES,
      "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"%s\"}]"
      "}",

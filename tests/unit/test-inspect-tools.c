@@ -467,6 +467,36 @@ test_allowed(void)
   masker_set_allowed(kit.masker, NULL, 0);
 }
 
+/* Arguments that are an object where the Responses API has a string: masked and
+ * judged, in the item that ends the call and in its copy. */
+static void
+test_object_arguments(void)
+{
+  static const char item[] =
+      "{\"type\":\"function_call\",\"id\":\"i\",\"call_id\":\"c\",\"name\":"
+      "\"run\",\"arguments\":{\"a\":\"use " AWS_KEY "\",\"n\": 7}}";
+  static const char events[] =
+      "event: response.output_item.added\ndata: "
+      "{\"type\":\"response.output_item"
+      ".added\",\"output_index\":0,\"item\":{\"type\":\"function_call\",\"id\":"
+      "\"i\",\"call_id\":\"c\",\"name\":\"run\",\"arguments\":\"\"}}\n\n"
+      "event: response.output_item.done\ndata: {\"type\":\"response.output_item"
+      ".done\",\"output_index\":0,\"item\":%s}\n\n"
+      "event: response.completed\ndata: {\"type\":\"response.completed\","
+      "\"response\":{\"id\":\"r\",\"status\":\"completed\",\"output\":[%s]}}"
+      "\n\n";
+  const RunPlan masks = {.action = ACTION_MASK, .hold_tools = true};
+  g_autofree char *in = g_strdup_printf(events, item, item);
+  g_autoptr(Run) run = kit_run_whole(&kit, API_RESPONSES, &masks, in);
+
+  g_assert_no_error(run->error);
+  g_assert_cmpuint(run->calls, ==, 1);
+  g_assert_nonnull(strstr(run->seen->str, "\"n\": 7"));
+  g_assert_false(kit_leaks(run->out->str, run->out->len, AWS_KEY));
+  g_assert_false(kit_leaks(run->record->str, run->record->len, AWS_KEY));
+  g_assert_nonnull(strstr(run->out->str, "[aws-access-key:"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -481,6 +511,7 @@ main(int argc, char **argv)
       {"refuse-whole", test_refuse_whole},
       {"odd-arguments", test_odd_arguments},
       {"object-input", test_object_input},
+      {"object-arguments", test_object_arguments},
       {"allowed", test_allowed},
   };
   int result;
