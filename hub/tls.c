@@ -22,8 +22,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Memory, BIO_free)
 static bool
 refuse(GError **error, const char *what, const char *path)
 {
-  g_set_error(
-      error, HUB_ERROR, HUB_ERROR_START, "%s%s%s", what, path ? " " : "", path);
+  g_set_error(error,
+              HUB_ERROR,
+              HUB_ERROR_START,
+              "%s%s%s",
+              what,
+              path ? " " : "",
+              path ? path : "");
   return false;
 }
 
