@@ -213,6 +213,8 @@ void happened_take(const Happening *what, void *data);
  */
 void wake_start(struct agent *agent);
 void wake_stop(struct agent *agent);
+/* Where it listens, once it does; the agent's. NULL: not yet, or nowhere. */
+GDBusConnection *wake_bus(const struct agent *agent);
 
 /* ---- pause.c
  * Before the data thread starts: an administrator's pause is looked for. */

@@ -139,6 +139,12 @@ on_connected(GObject *source, GAsyncResult *result, gpointer data)
                                      NULL);
 }
 
+GDBusConnection *
+wake_bus(const struct agent *agent)
+{
+  return agent->wake ? agent->wake->bus : NULL;
+}
+
 void
 wake_start(struct agent *agent)
 {

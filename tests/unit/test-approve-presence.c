@@ -61,7 +61,8 @@ ask_as_somebody(pid_t about)
   char go;
 
   if (setresgid(SOMEBODY, SOMEBODY, SOMEBODY) != 0 ||
-      setresuid(SOMEBODY, SOMEBODY, SOMEBODY) != 0)
+      setresuid(SOMEBODY, SOMEBODY, SOMEBODY) != 0 ||
+      prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() == 1)
     return 2;
   printf("ready\n");
   fflush(stdout);
@@ -149,7 +150,7 @@ go(const Somebody *one)
 
 /* Asks about itself, with an agent at hand; what it was told. */
 static void
-asks(Polkit *polkit, Person person, const char *told)
+asks(Polkit *polkit, Behaviour person, const char *told)
 {
   Somebody one = {0};
 
@@ -255,7 +256,8 @@ test_taken_back(Polkit *polkit, const void *data)
   until(polkit->asked == 1);
   go(&one);
   until(said(&one, "cancelled\n"));
-  until(polkit->taken_back == 1);
+  /* polkit may take it back twice: as asked, and with who asked. */
+  until(polkit->taken_back > 0);
   g_assert_cmpstr(one.said->str, ==, "ready\ncancelled\n");
   somebody_end(&one);
 }
