@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* doctor's look at the desktop: where what waits for a person can be shown.
- * Nothing here fails: the terminal always answers. */
+/* doctor's look at the desktop: where what waits for a person can be shown, and
+ * where sign-ins are kept. Nothing here fails: the terminal always answers. */
 #include "cli/doctor.h"
 #include <gio/gio.h>
 
@@ -10,6 +10,8 @@
 #define TRAY "io.hoop.AgentTray"
 #define WATCHER "org.kde.StatusNotifierWatcher"
 #define SERVER "org.freedesktop.Notifications"
+#define SECRETS "org.freedesktop.secrets"
+#define SECRETS_PATH "/org/freedesktop/secrets"
 
 static bool
 is_set(const char *variable)
@@ -74,6 +76,30 @@ check_icon(Doctor *doctor, GDBusConnection *bus)
     doctor_say(doctor, "tray", HEALTH_OK, NULL, "the icon is in the panel");
 }
 
+/* "mako 1.7.1", or NULL. */
+static char *
+server_name(GDBusConnection *bus)
+{
+  g_autoptr(GVariant) reply =
+      g_dbus_connection_call_sync(bus,
+                                  SERVER,
+                                  "/org/freedesktop/Notifications",
+                                  SERVER,
+                                  "GetServerInformation",
+                                  NULL,
+                                  G_VARIANT_TYPE("(ssss)"),
+                                  G_DBUS_CALL_FLAGS_NONE,
+                                  ASK_MS,
+                                  NULL,
+                                  NULL);
+  const char *name, *vendor, *version, *specification;
+
+  if (!reply)
+    return NULL;
+  g_variant_get(reply, "(&s&s&s&s)", &name, &vendor, &version, &specification);
+  return g_strdup_printf("%.40s %.20s", name, version);
+}
+
 /* Starts a server that the bus can activate, as the tray does. */
 static void
 check_notifications(Doctor *doctor, GDBusConnection *bus)
@@ -91,6 +117,7 @@ check_notifications(Doctor *doctor, GDBusConnection *bus)
                                   NULL,
                                   NULL);
   g_autofree const char **list = NULL;
+  g_autofree char *server = reply ? server_name(bus) : NULL;
 
   if (reply)
     g_variant_get(reply, "(^a&s)", &list);
@@ -112,7 +139,8 @@ check_notifications(Doctor *doctor, GDBusConnection *bus)
                "notices",
                HEALTH_OK,
                NULL,
-               "notifications can be shown and answered");
+               "%s shows notifications and takes answers",
+               server ? server : "a server");
 }
 
 void
@@ -132,4 +160,102 @@ check_desktop(Doctor *doctor)
   }
   check_icon(doctor, bus);
   check_notifications(doctor, bus);
+}
+
+/* ---- Keyring -------------------------------------------------------------
+ */
+
+static GVariant *
+ask_keyring(GDBusConnection *bus,
+            const char *path,
+            const char *interface,
+            const char *method,
+            GVariant *parameters,
+            const char *type)
+{
+  return g_dbus_connection_call_sync(bus,
+                                     SECRETS,
+                                     path,
+                                     interface,
+                                     method,
+                                     parameters,
+                                     G_VARIANT_TYPE(type),
+                                     G_DBUS_CALL_FLAGS_NONE,
+                                     ASK_MS,
+                                     NULL,
+                                     NULL);
+}
+
+typedef enum { KEYRING_NONE, KEYRING_EMPTY, KEYRING_LOCKED, KEYRING_OPEN } Ring;
+
+/* Never makes anybody be asked. */
+static Ring
+keyring_state(GDBusConnection *bus)
+{
+  g_autoptr(GVariant) alias = NULL;
+  g_autoptr(GVariant) locked = NULL;
+  g_autoptr(GVariant) value = NULL;
+  const char *path = NULL;
+
+  alias = bus ? ask_keyring(bus,
+                            SECRETS_PATH,
+                            "org.freedesktop.Secret.Service",
+                            "ReadAlias",
+                            g_variant_new("(s)", "default"),
+                            "(o)")
+              : NULL;
+  if (!alias)
+    return KEYRING_NONE;
+  g_variant_get(alias, "(&o)", &path);
+  if (g_str_equal(path, "/"))
+    return KEYRING_EMPTY;
+  locked = ask_keyring(
+      bus,
+      path,
+      "org.freedesktop.DBus.Properties",
+      "Get",
+      g_variant_new("(ss)", "org.freedesktop.Secret.Collection", "Locked"),
+      "(v)");
+  if (locked)
+    g_variant_get(locked, "(v)", &value);
+  if (value && g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN) &&
+      !g_variant_get_boolean(value))
+    return KEYRING_OPEN;
+  return KEYRING_LOCKED;
+}
+
+void
+check_keyring(Doctor *doctor)
+{
+  static const struct {
+    Health health;
+    const char *text, *advice;
+  } states[] = {
+      [KEYRING_NONE] = {HEALTH_WARN,
+                        "no keyring answers: a sign-in lasts until the agent "
+                        "ends",
+                        "install gnome-keyring or another Secret Service, then "
+                        "sign in again"},
+      [KEYRING_EMPTY] = {HEALTH_WARN,
+                         "the keyring has no default collection",
+                         "make one with the desktop's password program, then "
+                         "sign in again"},
+      [KEYRING_LOCKED] = {HEALTH_WARN,
+                          "the keyring is locked",
+                          "unlock it, then hoop-agent login"},
+      [KEYRING_OPEN] = {HEALTH_OK, "sign-ins are kept in the keyring", NULL},
+  };
+  g_autoptr(GDBusConnection) bus = NULL;
+  Ring ring;
+
+  if (!doctor->config || !doctor->config->identities->len)
+    return; /* nobody signs in */
+  bus = session_bus();
+  ring = keyring_state(bus);
+  doctor_say(doctor,
+             "keyring",
+             states[ring].health,
+             states[ring].advice,
+             "%s",
+             states[ring].text);
 }

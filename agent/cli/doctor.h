@@ -39,5 +39,6 @@ void check_proxy(Doctor *doctor);
 void check_clients(Doctor *doctor);
 /* ---- doctor-desktop.c: what shows a person what waits */
 void check_desktop(Doctor *doctor);
+void check_keyring(Doctor *doctor);
 
 #endif

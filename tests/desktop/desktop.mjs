@@ -57,8 +57,8 @@ export class Desktop {
     await until(() => screen.stdout.includes('\n'), 'a display');
     this.env.DISPLAY = `:${screen.stdout.trim()}`;
     this.child('xfwm4');
-    this.child('xfce4-panel', ['--disable-wm-check']);
-    this.notifyd = this.child(NOTIFYD.find((file) => fs.existsSync(file)));
+    this.startPanel();
+    this.startNotifications();
     await until(() => this.owns('StatusNotifierWatcher') && this.owns('freedesktop.Notifications'), 'panel and notification server', LOOK_MS, 200);
     return this;
   }
@@ -66,6 +66,14 @@ export class Desktop {
   /** True when a name like this has an owner on the session bus. */
   owns(name) {
     return this.tool('dbus-send', '--session', '--print-reply', '--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.ListNames').includes(name);
+  }
+
+  startPanel() {
+    this.panel = this.child('xfce4-panel', ['--disable-wm-check']);
+  }
+
+  startNotifications() {
+    this.notifyd = this.child(NOTIFYD.find((file) => fs.existsSync(file)));
   }
 
   startTray() {
@@ -84,10 +92,11 @@ export class Desktop {
     return file;
   }
 
-  /** Where each word stands: {text, x, y} of its middle. */
-  words() {
+  /** Where each word stands: {text, x, y} of its middle. Light text on dark is
+   * read as a negative in two tones. */
+  words(negative = false) {
     const large = path.join(this.shots, 'large.png');
-    this.tool('convert', this.shot(), '-colorspace', 'Gray', '-resize', `${SCALE * 100}%`, large);
+    this.tool('convert', this.shot(), '-colorspace', 'Gray', '-resize', `${SCALE * 100}%`, ...(negative ? ['-threshold', '60%', '-negate'] : []), large);
     const rows = this.tool('tesseract', large, '-', '--psm', '11', 'tsv').split('\n');
     return rows
       .map((row) => row.split('\t'))
@@ -103,9 +112,10 @@ export class Desktop {
   async word(pattern) {
     let found;
     let last = [];
+    let looks = 0;
     await until(
       () => {
-        last = this.words();
+        last = this.words(looks++ % 2 === 1);
         found = last.find((word) => pattern.test(word.text));
         return found;
       },

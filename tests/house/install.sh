@@ -34,6 +34,20 @@ for file in bin/hoop-agent bin/hoop-hub lib/systemd/system/hoop-hub.service \
   report $? "PREFIX/$file"
 done
 
+if [ -x hoop-agent-tray ]; then
+  conf=$(sed -n 's/^sysconfdir = //p' Makefile)
+  conf=${conf/#\$\{prefix\}/$prefix}
+  autostart=$dest$conf/xdg/autostart/hoop-agent-tray.desktop
+  grep -q '^Exec=hoop-agent-tray$' "$autostart"
+  report $? 'the tray starts with the session'
+  service=$dest$prefix/share/dbus-1/services/io.hoop.AgentTray.service
+  grep -qx 'Name=io.hoop.AgentTray' "$service" &&
+    [ -x "$dest$(sed -n 's/^Exec=//p' "$service")" ]
+  report $? 'the bus can start the tray'
+  [ -f "$dest$prefix/share/man/man1/hoop-agent-tray.1" ]
+  report $? 'PREFIX/share/man/man1/hoop-agent-tray.1'
+fi
+
 unit=$dest$prefix/lib/systemd/user/hoop-agent.service
 ! grep -q '@[A-Za-z_]*@' "$unit"
 report $? 'the unit has no place left to fill'
