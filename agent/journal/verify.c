@@ -482,6 +482,12 @@ run_checks(Verifier *verifier, GError **error)
 {
   JournalReader *reader = verifier->reader;
 
+  if (reader->version == 0)
+    return verify_bad(verifier,
+                      0,
+                      "no journal was begun in this file, or its write-ahead "
+                      "log (%s-wal), which held all of it, is gone",
+                      reader->path);
   return schema_read_meta(reader->db, reader->path, &verifier->meta, error) &&
          count_work(verifier, error) && read_prunes(verifier, error) &&
          prepare_all(verifier, error) && next_checkpoint(verifier, error) &&

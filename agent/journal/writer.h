@@ -22,7 +22,7 @@ struct journal {
   PendingList queue;
   unsigned queued_rows; /* waiting */
   size_t queued_bytes;  /* waiting, or in the group being stored */
-  bool sleeping;       /* the writer waits on `wake` */
+  bool sleeping;        /* the writer waits on `wake` */
   bool closing;
   char *health;
   uint64_t turned_away; /* by a full queue */

@@ -3,13 +3,14 @@
 // by a kill, every edit of the journal is found.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
 import {
+  Child,
   callOf,
   Fixture,
   startAgent,
@@ -106,6 +107,66 @@ test(
     assert.equal((await agent.cli(['journal', 'verify'])).code, 0);
   },
 );
+
+const noStrace =
+  (process.getuid() !== 0 && 'needs root for a mount') ||
+  (spawnSync('strace', ['-V']).error && 'strace is not installed');
+
+test('read_only_file_system_refuses_and_recovers', { skip: noStrace }, async (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-ro-'));
+  const folder = path.join(dir, 'j');
+  fs.mkdirSync(folder, { mode: 0o700 });
+  t.after(() => fs.rmSync(dir, { recursive: true }));
+  const file = path.join(folder, 'journal.db');
+  const agent = await startAgent(t, { backend, config: { journal: { path: file } } });
+  assert.equal((await ask(agent, 'before')).status, 200);
+  await backend.forget();
+
+  // No mount with a file open for writing can be made read-only; one that
+  // became so by an error of its disk says EROFS to the next write. That is
+  // given by strace, all that follows by a read-only mount of the same folder.
+  execFileSync('mount', ['--bind', folder, folder]);
+  let mounted = true;
+  const unmount = () => {
+    if (mounted) execFileSync('umount', ['-l', folder]);
+    mounted = false;
+  };
+  t.after(unmount);
+  execFileSync('mount', ['-o', 'remount,bind,ro', folder]);
+  const calls = 'pwrite64,write,ftruncate';
+  const tracer = new Child(
+    'strace',
+    ['-f', '-qq', '-o', '/dev/null', '-p', String(agent.pid), '-P', `${file}-wal`,
+      '-e', `trace=${calls}`, '-e', `inject=${calls}:error=EROFS`],
+    { t },
+  );
+  const traced = () => !/^TracerPid:\t0$/m.test(fs.readFileSync(`/proc/${agent.pid}/status`, 'utf8'));
+  await until(traced, 'strace');
+  const refused = await until(async () => {
+    const answer = await ask(agent, 'nobody would know');
+    return answer.status === 400 && answer;
+  }, 'the refusal');
+  assert.equal(refused.json.error.code, 'journal_unavailable');
+  await tracer.stop();
+  await until(() => !traced(), 'the end of strace');
+  await backend.forget();
+
+  // It tries to open the journal anew and cannot write it.
+  const started = Date.now();
+  while (Date.now() - started < 2500) {
+    const answer = await ask(agent, 'still nobody');
+    assert.equal(answer.json.error.code, 'journal_unavailable');
+  }
+  assert.equal((await backend.modelCalls()).length, 0);
+  assert.match((await agent.status()).journal, /journal/);
+  unmount();
+  await until(async () => (await ask(agent, 'after')).status === 200, 'the recovery');
+  assert.equal((await agent.status()).journal, 'ok');
+  const verified = await agent.cli(['journal', 'verify']);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  const rows = await agent.journal();
+  assert.ok(rows.some((row) => row.kind === 'error'), 'the outage is told');
+});
 
 test('kill_loses_no_answered_exchange', async (t) => {
   const agent = await startAgent(t, { backend });
