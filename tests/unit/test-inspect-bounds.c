@@ -154,6 +154,47 @@ test_many_findings(void)
   feed_clear(&feed);
 }
 
+static void
+assert_refused(Api api, const GString *body, const char *why)
+{
+  g_autoptr(DetectorScratch) scratch = kit_scratch(kit.detector);
+  g_autoptr(GBytes) bytes = g_bytes_new_static(body->str, body->len);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Inspection) inspection =
+      inspection_new(scratch,
+                     api,
+                     DIRECTION_REQUEST,
+                     api == API_OTHER ? "text/plain" : NULL,
+                     bytes,
+                     NULL,
+                     &error);
+
+  g_assert_null(inspection);
+  g_assert_nonnull(error);
+  g_assert_true(error->domain == INSPECT_ERROR);
+  if (strstr(error->message, why) == NULL)
+    g_error("\"%s\" is not in \"%s\"", why, error->message);
+}
+
+/* JSON that is nested 10,000 deep is refused, and so is a body with more than
+ * 100,000 findings; both say why. */
+static void
+test_refused_bodies(void)
+{
+  g_autoptr(GString) deep = g_string_new("{\"messages\":");
+  g_autoptr(GString) many = g_string_new(NULL);
+
+  for (unsigned i = 0; i < 10000; i++)
+    g_string_append_c(deep, '[');
+  for (unsigned i = 0; i < 10000; i++)
+    g_string_append_c(deep, ']');
+  g_string_append_c(deep, '}');
+  assert_refused(API_CHAT, deep, "deep");
+  for (unsigned i = 0; i <= 100000; i++)
+    g_string_append(many, AWS_KEY "\n");
+  assert_refused(API_OTHER, many, "more findings than");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -162,6 +203,7 @@ main(int argc, char **argv)
       {"long-line", test_long_line},
       {"long-prompt", test_long_prompt},
       {"many-findings", test_many_findings},
+      {"refused-bodies", test_refused_bodies},
   };
   int result;
 
