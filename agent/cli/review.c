@@ -3,6 +3,7 @@
  * could act on the terminal or hide from the eye. */
 #include "cli/verb.h"
 #include "kit/clock.h"
+#include "sheet/sheet.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,103 +35,68 @@ can_mask(GVariant *review)
   return flag(review, "can_mask");
 }
 
-static void
-line(const char *name, const char *value)
+/* Told by more than colour: labels and codes stand in the text itself. */
+static Ink
+ink_of(SheetStyle style)
 {
-  g_autofree char *shown = visible(value ?: "unknown", -1, false);
-
-  printf("%-11s %s\n", name, shown);
-}
-
-/* Who is asked next and when, and what an approval takes. */
-static void
-say_next(GVariant *review)
-{
-  g_autofree const char **next = NULL;
-  g_autofree char *names = NULL;
-  gint64 when = 0;
-
-  g_variant_lookup(review, "escalate_to", "^a&s", &next);
-  g_variant_lookup(review, "escalate_us", "x", &when);
-  if (when && next) {
-    g_autofree char *left = span_text(when - clock_wall_us());
-    g_autofree char *both = NULL;
-
-    names = g_strjoinv(", ", (char **)next);
-    both = g_strdup_printf("%s, in %s", names, left);
-    line("asked next", both);
+  switch (style) {
+  case SHEET_HEADING:
+    return INK_BOLD;
+  case SHEET_FINDING:
+  case SHEET_HIDDEN:
+  case SHEET_GAP:
+    return INK_RED;
+  case SHEET_SENT:
+  case SHEET_MASKED:
+    return INK_GREEN;
+  case SHEET_DETAIL:
+  case SHEET_LABEL:
+    return INK_DIM;
+  case SHEET_PLAIN:
+    break;
   }
-  if (text(review, "risk") && !g_str_equal(text(review, "risk"), "normal"))
-    line("risk", text(review, "risk"));
-  if (flag(review, "presence"))
-    line("approving", "asks for your password or fingerprint");
-  if (flag(review, "needs_reason"))
-    line("reason", "wanted with an approval");
+  return INK_PLAIN;
 }
 
 static void
-say_rules(GVariant *review)
+say_body(const char *heading, const SheetText *text)
 {
-  g_autofree const char **rules = NULL;
-  g_autofree const char **messages = NULL;
-  g_autofree const char **approvers = NULL;
-  g_autofree char *asked = NULL;
+  printf("\n%s---- %s%s\n", ink(INK_BOLD), heading, ink(INK_PLAIN));
+  for (unsigned i = 0; i < text->runs->len; i++) {
+    const SheetRun *run = &g_array_index(text->runs, SheetRun, i);
 
-  g_variant_lookup(review, "rules", "^a&s", &rules);
-  g_variant_lookup(review, "messages", "^a&s", &messages);
-  g_variant_lookup(review, "approvers", "^a&s", &approvers);
-  for (unsigned i = 0; rules && rules[i]; i++) {
-    const char *message =
-        messages && i < g_strv_length((char **)messages) ? messages[i] : "";
-    g_autofree char *both =
-        g_strconcat(rules[i], *message ? ": " : "", message, NULL);
-
-    line("asked by", both);
+    fputs(ink(ink_of(run->style)), stdout);
+    fwrite(text->text->str + run->start, 1, run->end - run->start, stdout);
+    fputs(ink(INK_PLAIN), stdout);
   }
-  asked = approvers ? g_strjoinv(", ", (char **)approvers) : NULL;
-  line("who answers", asked);
-  say_next(review);
 }
 
 static void
-say_body(const char *heading, const char *body)
+say(Sheet *sheet, bool masked_only)
 {
-  g_autofree char *shown = visible(body, -1, true);
+  const int64_t now = clock_wall_us();
+  const GPtrArray *rows = sheet_rows(sheet, now);
+  g_autofree char *left =
+      sheet_time_left(sheet_time(sheet, "deadline_us") - now, NULL);
+  g_autofree char *absent = sheet_left_out(sheet);
 
-  printf("\n%s---- %s%s\n%s%s",
-         ink(INK_BOLD),
-         heading,
-         ink(INK_PLAIN),
-         shown,
-         g_str_has_suffix(shown, "\n") ? "" : "\n");
-}
+  printf("%-11s %s\n", "request", sheet_get(sheet, "id"));
+  for (unsigned i = 0; i < rows->len; i++) {
+    const SheetRow *row = rows->pdata[i];
 
-static void
-say(GVariant *review, bool masked_only)
-{
-  g_autofree char *left = NULL;
-  gint64 deadline = 0;
-  guint32 findings = 0;
-
-  g_variant_lookup(review, "deadline_us", "x", &deadline);
-  g_variant_lookup(review, "findings", "u", &findings);
-  left = span_text(deadline - clock_wall_us());
-  line("request", text(review, "id"));
-  line("client", text(review, "client"));
-  line("process", text(review, "process"));
-  line("to", text(review, "host"));
-  line("model", text(review, "model"));
-  say_rules(review);
+    printf("%-11s %s\n", row->label, row->value);
+  }
   printf("%-11s %u\n%-11s %s, then the answer is no\n",
          "findings",
-         findings,
-         "time left",
+         (unsigned)sheet_time(sheet, "findings"),
+         "time",
          left);
-  if (!masked_only && text(review, "text"))
-    say_body("as it would go out", text(review, "text"));
-  if (can_mask(review) && text(review, "masked_text"))
-    say_body("as `approve --masked` would send it",
-             text(review, "masked_text"));
+  if (absent)
+    printf("%-11s %s\n", "not shown", absent);
+  if (!masked_only)
+    say_body("as it would go out", sheet_text(sheet, false));
+  if (sheet_flag(sheet, "can_mask"))
+    say_body("as `approve --masked` would send it", sheet_text(sheet, true));
 }
 
 static void
@@ -221,6 +187,7 @@ verb_review(const Call *call)
   g_autofree char *id =
       agent ? pending_id(call, agent, call->args[0], &code) : NULL;
   g_autoptr(GVariant) review = NULL;
+  g_autoptr(Sheet) sheet = NULL;
   g_autoptr(GError) error = NULL;
 
   if (!id)
@@ -231,7 +198,8 @@ verb_review(const Call *call)
     print_json(variant_to_json(review));
     return CLI_DONE;
   }
-  say(review, call_has(call, "masked"));
+  sheet = sheet_new(review);
+  say(sheet, call_has(call, "masked"));
   if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
     return ask(call, agent, review, call_has(call, "masked"));
   say_verbs(review);

@@ -2,6 +2,7 @@
 /* How the command line speaks: complaints, colours, times, tables, and text
  * from outside in which nothing can act on the terminal. */
 #include "cli/verb.h"
+#include "kit/visible.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,44 +11,6 @@
 
 /* ---- Text from outside ----------------------------------------------------
  */
-
-/* Controls, separators and the invisible ones that reorder or hide text. */
-static bool
-acts_on_terminal(gunichar c)
-{
-  switch ((int)g_unichar_type(c)) {
-  case G_UNICODE_CONTROL:
-  case G_UNICODE_FORMAT:
-  case G_UNICODE_SURROGATE:
-  case G_UNICODE_PRIVATE_USE:
-  case G_UNICODE_UNASSIGNED:
-  case G_UNICODE_LINE_SEPARATOR:
-  case G_UNICODE_PARAGRAPH_SEPARATOR:
-    return true;
-  default:
-    /* Blanks that look like nothing: Hangul fillers, braille blank. */
-    return c == 0x115f || c == 0x1160 || c == 0x3164 || c == 0xffa0 ||
-           c == 0x2800;
-  }
-}
-
-/* A character as its code, or in caret form where everybody knows that. */
-static void
-append_visible(GString *out, gunichar c)
-{
-  if (c == '\t')
-    g_string_append(out, "\\t");
-  else if (c == '\n')
-    g_string_append(out, "\\n");
-  else if (c == '\r')
-    g_string_append(out, "\\r");
-  else if (c < 0x20)
-    g_string_append_printf(out, "^%c", (char)(c + '@'));
-  else if (c == 0x7f)
-    g_string_append(out, "^?");
-  else
-    g_string_append_printf(out, "<U+%04X>", c);
-}
 
 char *
 visible(const char *text, gssize len, bool lines)
@@ -64,8 +27,8 @@ visible(const char *text, gssize len, bool lines)
     }
     if (lines && (c == '\n' || c == '\t'))
       g_string_append_c(out, (char)c);
-    else if (acts_on_terminal(c))
-      append_visible(out, c);
+    else if (char_is_hidden(c))
+      char_append_visible(out, c);
     else
       g_string_append_unichar(out, c);
     at = g_utf8_next_char(at);
