@@ -87,19 +87,34 @@ spawn_in_terminal(const char *const *command, GError **error)
   return spawn(words, error);
 }
 
+/* The review window's program, which is optional. g_free; NULL: there is none.
+ */
+static char *
+review_window_path(void)
+{
+  g_autofree char *beside = launch_program("hoop-review");
+
+  if (g_path_is_absolute(beside))
+    return g_steal_pointer(&beside);
+  g_free(beside);
+  beside = g_build_filename(HOOP_LIBEXECDIR, "hoop-review", NULL);
+  return g_file_test(beside, G_FILE_TEST_IS_EXECUTABLE)
+             ? g_steal_pointer(&beside)
+             : NULL;
+}
+
 bool
 launch_review(const char *id, GError **error)
 {
-  g_autofree char *installed =
-      g_build_filename(HOOP_LIBEXECDIR, "hoop-review", NULL);
+  g_autofree char *window = review_window_path();
   g_autofree char *agent = launch_program("hoop-agent");
   const char *const in_terminal[] = {agent, "review", id, NULL};
   g_autoptr(GPtrArray) words = NULL;
 
-  if (!g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE))
+  if (!window)
     return spawn_in_terminal(in_terminal, error);
   words = g_ptr_array_new_with_free_func(g_free);
-  add_word(words, installed);
+  add_word(words, window);
   add_word(words, id);
   return spawn(words, error);
 }

@@ -13,9 +13,10 @@ typedef struct {
 } SheetMark;
 
 struct sheet {
-  GVariant *review;
-  GArray *marks;   /* SheetMark, by place, those that fit the text */
-  GPtrArray *rows; /* SheetRow */
+  GVariant *review; /* the text's, and its marks' */
+  GVariant *state;  /* as it was told last */
+  GArray *marks;    /* SheetMark, by place, those that fit the text */
+  GPtrArray *rows;  /* SheetRow */
   SheetText *texts[2];
   bool *seen;
   unsigned n_findings, n_seen;

@@ -10,9 +10,11 @@
 const char *
 sheet_get(const Sheet *sheet, const char *key)
 {
+  const bool is_text =
+      g_str_equal(key, "text") || g_str_equal(key, "masked_text");
   const char *value = "";
 
-  g_variant_lookup(sheet->review, key, "&s", &value);
+  g_variant_lookup(is_text ? sheet->review : sheet->state, key, "&s", &value);
   return value;
 }
 
@@ -21,7 +23,7 @@ sheet_flag(const Sheet *sheet, const char *key)
 {
   gboolean set = FALSE;
 
-  g_variant_lookup(sheet->review, key, "b", &set);
+  g_variant_lookup(sheet->state, key, "b", &set);
   return set;
 }
 
@@ -31,9 +33,9 @@ sheet_time(const Sheet *sheet, const char *key)
   gint64 value = 0;
   guint32 count = 0;
 
-  if (g_variant_lookup(sheet->review, key, "x", &value))
+  if (g_variant_lookup(sheet->state, key, "x", &value))
     return value;
-  g_variant_lookup(sheet->review, key, "u", &count);
+  g_variant_lookup(sheet->state, key, "u", &count);
   return count;
 }
 
@@ -104,10 +106,18 @@ sheet_new(GVariant *review)
   Sheet *sheet = g_new0(Sheet, 1);
 
   sheet->review = g_variant_ref(review);
+  sheet->state = g_variant_ref(review);
   sheet->marks = g_array_new(FALSE, FALSE, sizeof(SheetMark));
   read_marks(sheet);
   sheet->seen = g_new0(bool, sheet->n_findings + 1);
   return sheet;
+}
+
+void
+sheet_follow(Sheet *sheet, GVariant *review)
+{
+  g_variant_unref(sheet->state);
+  sheet->state = g_variant_ref(review);
 }
 
 void
@@ -120,6 +130,7 @@ sheet_free(Sheet *sheet)
   g_clear_pointer(&sheet->rows, g_ptr_array_unref);
   g_array_unref(sheet->marks);
   g_variant_unref(sheet->review);
+  g_variant_unref(sheet->state);
   g_free(sheet->seen);
   g_free(sheet);
 }

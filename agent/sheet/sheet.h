@@ -14,6 +14,9 @@ typedef struct sheet Sheet;
 /* `review`: a{sv} as io.hoop.Agent1.Review gives it; a reference is kept. What
  * it lacks is not shown; what does not fit together is shown without marks. */
 Sheet *sheet_new(GVariant *review);
+/* The same request as it was told again: its times and who is asked; the text
+ * stays. A reference is kept; strings of sheet_get() end. */
+void sheet_follow(Sheet *sheet, GVariant *review);
 /* Wipes the text. Accepts NULL. */
 void sheet_free(Sheet *sheet);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sheet, sheet_free)

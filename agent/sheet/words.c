@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAX_VALUE 400
-#define MAX_RULES 20
+#define MAX_RULES 8
 #define SECOND ((int64_t)G_USEC_PER_SEC)
 #define MINUTE (60 * SECOND)
 
@@ -66,7 +66,7 @@ strings(const Sheet *sheet, const char *key)
 {
   char **list = NULL;
 
-  if (!g_variant_lookup(sheet->review, key, "^as", &list))
+  if (!g_variant_lookup(sheet->state, key, "^as", &list))
     list = g_new0(char *, 1);
   return list;
 }
@@ -115,6 +115,12 @@ add_rules(Sheet *sheet)
         g_strconcat(rules[i], message ? ": " : NULL, message, NULL);
 
     add_row(sheet, "asked by", both);
+  }
+  if (g_strv_length(rules) > MAX_RULES) {
+    g_autofree char *more =
+        g_strdup_printf("%u more rules", g_strv_length(rules) - MAX_RULES);
+
+    add_row(sheet, "and by", more);
   }
 }
 

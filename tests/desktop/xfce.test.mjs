@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 
-import { callOf, Fixture, startAgent, startBackend, tempDir, until } from '../flow/lib/harness.mjs';
+import { agentProgram, callOf, Fixture, startAgent, startBackend, tempDir, until } from '../flow/lib/harness.mjs';
 import { Desktop, missing } from './desktop.mjs';
 
 const POLICY = `
@@ -92,11 +92,11 @@ on('the menu: Approve once, clicked', async () => {
   assert.equal((await backend.modelCalls()).length, 1);
 });
 
-on('a click on the icon: the review, answered there', async () => {
+on('the review in a terminal, answered there', async () => {
   const { promise } = await held();
-  desktop.click(await desktop.icon(AMBER));
+  const [{ id }] = await agent.json('pending');
+  desktop.child('xterm', ['-e', agentProgram(), 'review', id]);
   await desktop.word(/^Answer/);
-  desktop.shot('review');
   desktop.type('deny by the review');
   const answer = await promise;
   assert.equal(answer.status, 400);

@@ -65,6 +65,6 @@ while IFS= read -r file; do
     [[ ${hit#*:} =~ $pattern ]] || continue
     check "$file" "$number" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
   done < <(grep -nE "$pattern" "$file")
-done < <(files agent policy tray hub -- '*.c' '*.h')
+done < <(files agent policy tray window hub -- '*.c' '*.h')
 
 finish

@@ -12,7 +12,7 @@ while IFS= read -r file; do
     fault "$file:$number" "not formatted: run clang-format-14 -i $file"
   done < <("$tool" --style=file --dry-run "$file" 2>&1 |
     grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)' | sort -u -t: -k1,2 | head -3)
-done < <(files agent policy tray hub tests/unit tests/fuzz tests/bench \
+done < <(files agent policy tray window hub tests/unit tests/fuzz tests/bench \
   tests/promise tests/fake -- '*.c' '*.h')
 
 finish

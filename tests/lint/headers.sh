@@ -33,7 +33,7 @@ while read -r where message; do
   *:) where=${where}1 message="does not compile alone: $message" ;;
   esac
   fault "$where" "does not stand alone: $message"
-done < <(files agent policy tray hub -- '*.h' |
+done < <(files agent policy tray window hub -- '*.h' |
   xargs -r -P 2 -I '{}' bash -c 'compile "$1"' _ '{}' | sort)
 
 finish

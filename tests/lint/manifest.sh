@@ -15,7 +15,7 @@ named() {
 while IFS= read -r file; do
   named "$file" || fault "$file:1" "is not in $make"
 done < <(
-  files agent policy tray hub -- '*.c' '*.h' '*.xml' '*.yaml'
+  files agent policy tray window hub -- '*.c' '*.h' '*.xml' '*.yaml'
   files tests/flow tests/promise -- '*.test.mjs'
   files tests/house -- '*.sh'
   files tests/lint -- '*.sh' | grep -v '/lib\.sh$'
@@ -31,6 +31,6 @@ while IFS=: read -r number file; do
   [[ $file =~ $generated || $file == *:* ]] && continue
   [ -e "$file" ] || [ -e "$file.c" ] ||
     fault "$make:$number" "$file does not exist"
-done < <(grep -nE '^[[:space:]]+(agent|policy|tests|man|tray|hub)/[^ $]+ *\\?$' $make)
+done < <(grep -nE '^[[:space:]]+(agent|policy|tests|man|tray|window|hub)/[^ $]+ *\\?$' $make)
 
 finish

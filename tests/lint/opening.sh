@@ -39,7 +39,7 @@ length() {
 while IFS= read -r file; do
   opening "$file"
   length "$file"
-done < <(files agent policy tray hub tests .ci autogen.sh \
+done < <(files agent policy tray window hub tests .ci autogen.sh \
   -- '*.c' '*.h' '*.mjs' '*.sh' run)
 
 finish

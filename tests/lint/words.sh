@@ -15,10 +15,10 @@ hunt() {
   done < <(grep -nHE -e "$pattern" "$@")
 }
 
-mapfile -t all < <(files agent policy tray hub tests man doc .ci README.md \
+mapfile -t all < <(files agent policy tray window hub tests man doc .ci README.md \
   Makefile.am configure.ac autogen.sh packages.list -- '*' |
   grep -vE '^tests/lint/(words|selftest)\.sh$|\.(zst|br|gz|der|bin|png)$|/corpus/')
-mapfile -t code < <(files agent policy tray hub -- '*.c' '*.h')
+mapfile -t code < <(files agent policy tray window hub -- '*.c' '*.h')
 mapfile -t rooms < <(printf '%s\n' "${code[@]}" |
   grep -vE '^(agent/(daemon|cli|kit/log)|tray|hub)')
 
