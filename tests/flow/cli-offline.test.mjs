@@ -53,7 +53,8 @@ test('help: every verb has its own, and it names its options', async () => {
 
 test('usage errors are 2 and say what is near', async () => {
   await says(2, /no verb aprove; did you mean approve\? It has: serve, /, ['aprove']);
-  await says(2, /this version has no verb enrol; it has: serve, status/, ['enrol']);
+  await says(2, /this version has no verb xyzzyplugh; it has: serve, status/, ['xyzzyplugh']);
+  await says(3, /hoop-agent does not run/, ['enrol', '--hub', 'https://hub.example']);
   await says(2, /stands between/, []);
   await says(2, /there is no option --jsno here; did you mean --json\?/, ['status', '--jsno']);
   await says(2, /something is missing/, ['approve']);
@@ -92,6 +93,9 @@ test('without the daemon: what needs none works', async () => {
   await says(1, /there is no log yet/, ['logs']);
   const doctor = await says(1, /fail +agent +the agent does not run/, ['doctor']);
   assert.match(doctor.stdout, /-> systemctl --user start hoop-agent/);
+  assert.doesNotMatch(doctor.stdout, /keyring/); // nobody signs in
+  const company = file('corp.conf', '[identity "corp"]\nissuer=https://id.example\nclient-id=x\n');
+  await says(1, /warn +keyring +no keyring answers.*\n +-> install/, ['doctor', '--config', company]);
   assert.ok(!fs.existsSync(path.join(env.XDG_STATE_HOME, 'hoop-agent', 'journal.db')));
 });
 
