@@ -3,6 +3,8 @@
  * construction, then states that are sets of them. */
 #include "inspect/tail.h"
 
+#include "inspect/atom.h"
+
 #include <string.h>
 
 /* Of one regex, its repetitions written out. */
@@ -21,10 +23,6 @@ typedef struct {
 } Node;
 
 typedef struct {
-  uint64_t bits[4];
-} ByteSet;
-
-typedef struct {
   const char *at;
   bool any_case, any_line;
   bool failed;
@@ -37,71 +35,6 @@ typedef struct {
 typedef struct {
   uint16_t first, last;
 } Piece;
-
-/* ---- Bytes --------------------------------------------------------------- */
-
-static void
-set_add(ByteSet *set, unsigned byte)
-{
-  set->bits[byte / 64] |= UINT64_C(1) << byte % 64;
-}
-
-static bool
-set_has(const ByteSet *set, unsigned byte)
-{
-  return (set->bits[byte / 64] >> byte % 64 & 1) != 0;
-}
-
-static bool
-is_word(unsigned byte)
-{
-  return byte < 0x80 && (g_ascii_isalnum((char)byte) || byte == '_');
-}
-
-static void
-set_range(ByteSet *set, unsigned from, unsigned to, bool any_case)
-{
-  for (unsigned c = from; c <= to; c++) {
-    set_add(set, c);
-    if (any_case && c < 0x80 && g_ascii_isalpha((char)c))
-      set_add(set, c ^ 0x20);
-  }
-}
-
-/* \d, \s, \w and their opposites. */
-static bool
-set_add_kind(ByteSet *set, char kind)
-{
-  for (unsigned c = 0; c < 256; c++) {
-    bool in;
-
-    switch (g_ascii_tolower(kind)) {
-    case 'd':
-      in = c >= '0' && c <= '9';
-      break;
-    case 's':
-      in = c == ' ' || (c >= '\t' && c <= '\r');
-      break;
-    case 'w':
-      in = is_word(c);
-      break;
-    default:
-      return false;
-    }
-    if (in != (g_ascii_isupper(kind) != 0))
-      set_add(set, c);
-  }
-  return true;
-}
-
-/* The byte that an escape stands for; -1: it is another kind of one. */
-static int
-escaped_byte(char c)
-{
-  if (g_ascii_ispunct(c) || c == ' ')
-    return c;
-  return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : -1;
-}
 
 /* ---- Reading ------------------------------------------------------------- */
 
@@ -160,72 +93,15 @@ join(Parser *parser, Piece a, Piece b)
   return (Piece){a.first, b.last};
 }
 
-/* One byte of a class, or a kind that is added at once (-1), or -2. */
-static int
-class_byte(Parser *parser, ByteSet *set)
-{
-  const char c = *parser->at++;
-
-  if (c != '\\')
-    return (uint8_t)c;
-  if (*parser->at == '\0')
-    return -2;
-  if (set_add_kind(set, *parser->at)) {
-    parser->at++;
-    return -1;
-  }
-  return escaped_byte(*parser->at) < 0 ? -2 : escaped_byte(*parser->at++);
-}
-
-static Piece
-read_class(Parser *parser)
-{
-  ByteSet set = {0};
-  bool negated = false, first = true;
-
-  parser->at++;
-  if (*parser->at == '^') {
-    negated = true;
-    parser->at++;
-  }
-  for (; first || *parser->at != ']'; first = false) {
-    int from, to;
-
-    if (*parser->at == '\0' || g_str_has_prefix(parser->at, "[:")) {
-      parser->failed = true;
-      return empty_piece(parser);
-    }
-    from = to = class_byte(parser, &set);
-    if (from >= 0 && parser->at[0] == '-' && parser->at[1] != ']') {
-      parser->at++;
-      to = class_byte(parser, &set);
-    }
-    if (from == -2 || to < from) {
-      parser->failed = true;
-      return empty_piece(parser);
-    }
-    if (from >= 0)
-      set_range(&set, (unsigned)from, (unsigned)to, parser->any_case);
-  }
-  parser->at++;
-  for (unsigned i = 0; negated && i < 4; i++)
-    set.bits[i] = ~set.bits[i];
-  return set_piece(parser, &set);
-}
-
 static Piece read_alternatives(Parser *parser);
 
 static Piece
 read_atom(Parser *parser)
 {
   ByteSet set = {0};
-  const char c = *parser->at;
   Piece piece;
-  int byte;
 
-  if (c == '[')
-    return read_class(parser);
-  if (c == '(') {
+  if (*parser->at == '(') {
     if (!g_str_has_prefix(parser->at, "(?:") || parser->depth >= MAX_DEPTH) {
       parser->failed = true;
       return empty_piece(parser);
@@ -238,33 +114,14 @@ read_atom(Parser *parser)
     parser->at += *parser->at == ')';
     return piece;
   }
-  if (strchr("^$*+?{", c) != NULL) {
-    parser->failed = true;
-    return empty_piece(parser);
-  }
-  parser->at++;
-  if (c == '.') {
-    set_range(&set, 0, 255, false);
-    if (!parser->any_line)
-      set.bits[0] &= ~(UINT64_C(1) << '\n');
-    return set_piece(parser, &set);
-  }
-  if (c != '\\') {
-    set_range(&set, (uint8_t)c, (uint8_t)c, parser->any_case);
-    return set_piece(parser, &set);
-  }
-  if (*parser->at == 'b') {
-    parser->at++;
+  if (g_str_has_prefix(parser->at, "\\b")) {
+    parser->at += 2;
     piece = empty_piece(parser);
     piece.first = add_node(parser, NODE_EDGE, piece.last, NOWHERE);
     return piece;
   }
-  byte = *parser->at != '\0' ? escaped_byte(*parser->at) : -1;
-  if (byte >= 0)
-    set_range(&set, (unsigned)byte, (unsigned)byte, parser->any_case);
-  else if (*parser->at == '\0' || !set_add_kind(&set, *parser->at))
+  if (!byte_set_read(&parser->at, parser->any_case, parser->any_line, &set))
     parser->failed = true;
-  parser->at += *parser->at != '\0';
   return set_piece(parser, &set);
 }
 
@@ -272,31 +129,10 @@ read_atom(Parser *parser)
 static bool
 read_times(Parser *parser, unsigned *min, unsigned *max)
 {
-  const char *p = parser->at;
-  char *after;
+  const Times times = times_read(&parser->at, min, max);
 
-  *min = *p == '+';
-  *max = *p == '?' ? 1 : UINT_MAX;
-  if (*p == '{') {
-    *min = *max = (unsigned)g_ascii_strtoull(p + 1, &after, 10);
-    if (after == p + 1)
-      parser->failed = true;
-    if (*after == ',') {
-      p = after + 1;
-      *max = g_ascii_isdigit(*p) ? (unsigned)g_ascii_strtoull(p, &after, 10)
-                                 : UINT_MAX;
-      after = *max == UINT_MAX ? (char *)p : after;
-    }
-    parser->failed = parser->failed || *after != '}' || *max < *min;
-    p = after;
-  } else if (*p == '\0' || strchr("?*+", *p) == NULL) {
-    return false;
-  }
-  parser->at = p + (*p != '\0');
-  /* What it takes lazily is the same; not so what it never gives back. */
-  parser->failed = parser->failed || *parser->at == '+';
-  parser->at += *parser->at == '?';
-  return true;
+  parser->failed = parser->failed || times == TIMES_BAD;
+  return times != TIMES_NONE;
 }
 
 /* An atom, written out as often as it stands there. */
@@ -505,18 +341,18 @@ state_of(Builder *builder, uint16_t *nodes, guint n, bool word)
 static guint
 step(Builder *builder, bool word, unsigned byte, uint16_t *to)
 {
-  const bool edge = word != is_word(byte);
+  const bool edge = word != byte_is_word(byte);
   guint n = 0;
 
   for (guint i = 0; i < builder->n_reached[edge]; i++) {
     const Node *node = node_at(builder->parser, builder->reached[edge][i]);
 
     if (node->kind == NODE_SET &&
-        set_has(&g_array_index(builder->parser->sets, ByteSet, node->set),
-                byte))
+        byte_set_has(&g_array_index(builder->parser->sets, ByteSet, node->set),
+                     byte))
       to[n++] = node->one;
   }
-  return state_of(builder, to, n, is_word(byte));
+  return state_of(builder, to, n, byte_is_word(byte));
 }
 
 static bool
@@ -540,10 +376,10 @@ find_classes(const Parser *parser, Tail *tail, uint8_t *samples)
     unsigned i = 0;
 
     for (guint k = 0; k < parser->sets->len; k++)
-      sets |= (guint64)set_has(&g_array_index(parser->sets, ByteSet, k), c)
+      sets |= (guint64)byte_set_has(&g_array_index(parser->sets, ByteSet, k), c)
               << k;
     while (i < tail->n_classes &&
-           (seen[i] != sets || is_word(samples[i]) != is_word(c)))
+           (seen[i] != sets || byte_is_word(samples[i]) != byte_is_word(c)))
       i++;
     if (i == tail->n_classes) {
       seen[i] = sets;
