@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Changes with the layout below and with what compile.c makes of a rule. */
-#define CACHE_MAGIC "hoop-hs7"
+#define CACHE_MAGIC "hoop-hs8"
 #define CACHE_FILE "detector.hsdb"
 /* What policies and command lines switch on beside it: files "detector-KEY"
  * with the first bytes of their keys, the latest ones of which stay. */

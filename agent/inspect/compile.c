@@ -52,6 +52,26 @@ split_rule(CompiledRule *compiled, GError **error)
   return true;
 }
 
+/* Short rules without a word that is certain are not for libhs, which must have
+ * at least one. */
+static void
+find_sights(CompiledRules *rules)
+{
+  unsigned left = rules->n;
+
+  rules->sights = sights_new(SIGHTS_BEST);
+  for (unsigned i = 0; i < rules->n; i++) {
+    CompiledRule *rule = &rules->rules[i];
+
+    if (left > 1 && !rule->opened && rule->gate == 0 &&
+        !regex_has_pair(rule->expression) &&
+        sights_add(rules->sights, rule->expression, i)) {
+      rule->seen = true;
+      left--;
+    }
+  }
+}
+
 bool
 compiled_rules_init(CompiledRules *rules, const RulePack *pack, GError **error)
 {
@@ -68,6 +88,7 @@ compiled_rules_init(CompiledRules *rules, const RulePack *pack, GError **error)
       return false;
   }
   gates_find(rules);
+  find_sights(rules);
   return true;
 }
 
@@ -81,6 +102,7 @@ compiled_rules_clear(CompiledRules *rules)
     tail_free(rules->rules[i].automaton);
   }
   gates_clear(rules);
+  sights_free(rules->sights);
   g_free(rules->rules);
   *rules = (CompiledRules){0};
 }
@@ -161,7 +183,7 @@ compile_database(const CompiledRules *rules,
   unsigned n = 0;
 
   for (unsigned i = 0; i < rules->n; i++) {
-    if (rules->rules[i].gate != 0)
+    if (rules->rules[i].gate != 0 || rules->rules[i].seen)
       continue;
     expressions[n] = rules->rules[i].expression;
     flags[n] = rules->rules[i].flags;

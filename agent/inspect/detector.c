@@ -238,7 +238,8 @@ detector_scratch_new(Detector *detector, GError **error)
     pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
   scratch->candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
   scratch->heads = g_array_new(FALSE, FALSE, sizeof(GateHead));
-  scratch->ends = g_array_new(FALSE, FALSE, sizeof(GateEnd));
+  scratch->ends = g_array_new(FALSE, FALSE, sizeof(RuleEnd));
+  scratch->seen = g_array_new(FALSE, FALSE, sizeof(RuleEnd));
   scratch->runs = g_array_new(FALSE, FALSE, sizeof(GateRun));
   scratch->slots = g_new0(unsigned, MAX(detector->rules.n, 1));
   scratch->last = g_new0(LastFinding, MAX(detector->rules.n, 1));
@@ -260,6 +261,7 @@ detector_scratch_free(DetectorScratch *scratch)
   g_clear_pointer(&scratch->candidates, g_array_unref);
   g_clear_pointer(&scratch->heads, g_array_unref);
   g_clear_pointer(&scratch->ends, g_array_unref);
+  g_clear_pointer(&scratch->seen, g_array_unref);
   g_clear_pointer(&scratch->runs, g_array_unref);
   g_free(scratch->slots);
   g_free(scratch->last);

@@ -5,6 +5,7 @@
 #define HOOP_INSPECT_DETECTOR_H
 
 #include "inspect/inspect.h"
+#include "inspect/sight.h"
 #include "inspect/tail.h"
 #include "inspect/value.h"
 
@@ -44,6 +45,7 @@ typedef struct {
   unsigned gate;    /* index + 1 of the head that libhs looks for; 0: none */
   const char *tail; /* what the expression has behind it */
   Tail *automaton;  /* of that; built on first use; atomic */
+  bool seen;        /* the sights have it: libhs does not look for it */
 } CompiledRule;
 
 /* gate.c: the same beginning of several rules' expressions. */
@@ -58,6 +60,7 @@ typedef struct {
   unsigned n;
   Gate *gates; /* … and then these */
   unsigned n_gates;
+  Sights *sights;
 } CompiledRules;
 
 /* search.c: a regex as text. */
@@ -74,6 +77,8 @@ size_t regex_options(const char *regex);
 /* A few characters in a row that every match has, or nearly: a prefix such as
  * "AIza", or a name. */
 bool regex_has_literal(const char *regex);
+/* Whether two certain characters stand side by side. */
+bool regex_has_pair(const char *regex);
 /* What libhs looks for of a token rule's regex: each match of that ends where a
  * match of this does, or, when *cut, not before. The caller frees it. */
 char *regex_search(const char *regex, bool *cut);
@@ -100,11 +105,6 @@ typedef struct {
   unsigned rule;
   uint16_t state;
 } GateRun;
-/* A rule's expression ends here. */
-typedef struct {
-  unsigned rule;
-  size_t end;
-} GateEnd;
 /* Takes one; false: no more is wanted. */
 typedef bool (*GateReport)(unsigned rule, size_t end, void *data);
 /* compile.c: splits the rules; widths and flags are not known yet. */
@@ -248,7 +248,8 @@ struct detector_scratch {
   struct pcre2_real_jit_stack_8 *stack;
   GArray *candidates; /* Candidate */
   GArray *heads;      /* GateHead, of what is scanned */
-  GArray *ends;       /* GateEnd, behind them */
+  GArray *ends;       /* RuleEnd, behind them … */
+  GArray *seen;       /* … and of what the sights have */
   GArray *runs;       /* GateRun, of a whole text */
   unsigned *slots;    /* by rule: index + 1 of its newest candidate */
   LastFinding *last;  /* by rule */
@@ -259,12 +260,15 @@ struct detector_scratch {
   bool pinned; /* keeps its values */
 };
 
-/* gate.c: goes over [from, to) of a text (`bytes` is at `from`), in which the
- * scratch's heads ended (behind `from`; they are gone then), with the tails
- * that go on. Each rule's ends come in order, perhaps more than once, as libhs
- * would tell them, however a text is cut. False when the report was. */
+/* gate.c: goes over [from, to) of a text, in which the scratch's heads ended
+ * (behind `from`; they are gone then), with the tails that go on, and with the
+ * sights. bytes[0] is at `from`; `back` bytes before it are there, all of the
+ * text or at least SIGHT_BACK. Each rule's ends come in order, perhaps more
+ * than once, as libhs would tell them, however a text is cut. False when the
+ * report was. */
 bool gates_run(DetectorScratch *scratch,
                const char *bytes,
+               size_t back,
                size_t from,
                size_t to,
                GArray *runs,

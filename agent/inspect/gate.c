@@ -128,7 +128,7 @@ gate_tail(CompiledRule *rule)
 static int
 compare_ends(const void *a, const void *b)
 {
-  const GateEnd *x = a, *y = b;
+  const RuleEnd *x = a, *y = b;
 
   if (x->end != y->end)
     return x->end < y->end ? -1 : 1;
@@ -168,7 +168,7 @@ run_tail(const GateRun *run,
     if (at.state == TAIL_DEAD)
       return;
     if (tail->accepts[at.state]) {
-      const GateEnd end = {at.rule, pos + 1};
+      const RuleEnd end = {at.rule, pos + 1};
 
       g_array_append_val(ends, end);
     }
@@ -208,7 +208,7 @@ run_head(CompiledRules *rules,
       continue;
     run.state = tail_begin(tail, bytes[-1]);
     if (tail->accepts[run.state]) {
-      const GateEnd end = {run.rule, head->end};
+      const RuleEnd end = {run.rule, head->end};
 
       g_array_append_val(ends, end);
     }
@@ -217,9 +217,37 @@ run_head(CompiledRules *rules,
   return true;
 }
 
+/* Both lists are in order. */
+static bool
+report_ends(const GArray *ends,
+            const GArray *seen,
+            GateReport report,
+            void *data)
+{
+  guint i = 0, k = 0;
+
+  while (i < ends->len || k < seen->len) {
+    const RuleEnd *end =
+        i < ends->len ? &g_array_index(ends, RuleEnd, i) : NULL;
+    const RuleEnd *other =
+        k < seen->len ? &g_array_index(seen, RuleEnd, k) : NULL;
+
+    if (end == NULL || (other != NULL && other->end < end->end)) {
+      end = other;
+      k++;
+    } else {
+      i++;
+    }
+    if (!report(end->rule, end->end, data))
+      return false;
+  }
+  return true;
+}
+
 bool
 gates_run(DetectorScratch *scratch,
           const char *bytes,
+          size_t back,
           size_t from,
           size_t to,
           GArray *runs,
@@ -231,6 +259,7 @@ gates_run(DetectorScratch *scratch,
   guint n = 0;
 
   g_array_set_size(ends, 0);
+  g_array_set_size(scratch->seen, 0);
   for (guint i = 0; i < going; i++) {
     const GateRun run = g_array_index(runs, GateRun, i);
 
@@ -256,11 +285,7 @@ gates_run(DetectorScratch *scratch,
     g_array_remove_range(heads, 0, n);
   if (ends->len > 1)
     g_array_sort(ends, compare_ends);
-  for (guint i = 0; i < ends->len; i++) {
-    const GateEnd *end = &g_array_index(ends, GateEnd, i);
-
-    if (!report(end->rule, end->end, data))
-      return false;
-  }
-  return true;
+  sights_run(
+      scratch->detector->rules.sights, bytes, back, from, to, scratch->seen);
+  return report_ends(ends, scratch->seen, report, data);
 }

@@ -10,6 +10,9 @@
 #define MAX_CANDIDATES 1000000
 /* Heads that wait for their tails to be looked at. */
 #define MAX_HEADS 1024
+/* Between two looks at tails and sights: in a text of digits alone expressions
+ * end at every byte. */
+#define TAILS_STEP ((size_t)16 * 1024)
 /* Findings before one that may say the same. */
 #define DOUBLES_BACK 64
 /* libhs counts in 32 bits. */
@@ -22,7 +25,7 @@ typedef struct {
   const size_t *lens;
   unsigned n;
   unsigned field; /* the last one that had an end */
-  size_t gated;   /* before it tails were looked at */
+  size_t gated;   /* before it tails and sights were looked at */
 } Pass;
 
 /* The field that holds the end, which may be one past it: the byte between two
@@ -89,16 +92,27 @@ take_end(unsigned id, size_t end, void *data)
   return true;
 }
 
-/* What stands behind the heads that ended so far. */
+/* What libhs does not look for, now that the heads before `to` are known. */
 static bool
-take_tails(Pass *pass, size_t to)
+take_others(Pass *pass, size_t to)
 {
   DetectorScratch *scratch = pass->scratch;
-  const size_t from = pass->gated;
 
-  pass->gated = to;
-  return gates_run(
-      scratch, pass->text + from, from, to, scratch->runs, take_end, pass);
+  while (pass->gated < to) {
+    const size_t from = pass->gated;
+
+    pass->gated = MIN(to, from + TAILS_STEP);
+    if (!gates_run(scratch,
+                   pass->text + from,
+                   from,
+                   from,
+                   pass->gated,
+                   scratch->runs,
+                   take_end,
+                   pass))
+      return false;
+  }
+  return true;
 }
 
 static int
@@ -121,7 +135,7 @@ on_end(unsigned id,
   if (to <= pass->gated)
     return 1;
   if (heads->len >= MAX_HEADS && to - 1 > pass->gated &&
-      !take_tails(pass, to - 1))
+      !take_others(pass, to - 1))
     return 1;
   g_array_append_val(heads, head);
   return 0;
@@ -254,7 +268,7 @@ scan_rules(Pass *pass,
     result = hs_reset_stream(scratch->stream, 0, scratch->hs, on_end, pass);
   else
     (void)hs_reset_stream(scratch->stream, 0, NULL, NULL, NULL);
-  if (result == HS_SUCCESS && !take_tails(pass, len))
+  if (result == HS_SUCCESS && !take_others(pass, len))
     result = HS_SCAN_TERMINATED;
   if (result == HS_SCAN_TERMINATED)
     return fail_limit(error, "more suspicious places than can be looked at");

@@ -112,9 +112,8 @@ regex_shape(const char *regex)
   return shape;
 }
 
-/* Whether two certain characters stand side by side. */
-static bool
-has_pair(const char *regex)
+bool
+regex_has_pair(const char *regex)
 {
   unsigned run = 0;
 
@@ -523,8 +522,8 @@ search_bare(const char *regex, bool *cut)
   GString *out;
   Atom first, last;
 
-  if (has_pair(p) || shape.alternation || options > 0 || shape.value == NULL ||
-      !g_str_has_prefix(shape.value, "(?<secret>") ||
+  if (regex_has_pair(p) || shape.alternation || options > 0 ||
+      shape.value == NULL || !g_str_has_prefix(shape.value, "(?<secret>") ||
       skip_context(p, end) != shape.value)
     return NULL;
   close = skip_group(shape.value, end);

@@ -392,12 +392,12 @@ find_classes(const Parser *parser, Tail *tail, uint8_t *samples)
 
 /* The one byte that leads to states that accept, or -1. */
 static int
-find_last(const Tail *tail, guint n_states)
+find_last(const Tail *tail)
 {
   int last = -1;
 
   for (unsigned c = 0; c < 256; c++)
-    for (guint i = 0; i < n_states; i++) {
+    for (guint i = 0; i < tail->n_states; i++) {
       if (!tail->accepts[tail_step(tail, (uint16_t)i, (char)c)])
         continue;
       if (last >= 0)
@@ -443,7 +443,8 @@ build(Builder *builder, Tail *tail, uint16_t first, const uint8_t *samples)
   }
   tail->accepts = g_memdup2(accepts->data, accepts->len * sizeof(bool));
   tail->next = g_memdup2(next->data, next->len * sizeof(uint16_t));
-  tail->last = find_last(tail, builder->states->len);
+  tail->n_states = builder->states->len;
+  tail->last = find_last(tail);
   return true;
 }
 

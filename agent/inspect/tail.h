@@ -13,7 +13,7 @@
 /* A deterministic automaton; immutable, shared by all threads. */
 typedef struct {
   uint8_t classes[256]; /* of bytes that say the same */
-  unsigned n_classes;
+  unsigned n_classes, n_states;
   uint16_t *next;    /* by state, then class */
   bool *accepts;     /* by state */
   uint16_t start[2]; /* behind no letter, digit or "_"; behind one */

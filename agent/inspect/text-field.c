@@ -529,10 +529,14 @@ scan_bytes(TextField *field, size_t len, GError **error)
   g_array_set_size(scratch->heads, 0);
   result = hs_scan_stream(
       field->stream, bytes, (unsigned)len, 0, scratch->hs, on_end, field);
-  if (result == HS_SUCCESS &&
-      (scratch->heads->len > 0 || field->runs->len > 0) &&
-      !gates_run(
-          scratch, bytes, from, from + len, field->runs, take_end, field))
+  if (result == HS_SUCCESS && !gates_run(scratch,
+                                         bytes,
+                                         from - field->base,
+                                         from,
+                                         from + len,
+                                         field->runs,
+                                         take_end,
+                                         field))
     result = HS_SCAN_TERMINATED;
   return check_hs(result, error);
 }
