@@ -143,10 +143,10 @@ export class Sway extends Desktop {
     this.pointer?.rest({ x: SIZE.width / 2, y: SIZE.height - 20 }, SIZE);
   }
 
-  /** Closes every terminal. */
-  closeTerminals() {
+  /** Closes what a review was shown in. */
+  closeWindows() {
     const socket = fs.readdirSync(this.runtime).find((name) => name.startsWith('sway-ipc'));
-    execFileSync('swaymsg', ['-s', path.join(this.runtime, socket), '[app_id="foot"]', 'kill'], { stdio: 'ignore' });
+    execFileSync('swaymsg', ['-s', path.join(this.runtime, socket), '[app_id=".*"]', 'kill'], { stdio: 'ignore' });
   }
 
   /** What mako's own tool does: `dismiss`, `invoke default` … */

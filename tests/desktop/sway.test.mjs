@@ -76,12 +76,12 @@ on('a click on the notification: the review', async () => {
   const { promise, id } = await held();
   await desktop.icon(AMBER);
   await desktop.click(await desktop.word(/credentials/));
-  await desktop.word(/^Answer/);
+  await desktop.word(/^(Answer|Deny)/); // a terminal's question, or the window's button
   desktop.shot('review');
   await deny(id);
   assert.equal((await promise).status, 400);
   await desktop.icon(GREEN);
-  desktop.closeTerminals();
+  desktop.closeWindows();
   await gone();
 });
 
