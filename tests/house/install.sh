@@ -29,6 +29,7 @@ for file in bin/hoop-agent bin/hoop-hub lib/systemd/system/hoop-hub.service \
   share/man/man5/hoop-policy.5 share/man/man5/hoop-journal.5 \
   share/bash-completion/completions/hoop-agent.bash \
   share/fish/vendor_completions.d/hoop-agent.fish \
+  share/polkit-1/actions/org.hoop-agent.approve.policy \
   share/zsh/site-functions/_hoop-agent; do
   [ -f "$dest$prefix/$file" ]
   report $? "PREFIX/$file"
