@@ -150,7 +150,7 @@ find_probes(const Tail *tail, Probe probes[SIGHT_BACK], unsigned *n)
     all = all && !accepts_any(tail, states);
     set = (ByteSet){0};
     step_all(tail, states, &set);
-    if (memchr(states, true, tail->n_states * sizeof(bool)) == NULL)
+    if (memchr(states, 1, tail->n_states * sizeof(bool)) == NULL)
       return true;
     if (all && make_probe(&set, offset, &probe))
       add_probe(&probe, probes, n);
@@ -247,6 +247,14 @@ bits_of(Bytes in)
 #endif
 }
 
+static Bytes
+all_are(uint8_t byte)
+{
+  const Bytes none = {0};
+
+  return none + byte;
+}
+
 static uint64_t
 probe_plain(const Probe *probe, const uint8_t *bytes)
 {
@@ -257,7 +265,7 @@ probe_plain(const Probe *probe, const uint8_t *bytes)
 
     memcpy(&text, bytes + probe->offset + at, sizeof(text));
     for (unsigned k = 0; k < probe->n; k++)
-      in |= (Bytes)((text - probe->from[k]) <= (Bytes){0} + probe->more[k]);
+      in |= (Bytes)(text - probe->from[k] <= all_are(probe->more[k]));
     bits |= (uint64_t)bits_of(in) << at;
   }
   return bits;

@@ -94,6 +94,17 @@ ask_make(const PendingView *pending)
   return g_steal_pointer(&ask);
 }
 
+bool
+ask_is_whole(const PendingView *pending, const ReviewAsk *ask)
+{
+  const GArray *marks = pending->request->marks;
+
+  for (unsigned i = 0; marks && i < marks->len; i++)
+    if (g_array_index(marks, ShownMark, i).kind == SHOWN_GAP)
+      return false;
+  return strlen(ask->text) <= REVIEW_MAX_TEXT;
+}
+
 char *
 ask_shape(const ReviewAsk *ask)
 {

@@ -273,7 +273,7 @@ begin(Relay *relay, const PendingView *pending, const ReviewAsk *ask)
   memcpy(held->id, ask->id, REVIEW_ID_SIZE);
   memcpy(held->digest, ask->digest, SHA256_LEN);
   g_ptr_array_add(relay->held, held);
-  if (strlen(ask->text) > REVIEW_MAX_TEXT) {
+  if (!ask_is_whole(pending, ask)) {
     held->over = true;
     note(held, "it is too long for reviewers to read");
     return;

@@ -103,6 +103,8 @@ void held_note(Relay *relay, const char *why);
 /* ---- ask.c: from what is held to what is asked
  * NULL: no reviewer is asked. */
 ReviewAsk *ask_make(const PendingView *pending);
+/* Whether reviewers would see all of it. */
+bool ask_is_whole(const PendingView *pending, const ReviewAsk *ask);
 /* Its rules as text, to see whether it still asks the same. g_free. */
 char *ask_shape(const ReviewAsk *ask);
 

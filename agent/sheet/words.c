@@ -108,7 +108,7 @@ add_rules(Sheet *sheet)
   g_auto(GStrv) rules = strings(sheet, "rules");
   g_auto(GStrv) messages = strings(sheet, "messages");
 
-  for (unsigned i = 0; rules[i] && i < MAX_RULES; i++) {
+  for (unsigned i = 0; i < MAX_RULES && rules[i]; i++) {
     const char *message =
         i < g_strv_length(messages) && *messages[i] ? messages[i] : NULL;
     g_autofree char *both =
@@ -209,7 +209,7 @@ char *
 sheet_time_left(int64_t left_us, int64_t *next_us)
 {
   const int64_t minutes = (left_us + MINUTE / 2) / MINUTE;
-  int64_t ignored;
+  int64_t ignored = 0;
 
   next_us = next_us ? next_us : &ignored;
   *next_us = 0;

@@ -249,6 +249,29 @@ test_ask(void)
   }
 }
 
+/* Nobody agrees to what they were not shown. */
+static void
+test_whole(void)
+{
+  g_autoptr(HeldRequest) request = held_request_new();
+  g_autoptr(ReviewAsk) ask = review_ask_new();
+  PendingView view = {.request = request};
+  ShownMark mark = {.kind = SHOWN_PART};
+
+  ask->text = g_strdup("all of it");
+  g_assert_true(ask_is_whole(&view, ask));
+  request->marks = shown_marks_new();
+  g_array_append_val(request->marks, mark);
+  g_assert_true(ask_is_whole(&view, ask));
+  mark.kind = SHOWN_GAP;
+  g_array_append_val(request->marks, mark);
+  g_assert_false(ask_is_whole(&view, ask));
+  g_array_set_size(request->marks, 1);
+  g_free(ask->text);
+  ask->text = g_strnfill(REVIEW_MAX_TEXT + 1, 'x');
+  g_assert_false(ask_is_whole(&view, ask));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -262,5 +285,6 @@ main(int argc, char **argv)
   ADD("outcomes", test_outcomes);
   ADD("pin", test_pin);
   g_test_add_func("/relay/ask", test_ask);
+  g_test_add_func("/relay/whole", test_whole);
   return g_test_run();
 }

@@ -192,8 +192,9 @@ test_harmless(void)
   g_assert_nonnull(strstr(text->text->str, "^G<b>&amp;"));
   g_assert_nonnull(strstr(text->text->str, "<U+0301>"));
   g_assert_null(strstr(text->text->str, "\u202e"));
-  for (const char *line = text->text->str; line; line = strchr(line, '\n'))
-    g_assert_cmpuint(strcspn(++line, "\n"), <, 4200);
+  for (const char *end = strchr(text->text->str, '\n'); end;
+       end = strchr(end + 1, '\n'))
+    g_assert_cmpuint(strcspn(end + 1, "\n"), <, 4200);
 }
 
 /* Marks that do not fit show less, never something else. */
