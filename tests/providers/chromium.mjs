@@ -47,6 +47,9 @@ class Devtools {
   }
 }
 
+// The terminal that asked for a browser may be closed before this one is done:
+// its hangup ends neither of them.
+process.on('SIGHUP', () => {});
 const child = spawn(
   program,
   [
@@ -61,6 +64,7 @@ const child = spawn(
     ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
   ],
   {
+    detached: true,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, LD_LIBRARY_PATH: libraries },
   },
