@@ -54,6 +54,7 @@ char *review_fingerprint(const uint8_t public_key[REVIEW_KEY_LEN]);
 #define REVIEW_CONTEXT_DECISION "hoop-hub decision 1"
 #define REVIEW_CONTEXT_MACHINE "hoop-hub machine 1" /* issuer \n subject */
 #define REVIEW_CONTEXT_REQUEST "hoop-hub request 1" /* the body */
+#define REVIEW_CONTEXT_RECEIPT "hoop-hub receipt 1"
 
 /* ---- The request for a review ---------------------------------------------
  */
@@ -210,5 +211,44 @@ char *review_request_sign(const ReviewKey *key, const void *body, size_t len);
 bool review_request_parse(const char *header,
                           char **id,
                           uint8_t signature[REVIEW_SIGNATURE_LEN]);
+
+/* ---- Receipts: what a receiver of the record holds -------------------------
+ */
+
+#define REVIEW_MACHINE_ID_BYTES 16
+#define REVIEW_MACHINE_ID_SIZE (2 * REVIEW_MACHINE_ID_BYTES + 1)
+#define REVIEW_JOURNAL_ID_BYTES 16
+#define REVIEW_JOURNAL_ID_SIZE (2 * REVIEW_JOURNAL_ID_BYTES + 1)
+
+/* The receiver holds a journal, whole, up to row `seq`, whose hash is `hash`:
+ * that of the newest checkpoint which it has. */
+typedef struct {
+  char machine[REVIEW_MACHINE_ID_SIZE]; /* review_machine_id(); "": the receiver
+                                           knows no machines */
+  char journal[REVIEW_JOURNAL_ID_SIZE]; /* hoop.chain.journal: lower-case hex */
+  int64_t seq;
+  uint8_t hash[SHA256_LEN];
+  int64_t time_us; /* wall clock of who signs */
+  uint8_t public_key[REVIEW_KEY_LEN];
+  uint8_t signature[REVIEW_SIGNATURE_LEN];
+} ReviewReceipt;
+
+/* The bytes that are signed: machine and journal behind their length (32 bits,
+ * big endian), seq (64 bits), hash, time_us (64 bits). */
+GByteArray *review_receipt_encode(const ReviewReceipt *receipt);
+/* Sets public_key and signature. False when libcrypto failed. Any thread. */
+bool review_receipt_sign(ReviewReceipt *receipt, const ReviewKey *key);
+/* Whether this key signed it, whichever one it names. */
+bool review_receipt_is_signed(const ReviewReceipt *receipt,
+                              const uint8_t public_key[REVIEW_KEY_LEN]);
+/* One JSON object of a line: {"machine","journal","seq","hash","time_us",
+ * "public_key","signature"}, numbers as such, the rest hex; the member
+ * `hoop.receipt` of an answer to shipped records (hoop-ship(5)). g_free. */
+char *review_receipt_format(const ReviewReceipt *receipt);
+/* The inverse, strictly; form alone. REVIEW_ERROR_FORM. */
+bool review_receipt_parse(const char *text,
+                          size_t len,
+                          ReviewReceipt *out,
+                          GError **error);
 
 #endif

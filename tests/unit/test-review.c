@@ -277,6 +277,74 @@ test_key_again(Kit *kit, const void *data)
   g_assert_error(error, REVIEW_ERROR, REVIEW_ERROR_KEY);
 }
 
+static ReviewReceipt
+make_receipt(const ReviewKey *key)
+{
+  ReviewReceipt receipt = {.machine = "ffeeddccbbaa99887766554433221100",
+                           .journal = "00112233445566778899aabbccddeeff",
+                           .seq = 4711,
+                           .time_us = 1772357400123456};
+
+  memset(receipt.hash, 9, sizeof receipt.hash);
+  g_assert_true(review_receipt_sign(&receipt, key));
+  return receipt;
+}
+
+static bool
+believed(const char *text, const ReviewKey *key)
+{
+  ReviewReceipt receipt = {0};
+
+  return review_receipt_parse(text, strlen(text), &receipt, NULL) &&
+         review_receipt_is_signed(&receipt, review_key_public(key));
+}
+
+/* No byte of it is free but those of the key that it names, which counts for
+ * nothing. */
+static void
+test_receipt(Kit *kit, const void *data)
+{
+  const ReviewReceipt receipt = make_receipt(kit->key);
+  g_autofree char *text = review_receipt_format(&receipt);
+  const char *named = strstr(text, "\"public_key\":\"") + 14;
+  const size_t key_at = (size_t)(named - text);
+
+  (void)data;
+  g_assert_true(believed(text, kit->key));
+  g_assert_false(believed(text, kit->other));
+  for (size_t i = 0; text[i]; i++)
+    for (unsigned bit = 0; bit < 7; bit++) {
+      g_autofree char *changed = g_strdup(text);
+
+      changed[i] = (char)((unsigned char)changed[i] ^ 1u << bit);
+      if ((i < key_at || i >= key_at + 64) && believed(changed, kit->key))
+        g_error("byte %zu bit %u is not signed: %s", i, bit, changed);
+    }
+}
+
+static void
+test_receipt_form(Kit *kit, const void *data)
+{
+  ReviewReceipt receipt = make_receipt(kit->key), other = {0};
+  g_autofree char *text = review_receipt_format(&receipt);
+  g_autofree char *more = g_strdup_printf("{\"a\":1,%s", text + 1);
+  g_autofree char *twice = g_strdup_printf("{\"seq\":4711,%s", text + 1);
+  g_autofree char *unknown = NULL;
+  g_autoptr(GError) error = NULL;
+
+  (void)data;
+  g_assert_false(review_receipt_parse(more, strlen(more), &other, &error));
+  g_assert_error(error, REVIEW_ERROR, REVIEW_ERROR_FORM);
+  g_assert_false(review_receipt_parse(twice, strlen(twice), &other, NULL));
+  g_assert_false(review_receipt_parse(text, strlen(text) - 1, &other, NULL));
+  g_assert_false(review_receipt_parse("[]", 2, &other, NULL));
+  g_assert_cmpint(other.seq, ==, 0);
+  receipt.machine[0] = '\0';
+  g_assert_true(review_receipt_sign(&receipt, kit->key));
+  unknown = review_receipt_format(&receipt);
+  g_assert_true(believed(unknown, kit->key));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -289,6 +357,8 @@ main(int argc, char **argv)
   WITH_KIT("machine", test_machine);
   WITH_KIT("request", test_request);
   WITH_KIT("key-again", test_key_again);
+  WITH_KIT("receipt", test_receipt);
+  WITH_KIT("receipt-form", test_receipt_form);
   g_test_add_func("/review/canonical", test_canonical);
   g_test_add_func("/review/ask", test_ask);
   g_test_add_func("/review/ask-refused", test_ask_refused);
