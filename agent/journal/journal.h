@@ -261,7 +261,10 @@ typedef struct {
   uint64_t cut;                    /* bit n: field n of hoop-journal(5) was
                                     * longer than the journal records */
   bool sealed;                     /* the original is there, sealed */
-  JournalRow *row;                 /* body not loaded */
+  bool cut_body;                   /* less than the whole was kept … */
+  uint8_t kept_digest[SHA256_LEN]; /* … with this digest */
+  uint8_t sealed_digest[SHA256_LEN];
+  JournalRow *row; /* body not loaded */
 } JournalEntry;
 
 /* Calls each(entry) per row; return false there to stop. */
@@ -403,6 +406,47 @@ bool journal_quarantined(
     void (*each)(int64_t seq, int64_t wall_us, const char *reason, void *data),
     void *data,
     GError **error);
+/* ---- Evidence --------------------------------------------------------------
+ * The chain of hoop-journal(5) for whoever has rows and checkpoints of a
+ * journal, but not the journal. Any thread. */
+
+/* What the first row follows; binds the chain to the journal's id and key. */
+void journal_genesis(const uint8_t id[16],
+                     const uint8_t public_key[32],
+                     int64_t created_us,
+                     uint8_t out[SHA256_LEN]);
+/* Whether the key that the checkpoint names signed it. */
+bool journal_checkpoint_signed(const uint8_t genesis[SHA256_LEN],
+                               const JournalCheckpoint *checkpoint);
+/* What the row behind a checkpoint follows. */
+void journal_checkpoint_link(const uint8_t genesis[SHA256_LEN],
+                             const JournalCheckpoint *checkpoint,
+                             uint8_t out[SHA256_LEN]);
+/* The hash of a row that follows `link`; of the entry everything but hash,
+ * has_body and the row's body is looked at. */
+void journal_row_hash(const JournalEntry *entry,
+                      const uint8_t link[SHA256_LEN],
+                      uint8_t out[SHA256_LEN]);
+/* The kind of that name; false: none is called so. */
+bool journal_row_kind(const char *name, RowKind *out);
+/* Texts that are there, but empty: bit n is field n of hoop-journal(5). */
+uint64_t journal_row_empty(const JournalRow *row);
+/* Makes those that are not there, of these fields, empty ones. */
+void journal_row_set_empty(JournalRow *row, uint64_t empty);
+
+typedef struct {
+  int64_t created_us;
+  uint8_t genesis[SHA256_LEN];
+} JournalOrigin;
+bool journal_origin(JournalReader *reader, JournalOrigin *out, GError **error);
+/* What row `seq` + 1 follows. JOURNAL_ERROR_NOT_FOUND: neither row nor
+ * checkpoint `seq` is there. */
+bool journal_link(JournalReader *reader,
+                  const JournalOrigin *origin,
+                  int64_t seq,
+                  uint8_t out[SHA256_LEN],
+                  GError **error);
+
 /* The newest row and its hash: "SEQ:HEXHASH", to be held elsewhere. g_free.
  * JOURNAL_ERROR_NOT_FOUND while there is none. */
 char *journal_head(JournalReader *reader, GError **error);

@@ -176,9 +176,17 @@ read_entry(sqlite3_stmt *stmt, JournalEntry *entry)
   entry->has_body = sqlite3_column_int(stmt, COLUMN_HAS_BODY) != 0;
   entry->sealed =
       sqlite3_column_type(stmt, FIELD_SEALED_DIGEST - 1) != SQLITE_NULL;
-  if (entry->body_len >= 0 &&
-      !column_bytes(
-          stmt, FIELD_BODY_DIGEST - 1, entry->body_digest, SHA256_LEN))
+  entry->cut_body =
+      sqlite3_column_type(stmt, FIELD_KEPT_DIGEST - 1) != SQLITE_NULL;
+  if ((entry->body_len >= 0 &&
+       !column_bytes(
+           stmt, FIELD_BODY_DIGEST - 1, entry->body_digest, SHA256_LEN)) ||
+      (entry->cut_body &&
+       !column_bytes(
+           stmt, FIELD_KEPT_DIGEST - 1, entry->kept_digest, SHA256_LEN)) ||
+      (entry->sealed &&
+       !column_bytes(
+           stmt, FIELD_SEALED_DIGEST - 1, entry->sealed_digest, SHA256_LEN)))
     return false;
   entry->row = journal_row_new((RowKind)kind);
   read_row(stmt, entry->row);

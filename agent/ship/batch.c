@@ -14,6 +14,10 @@ typedef struct {
   Record record;
   GArray *checkpoints; /* JournalCheckpoint, those to come */
   unsigned next;       /* of them */
+  JournalReader *reader;
+  JournalOrigin origin;
+  int64_t link_seq; /* what the row behind this one follows; -1: not known */
+  uint8_t link[SHA256_LEN];
 } Reading;
 
 void
@@ -72,11 +76,26 @@ write_checkpoints(Reading *reading, int64_t seq)
       batch->full = true;
       return false;
     }
-    record_set_checkpoint(&reading->record, batch->journal, one);
+    record_set_checkpoint(
+        &reading->record, batch->journal, one, reading->origin.created_us);
     write_record(reading);
     batch->checkpoint_seq = one->seq;
+    reading->link_seq = one->seq;
+    journal_checkpoint_link(reading->origin.genesis, one, reading->link);
   }
   return true;
+}
+
+/* What the row follows; NULL: the row before is not there, as `journal verify`
+ * will tell. */
+static const uint8_t *
+link_of(Reading *reading, int64_t seq)
+{
+  if (reading->link_seq != seq - 1 &&
+      !journal_link(
+          reading->reader, &reading->origin, seq - 1, reading->link, NULL))
+    return NULL;
+  return reading->link;
 }
 
 static bool
@@ -91,8 +110,11 @@ each_row(const JournalEntry *entry, void *data)
     batch->full = true;
     return false;
   }
-  record_set_row(&reading->record, batch->journal, entry);
+  record_set_row(
+      &reading->record, batch->journal, entry, link_of(reading, entry->seq));
   write_record(reading);
+  reading->link_seq = entry->seq;
+  memcpy(reading->link, entry->hash, SHA256_LEN);
   batch->seq = entry->seq;
   memcpy(batch->hash, entry->hash, SHA256_LEN);
   batch->has_hash = true;
@@ -118,7 +140,8 @@ fill(Reading *reading, JournalReader *reader, GError **error)
                               .limit = reading->most + 1,
                               .oldest_first = true};
 
-  if (!journal_checkpoints(reader,
+  if (!journal_origin(reader, &reading->origin, error) ||
+      !journal_checkpoints(reader,
                            reading->batch->checkpoint_seq,
                            each_checkpoint,
                            reading,
@@ -146,6 +169,8 @@ batch_read(JournalReader *reader,
                      .format = format,
                      .through = through,
                      .most = MIN(most, BATCH_ROWS),
+                     .reader = reader,
+                     .link_seq = -1,
                      .checkpoints =
                          g_array_new(FALSE, FALSE, sizeof(JournalCheckpoint))};
   bool good;

@@ -174,6 +174,10 @@ static const struct {
      ATTRIBUTE_NUMBER,
      offsetof(JournalRow, tokens_out)},
     {"hoop.duration_us", ATTRIBUTE_NUMBER, offsetof(JournalRow, duration_us)},
+    {"hoop.first_byte_us",
+     ATTRIBUTE_NUMBER,
+     offsetof(JournalRow, first_byte_us)},
+    {"hoop.held_us", ATTRIBUTE_NUMBER, offsetof(JournalRow, held_us)},
 };
 
 static void
@@ -234,6 +238,8 @@ add_body(Record *record, const JournalEntry *entry)
   add_hex(record, "hoop.body.sha256", entry->body_digest, SHA256_LEN);
   add_number(record, "hoop.body.size", entry->body_len);
   add_number(record, "hoop.body.kept", entry->kept_len);
+  if (entry->cut_body)
+    add_hex(record, "hoop.body.kept_sha256", entry->kept_digest, SHA256_LEN);
 }
 
 static void
@@ -361,9 +367,13 @@ sentence(Record *record, const JournalRow *row)
 }
 
 void
-record_set_row(Record *record, const char *journal, const JournalEntry *entry)
+record_set_row(Record *record,
+               const char *journal,
+               const JournalEntry *entry,
+               const uint8_t *link)
 {
   const JournalRow *row = entry->row;
+  const uint64_t empty = journal_row_empty(row);
 
   reset(record, journal, (ShipPlace){entry->seq, false});
   record->wall_us = row->wall_us;
@@ -376,6 +386,10 @@ record_set_row(Record *record, const char *journal, const JournalEntry *entry)
   add_text(record, "hoop.chain.journal", journal);
   add_number(record, "hoop.chain.seq", entry->seq);
   add_hex(record, "hoop.chain.hash", entry->hash, SHA256_LEN);
+  if (link)
+    add_hex(record, "hoop.chain.link", link, SHA256_LEN);
+  if (empty)
+    add_number(record, "hoop.chain.empty", (int64_t)empty);
   add_members(record, row);
   if (row->groups)
     add_list(
@@ -384,13 +398,16 @@ record_set_row(Record *record, const char *journal, const JournalEntry *entry)
   add_body(record, entry);
   if (entry->cut)
     add_number(record, "hoop.cut", (int64_t)entry->cut);
+  if (entry->sealed)
+    add_hex(record, "hoop.sealed.sha256", entry->sealed_digest, SHA256_LEN);
   add_detail(record, row->detail);
 }
 
 void
 record_set_checkpoint(Record *record,
                       const char *journal,
-                      const JournalCheckpoint *checkpoint)
+                      const JournalCheckpoint *checkpoint,
+                      int64_t created_us)
 {
   reset(record, journal, (ShipPlace){checkpoint->seq, true});
   record->wall_us = checkpoint->wall_us;
@@ -411,4 +428,5 @@ record_set_checkpoint(Record *record,
           checkpoint->signature,
           sizeof checkpoint->signature);
   add_number(record, "hoop.checkpoint.wall_us", checkpoint->wall_us);
+  add_number(record, "hoop.chain.created_us", created_us);
 }

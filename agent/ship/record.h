@@ -64,12 +64,15 @@ void record_clear(Record *record);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Record, record_clear)
 
 /* Fills a record, again and again; it refers to the entry's row until the next
- * call. `journal`: 32 hex digits, as of journal_shipping(). */
+ * call. `journal`: 32 hex digits, as of journal_reader_id(). `link`: what the
+ * row follows; NULL: not known. */
 void record_set_row(Record *record,
                     const char *journal,
-                    const JournalEntry *entry);
+                    const JournalEntry *entry,
+                    const uint8_t *link);
 void record_set_checkpoint(Record *record,
                            const char *journal,
-                           const JournalCheckpoint *checkpoint);
+                           const JournalCheckpoint *checkpoint,
+                           int64_t created_us);
 
 #endif

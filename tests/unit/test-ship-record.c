@@ -91,7 +91,7 @@ test_row(void)
 
   record_init(&record);
   fill(&entry, 10);
-  record_set_row(&record, JOURNAL, &entry);
+  record_set_row(&record, JOURNAL, &entry, NULL);
   g_assert_cmpstr(record.key, ==, JOURNAL "-7");
   g_assert_cmpstr(record.trace, ==, "ffffffffffffffffffffffffffffffff");
   g_assert_cmpint(find(&record, "hoop.findings.count")->number, ==, 3);
@@ -104,7 +104,7 @@ test_row(void)
   g_assert_null(find(&record, "hoop.bytes_out"));
   journal_row_free(entry.row);
   fill(&entry, RECORD_MAX_DETAIL);
-  record_set_row(&record, JOURNAL, &entry);
+  record_set_row(&record, JOURNAL, &entry, NULL);
   g_assert_null(find(&record, "hoop.detail"));
   g_assert_nonnull(find(&record, "hoop.detail.sha256"));
   journal_row_free(entry.row);
@@ -133,7 +133,7 @@ test_json(void)
 
   record_init(&record);
   fill(&entry, 100);
-  record_set_row(&record, JOURNAL, &entry);
+  record_set_row(&record, JOURNAL, &entry, NULL);
   otlp_open(otlp, &source);
   otlp_write(otlp, &record);
   otlp_close(otlp);
@@ -179,7 +179,7 @@ test_syslog(void)
 
   record_init(&record);
   fill(&entry, 100);
-  record_set_row(&record, JOURNAL, &entry);
+  record_set_row(&record, JOURNAL, &entry, NULL);
   for (unsigned i = 0; i < 12; i++) { /* beyond what a message takes */
     const Attribute more = {
         "x.more", ATTRIBUTE_TEXT, .text = entry.row->process};
