@@ -8,4 +8,5 @@
 
 quietly build-tests make -C "$HOOP_BUILDDIR" "-j$jobs" check TESTS= || exit 1
 jobs=$((jobs + 1)) # some wait for time to pass
-automake_tests "$HOOP_BUILDDIR"
+patience 1
+automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=$((300 * slow))

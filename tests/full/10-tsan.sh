@@ -18,4 +18,5 @@ race() {
 }
 quietly race race || exit 1
 
-automake_tests . TEST_TIMEOUT=1800 LINT_TESTS= HOUSE_TESTS=
+patience 6
+automake_tests . TEST_TIMEOUT=$((1800 * slow)) LINT_TESTS= HOUSE_TESTS=

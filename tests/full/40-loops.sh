@@ -7,10 +7,10 @@
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
-export HOOP_PATIENCE=4 # as busy as that
+patience 4 # as busy as that
 jobs=$((2 * jobs))
 for ((turn = 1; turn <= 3; turn++)); do
   # shellcheck disable=SC2016 # for make to expand
-  automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=1800 TESTS='$(FLOW_TESTS)' ||
-    exit 1
+  automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=$((1800 * slow)) \
+    TESTS='$(FLOW_TESTS)' || exit 1
 done

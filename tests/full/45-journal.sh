@@ -8,5 +8,6 @@
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
 export HOOP_FULL=1
-automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=3600 \
+patience 1
+automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=$((3600 * slow)) \
   TESTS='tests/unit/test-journal-kill tests/unit/test-journal-faults'

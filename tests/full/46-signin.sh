@@ -8,5 +8,6 @@
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
 export HOOP_FULL=1
-automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=1800 \
+patience 1
+automake_tests "$HOOP_BUILDDIR" TEST_TIMEOUT=$((1800 * slow)) \
   TESTS='tests/flow/signin-sessions.test.mjs tests/flow/login-chromium.test.mjs'

@@ -7,6 +7,7 @@
 
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
+patience 1
 failed=0
 for test in "$HOOP_SRCDIR"/tests/desktop/*.test.mjs; do
   name=$(basename "$test" .test.mjs)

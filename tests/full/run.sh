@@ -5,45 +5,30 @@
 # or its name; a part that failed is gone past, and run again by its name.
 #
 # A part says `# At most N minutes.`; it is ended when it takes longer, or so
-# many times as long on a machine with other work as HOOP_FULL_SLOW says.
+# many times as long on a machine with other work as HOOP_FULL_SLOW says; its
+# tests are as patient. HOOP_FULL_ONLY='@(test-kit|ship)*', a pattern, leaves of
+# a part's tests those whose names match.
 
 set -u
 : "${HOOP_SRCDIR:?run through make check-full}" "${HOOP_BUILDDIR:?}"
 # The parts' own makes have nothing of the outer one, whose jobs they are not.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
+# The tests are in process groups and sessions of their own: their warden knows
+# them all the same, and ends them with their part.
+mkdir -p "$HOOP_BUILDDIR/full" || exit 1
+warden=$HOOP_BUILDDIR/full/warden
+${CC:-cc} -std=gnu17 -O1 -o "$warden" "$HOOP_SRCDIR/tests/full/warden.c" ||
+  exit 1
+
 begun=$(date +%s)
 child=
 trap 'ended' INT TERM HUP
 
 ended() {
-  [ -z "$child" ] || end_tree "$child"
+  [ -z "$child" ] || { kill "$child"; wait "$child"; } 2>/dev/null
   echo 'check-full: interrupted'
   exit 130
-}
-
-# tree PID: it and all below it; the tests are in process groups of their own.
-tree() {
-  ps -eo pid=,ppid= | awk -v root="$1" '
-    { up[$1] = $2 }
-    END {
-      for (pid in up) {
-        for (at = pid; at in up && at != root;) at = up[at]
-        if (at == root) print pid
-      }
-    }'
-}
-
-# end_tree PID: asks, and insists after 5 s.
-end_tree() {
-  local pids
-  mapfile -t pids < <(tree "$1")
-  kill "${pids[@]}" 2>/dev/null
-  for ((i = 0; i < 50; i++)); do
-    kill -0 "${pids[@]}" 2>/dev/null || return 0
-    sleep 0.1
-  done
-  kill -KILL "${pids[@]}" 2>/dev/null
 }
 
 clock() {
@@ -82,13 +67,13 @@ run() {
   printf '%s --- %s (at most %d minutes)\n' "$(clock)" "$name" "$minutes"
   exec 3> >(tee "$HOOP_FULL_DIR/log" | stamped "$name")
   reader=$!
-  bash "$script" </dev/null >&3 2>&1 3>&- &
+  "$warden" bash "$script" </dev/null >&3 2>&1 3>&- &
   child=$!
   while kill -0 "$child" 2>/dev/null; do
     sleep 1
     [ $(($(date +%s) - start)) -le $((minutes * 60)) ] && continue
     late=late
-    end_tree "$child"
+    kill "$child" 2>/dev/null
   done
   wait "$child"
   status=$?
