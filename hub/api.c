@@ -97,11 +97,11 @@ static void
 get_hub(Client *client, const char *id)
 {
   const Hub *hub = client_hub(client);
-  char key[2 * REVIEW_KEY_LEN + 1];
+  char key[2 * SIGNING_KEY_LEN + 1];
   GString *out = g_string_new("{");
 
   (void)id;
-  hex_encode(review_key_public(hub->key), REVIEW_KEY_LEN, key);
+  hex_encode(signing_key_public(hub->key), SIGNING_KEY_LEN, key);
   json_put_text(out, "public_key", key);
   json_put_text(out, "fingerprint", hub->fingerprint);
   json_put_text(out, "version", PACKAGE_VERSION);
@@ -150,7 +150,7 @@ post_machine(Client *client, const char *id)
                        .name = sent.name,
                        .since_us = clock_wall_us()};
 
-    memcpy(machine.public_key, sent.public_key, REVIEW_KEY_LEN);
+    memcpy(machine.public_key, sent.public_key, SIGNING_KEY_LEN);
     result = store_add_machine(hub->store, &machine, &error);
   }
   if (result == STORE_CONFLICT) {
@@ -175,7 +175,7 @@ signer(Client *client)
   const Person *person = client_person(client);
   const char *header =
       http_headers_get(client_request(client)->headers, REVIEW_HEADER);
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
   g_autofree char *id = NULL;
   g_autoptr(Machine) machine = NULL;
   size_t len;

@@ -193,10 +193,10 @@ make_parts(Hub *hub, GError **error)
 
   if (!file_private_dir(config->state_dir, error))
     return false;
-  hub->key = review_key_load(key, true, error);
+  hub->key = signing_key_load(key, true, error);
   if (!hub->key)
     return false;
-  hub->fingerprint = review_fingerprint(review_key_public(hub->key));
+  hub->fingerprint = signing_fingerprint(signing_key_public(hub->key));
   hub->store = store_open(database, error);
   if (!hub->store)
     return false;
@@ -250,7 +250,7 @@ hub_free(Hub *hub)
   access_gate_free(hub->gate);
   reviews_free(hub->reviews);
   store_free(hub->store);
-  review_key_free(hub->key);
+  signing_key_free(hub->key);
   secret_unref(hub->metrics_token);
   SSL_CTX_free(hub->tls);
   g_hash_table_unref(hub->clients);

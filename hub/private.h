@@ -17,7 +17,7 @@ struct hub {
   Loop *loop;
   const HubConfig *config;
   Store *store;
-  ReviewKey *key;
+  SigningKey *key;
   char *fingerprint;
   Reviews *reviews;
   AccessGate *gate;

@@ -20,7 +20,7 @@ struct reviews {
   Loop *loop;
   const HubConfig *config;
   Store *store;
-  const ReviewKey *key;
+  const SigningKey *key;
   void (*changed)(const Review *review, ReviewChange change, void *data);
   void *data;
   GHashTable *pending; /* id → Review */
@@ -200,7 +200,7 @@ Reviews *
 reviews_new(Loop *loop,
             const HubConfig *config,
             Store *store,
-            const ReviewKey *key,
+            const SigningKey *key,
             void (*changed)(const Review *review,
                             ReviewChange change,
                             void *data),

@@ -36,7 +36,7 @@ typedef struct reviews Reviews;
 Reviews *reviews_new(Loop *loop,
                      const HubConfig *config,
                      Store *store,
-                     const ReviewKey *key,
+                     const SigningKey *key,
                      void (*changed)(const Review *review,
                                      ReviewChange change,
                                      void *data),

@@ -108,7 +108,7 @@ prepare(Store *store, GError **error, const char *sql, const char *format, ...)
       result = sqlite3_bind_blob(statement,
                                  i + 1,
                                  va_arg(args, const void *),
-                                 REVIEW_KEY_LEN,
+                                 SIGNING_KEY_LEN,
                                  SQLITE_TRANSIENT);
     else
       result = sqlite3_bind_text(
@@ -527,9 +527,10 @@ store_get_machine(Store *store, const char *id, GError **error)
   }
   machine = g_new0(Machine, 1);
   machine->id = column(statement, 0);
-  if (sqlite3_column_bytes(statement, 1) == REVIEW_KEY_LEN)
-    memcpy(
-        machine->public_key, sqlite3_column_blob(statement, 1), REVIEW_KEY_LEN);
+  if (sqlite3_column_bytes(statement, 1) == SIGNING_KEY_LEN)
+    memcpy(machine->public_key,
+           sqlite3_column_blob(statement, 1),
+           SIGNING_KEY_LEN);
   machine->issuer = column(statement, 2);
   machine->subject = column(statement, 3);
   machine->user = column(statement, 4);

@@ -40,7 +40,7 @@ typedef struct {
 
 typedef struct {
   char *id; /* hex */
-  uint8_t public_key[REVIEW_KEY_LEN];
+  uint8_t public_key[SIGNING_KEY_LEN];
   char *issuer, *subject, *user, *name;
   int64_t since_us;
 } Machine;

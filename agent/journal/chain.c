@@ -3,7 +3,6 @@
  * there as number, type and value, so that no two rows encode alike. */
 #include "journal/chain.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #define PREFIX_LEN 4 /* three letters and the version of the encoding */
@@ -132,19 +131,29 @@ bool
 chain_signed(const uint8_t genesis[SHA256_LEN], const Checkpoint *checkpoint)
 {
   g_autoptr(GByteArray) message = g_byte_array_new();
-  EVP_PKEY *key = EVP_PKEY_new_raw_public_key(
-      EVP_PKEY_ED25519, NULL, checkpoint->public_key, CHAIN_KEY_LEN);
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  bool good;
 
   chain_checkpoint(message, genesis, checkpoint);
-  good = key && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-         EVP_DigestVerify(ctx,
-                          checkpoint->signature,
-                          CHAIN_SIGNATURE_LEN,
+  return signature_verify(checkpoint->public_key,
                           message->data,
-                          message->len) == 1;
-  EVP_MD_CTX_free(ctx);
-  EVP_PKEY_free(key);
-  return good;
+                          message->len,
+                          checkpoint->signature);
+}
+
+bool
+chain_sign(const SigningKey *key,
+           const uint8_t genesis[SHA256_LEN],
+           Checkpoint *checkpoint,
+           GError **error)
+{
+  g_autoptr(GByteArray) message = g_byte_array_new();
+
+  memcpy(checkpoint->public_key, signing_key_public(key), CHAIN_KEY_LEN);
+  chain_checkpoint(message, genesis, checkpoint);
+  if (signing_key_sign(key, message->data, message->len, checkpoint->signature))
+    return true;
+  g_set_error_literal(error,
+                      JOURNAL_ERROR,
+                      JOURNAL_ERROR_WRITE,
+                      "libcrypto failed to sign a checkpoint");
+  return false;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The canonical encoding of rows and checkpoints (hoop-journal(5)), and the
- * machine's signing key. Private to the room. */
+/* The canonical encoding of rows and checkpoints (hoop-journal(5)). Private to
+ * the room. */
 #ifndef HOOP_JOURNAL_CHAIN_H
 #define HOOP_JOURNAL_CHAIN_H
 
 #include "journal/journal.h"
+#include "kit/signing.h"
 
 #define CHAIN_ID_LEN 16
-#define CHAIN_KEY_LEN 32       /* RFC 8032: an Ed25519 public key */
-#define CHAIN_SIGNATURE_LEN 64 /* RFC 8032: an Ed25519 signature */
+#define CHAIN_KEY_LEN SIGNING_KEY_LEN
+#define CHAIN_SIGNATURE_LEN SIGNATURE_LEN
 /* At most this many rows follow a checkpoint before the next one; part of the
  * format, since a verifier takes more for a deleted checkpoint. */
 #define CHAIN_MAX_UNSIGNED 100
@@ -56,17 +57,10 @@ void chain_link(const uint8_t genesis[SHA256_LEN],
 bool chain_signed(const uint8_t genesis[SHA256_LEN],
                   const Checkpoint *checkpoint);
 
-/* The machine's Ed25519 key: 64 hex digits in a file of mode 0600. */
-typedef struct signing_key SigningKey;
-/* Reads it, or makes it when there is none and `create` is set. */
-SigningKey *signing_key_load(const char *path, bool create, GError **error);
-void signing_key_free(SigningKey *key);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(SigningKey, signing_key_free)
-const uint8_t *signing_key_public(const SigningKey *key);
-/* Fills in public_key and signature. */
-bool signing_key_sign(const SigningKey *key,
-                      const uint8_t genesis[SHA256_LEN],
-                      Checkpoint *checkpoint,
-                      GError **error);
+/* Fills in public_key and signature. JOURNAL_ERROR_WRITE. */
+bool chain_sign(const SigningKey *key,
+                const uint8_t genesis[SHA256_LEN],
+                Checkpoint *checkpoint,
+                GError **error);
 
 #endif

@@ -9,6 +9,9 @@
 #include "journal/row.h"
 #include "journal/store.h"
 
+/* Frames (pages of 4 KiB) of write-ahead log that are moved in any case. */
+#define STORE_TIDY_FRAMES 4096
+
 struct store {
   char *path;
   sqlite3 *db;

@@ -76,7 +76,7 @@ is_fresh(const ReviewDecision *decision,
 ReviewDecision *
 decision_check(const char *json,
                size_t len,
-               const uint8_t key[REVIEW_KEY_LEN],
+               const uint8_t key[SIGNING_KEY_LEN],
                const DecisionExpect *expect,
                GError **error)
 {

@@ -11,7 +11,7 @@
 bool
 pin_load(const char *state_dir,
          char **url,
-         uint8_t key[REVIEW_KEY_LEN],
+         uint8_t key[SIGNING_KEY_LEN],
          GError **error)
 {
   g_autofree char *path = g_build_filename(state_dir, PIN, NULL);
@@ -30,7 +30,7 @@ pin_load(const char *state_dir,
   lines = g_strsplit(text, "\n", 4);
   if (g_strv_length(lines) != 3 || *lines[2] ||
       !g_str_has_prefix(lines[0], "https://") ||
-      !hex_decode(lines[1], key, REVIEW_KEY_LEN)) {
+      !hex_decode(lines[1], key, SIGNING_KEY_LEN)) {
     g_set_error(error,
                 RELAY_ERROR,
                 RELAY_ERROR_CONFIG,
@@ -46,22 +46,22 @@ pin_load(const char *state_dir,
 bool
 pin_store(const char *state_dir,
           const char *url,
-          const uint8_t key[REVIEW_KEY_LEN],
+          const uint8_t key[SIGNING_KEY_LEN],
           GError **error)
 {
   g_autofree char *path = g_build_filename(state_dir, PIN, NULL);
   g_autofree char *text = NULL;
-  char hex[2 * REVIEW_KEY_LEN + 1];
+  char hex[2 * SIGNING_KEY_LEN + 1];
 
-  hex_encode(key, REVIEW_KEY_LEN, hex);
+  hex_encode(key, SIGNING_KEY_LEN, hex);
   text = g_strdup_printf("%s\n%s\n", url, hex);
   return file_replace(path, text, strlen(text), 0600, error);
 }
 
-ReviewKey *
+SigningKey *
 pin_machine(const char *state_dir, GError **error)
 {
   g_autofree char *path = g_build_filename(state_dir, MACHINE, NULL);
 
-  return review_key_load(path, true, error);
+  return signing_key_load(path, true, error);
 }

@@ -27,9 +27,9 @@ struct relay {
 
   /* The enrolment. */
   char *url; /* NULL: none */
-  uint8_t key[REVIEW_KEY_LEN];
+  uint8_t key[SIGNING_KEY_LEN];
   char *fingerprint;
-  ReviewKey *machine;
+  SigningKey *machine;
 
   GPtrArray *calls; /* Call */
   GPtrArray *held;  /* Held */
@@ -50,14 +50,14 @@ struct relay {
  * NULL. */
 bool pin_load(const char *state_dir,
               char **url,
-              uint8_t key[REVIEW_KEY_LEN],
+              uint8_t key[SIGNING_KEY_LEN],
               GError **error);
 bool pin_store(const char *state_dir,
                const char *url,
-               const uint8_t key[REVIEW_KEY_LEN],
+               const uint8_t key[SIGNING_KEY_LEN],
                GError **error);
 /* Of the machine; made when it is not there. */
-ReviewKey *pin_machine(const char *state_dir, GError **error);
+SigningKey *pin_machine(const char *state_dir, GError **error);
 
 /* ---- call.c: one bounded exchange with the hub */
 typedef void (*CallDone)(const char *json,
@@ -120,7 +120,7 @@ typedef struct {
 /* RELAY_ERROR_DECISION says which check failed. */
 ReviewDecision *decision_check(const char *json,
                                size_t len,
-                               const uint8_t key[REVIEW_KEY_LEN],
+                               const uint8_t key[SIGNING_KEY_LEN],
                                const DecisionExpect *expect,
                                GError **error);
 

@@ -11,7 +11,7 @@
 typedef struct {
   Relay *relay;
   char *url, *fingerprint;
-  uint8_t key[REVIEW_KEY_LEN];
+  uint8_t key[SIGNING_KEY_LEN];
   void (*done)(const char *fingerprint, const GError *error, void *data);
   void *data;
 } Enrolment;
@@ -28,19 +28,19 @@ is_hub_url(const char *url)
 
 /* Its parts from a stored or fresh enrolment; takes url. */
 static void
-adopt(Relay *relay, char *url, const uint8_t key[REVIEW_KEY_LEN])
+adopt(Relay *relay, char *url, const uint8_t key[SIGNING_KEY_LEN])
 {
   g_free(relay->url);
   relay->url = url;
-  memmove(relay->key, key, REVIEW_KEY_LEN);
+  memmove(relay->key, key, SIGNING_KEY_LEN);
   g_free(relay->fingerprint);
-  relay->fingerprint = review_fingerprint(key);
+  relay->fingerprint = signing_fingerprint(key);
 }
 
 static bool
-is_expected(const Relay *relay, const uint8_t key[REVIEW_KEY_LEN])
+is_expected(const Relay *relay, const uint8_t key[SIGNING_KEY_LEN])
 {
-  uint8_t expected[REVIEW_KEY_LEN];
+  uint8_t expected[SIGNING_KEY_LEN];
 
   return !relay->expected ||
          (hex_decode(relay->expected, expected, sizeof expected) &&
@@ -50,7 +50,7 @@ is_expected(const Relay *relay, const uint8_t key[REVIEW_KEY_LEN])
 static bool
 load(Relay *relay, GError **error)
 {
-  uint8_t key[REVIEW_KEY_LEN];
+  uint8_t key[SIGNING_KEY_LEN];
   g_autofree char *url = NULL;
 
   if (relay->configured && !is_hub_url(relay->configured)) {
@@ -118,7 +118,7 @@ relay_free(Relay *relay)
   upstream_free(relay->upstream);
   g_ptr_array_unref(relay->calls);
   g_string_free(relay->line, TRUE);
-  review_key_free(relay->machine);
+  signing_key_free(relay->machine);
   g_free(relay->state_dir);
   g_free(relay->configured);
   g_free(relay->expected);
@@ -201,7 +201,7 @@ static bool
 check_key(const Enrolment *enrolment, GError **error)
 {
   const Relay *relay = enrolment->relay;
-  g_autofree char *found = review_fingerprint(enrolment->key);
+  g_autofree char *found = signing_fingerprint(enrolment->key);
 
   if (!is_expected(relay, enrolment->key)) {
     g_set_error(error,
@@ -221,7 +221,7 @@ check_key(const Enrolment *enrolment, GError **error)
                 found);
     return false;
   }
-  if (relay->url && memcmp(relay->key, enrolment->key, REVIEW_KEY_LEN) != 0) {
+  if (relay->url && memcmp(relay->key, enrolment->key, SIGNING_KEY_LEN) != 0) {
     g_set_error(error,
                 RELAY_ERROR,
                 RELAY_ERROR_KEY,
@@ -269,7 +269,7 @@ on_hub(const char *json, size_t len, const GError *error, void *data)
 
   if (error)
     end(enrolment, g_error_copy(error));
-  else if (!hex || !hex_decode(hex, enrolment->key, REVIEW_KEY_LEN))
+  else if (!hex || !hex_decode(hex, enrolment->key, SIGNING_KEY_LEN))
     end(enrolment,
         g_error_new_literal(RELAY_ERROR,
                             RELAY_ERROR_REFUSED,

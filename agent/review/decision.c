@@ -136,11 +136,11 @@ put_voice(GString *out, const ReviewVoice *voice)
 }
 
 char *
-review_decision_seal(const ReviewDecision *decision, const ReviewKey *key)
+review_decision_seal(const ReviewDecision *decision, const SigningKey *key)
 {
   g_autoptr(GByteArray) bytes = review_decision_encode(decision);
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
   GString *out;
 
   if (!review_sign(
@@ -205,7 +205,7 @@ parse_voice(ReviewDecision *decision, const Document *object, GError **error)
 static bool
 parse(ReviewDecision *decision,
       const Document *object,
-      uint8_t signature[REVIEW_SIGNATURE_LEN],
+      uint8_t signature[SIGNATURE_LEN],
       GError **error)
 {
   static const char *const names[] = {"id",
@@ -235,7 +235,7 @@ parse(ReviewDecision *decision,
       !member_number(
           object, "expires_us", 1, INT64_MAX, &decision->expires_us, error) ||
       !member_array(object, "reviewers", 1, MAX_VOICES, &voices, error) ||
-      !member_hex(object, "signature", signature, REVIEW_SIGNATURE_LEN, error))
+      !member_hex(object, "signature", signature, SIGNATURE_LEN, error))
     return false;
   hex_encode(id, sizeof id, decision->id);
   for (size_t i = 0; i < json_object_array_length(voices); i++)
@@ -247,14 +247,14 @@ parse(ReviewDecision *decision,
 ReviewDecision *
 review_decision_open(const char *text,
                      size_t len,
-                     const uint8_t public_key[REVIEW_KEY_LEN],
+                     const uint8_t public_key[SIGNING_KEY_LEN],
                      GError **error)
 {
   g_autoptr(ReviewDecision) decision = review_decision_new();
   g_autoptr(GError) why = NULL;
   g_autoptr(Document) object = document_parse(text, len, &why);
   g_autoptr(GByteArray) bytes = NULL;
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 
   if (!object) {
     g_set_error_literal(error, REVIEW_ERROR, REVIEW_ERROR_FORM, why->message);

@@ -73,21 +73,21 @@ review_machine_clear(ReviewMachine *machine)
 }
 
 char *
-review_machine_format(const ReviewKey *key,
+review_machine_format(const SigningKey *key,
                       const char *name,
                       const char *issuer,
                       const char *subject)
 {
   g_autofree char *whose = g_strdup_printf("%s\n%s", issuer, subject);
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
   GString *out;
 
   if (!review_sign(
           key, REVIEW_CONTEXT_MACHINE, whose, strlen(whose), signature))
     return NULL;
   out = g_string_new("{");
-  hex_encode(review_key_public(key), REVIEW_KEY_LEN, hex);
+  hex_encode(signing_key_public(key), SIGNING_KEY_LEN, hex);
   json_put_text(out, "public_key", hex);
   hex_encode(signature, sizeof signature, hex);
   json_put_text(out, "signature", hex);
@@ -108,9 +108,8 @@ review_machine_parse(const char *text,
 
   if (!object || !member_only(object, names, error) ||
       !member_hex(
-          object, "public_key", found.public_key, REVIEW_KEY_LEN, error) ||
-      !member_hex(
-          object, "signature", found.signature, REVIEW_SIGNATURE_LEN, error) ||
+          object, "public_key", found.public_key, SIGNING_KEY_LEN, error) ||
+      !member_hex(object, "signature", found.signature, SIGNATURE_LEN, error) ||
       !member_text(object, "name", MAX_MACHINE_NAME, true, &found.name, error))
     return false;
   *out = found;
@@ -132,12 +131,12 @@ review_machine_is_of(const ReviewMachine *machine,
 }
 
 char *
-review_machine_id(const uint8_t public_key[REVIEW_KEY_LEN])
+review_machine_id(const uint8_t public_key[SIGNING_KEY_LEN])
 {
   uint8_t digest[SHA256_LEN];
   char *id = g_malloc(2 * MACHINE_ID_BYTES + 1);
 
-  sha256(public_key, REVIEW_KEY_LEN, digest);
+  sha256(public_key, SIGNING_KEY_LEN, digest);
   hex_encode(digest, MACHINE_ID_BYTES, id);
   return id;
 }
@@ -146,11 +145,11 @@ review_machine_id(const uint8_t public_key[REVIEW_KEY_LEN])
  */
 
 char *
-review_request_sign(const ReviewKey *key, const void *body, size_t len)
+review_request_sign(const SigningKey *key, const void *body, size_t len)
 {
-  g_autofree char *id = review_machine_id(review_key_public(key));
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  g_autofree char *id = review_machine_id(signing_key_public(key));
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
 
   if (!review_sign(key, REVIEW_CONTEXT_REQUEST, body, len, signature))
     return NULL;
@@ -161,12 +160,12 @@ review_request_sign(const ReviewKey *key, const void *body, size_t len)
 bool
 review_request_parse(const char *header,
                      char **id,
-                     uint8_t signature[REVIEW_SIGNATURE_LEN])
+                     uint8_t signature[SIGNATURE_LEN])
 {
   const size_t id_len = 2 * MACHINE_ID_BYTES;
 
   if (strspn(header, "0123456789abcdef") != id_len || header[id_len] != ':' ||
-      !hex_decode(header + id_len + 1, signature, REVIEW_SIGNATURE_LEN))
+      !hex_decode(header + id_len + 1, signature, SIGNATURE_LEN))
     return false;
   *id = g_strndup(header, id_len);
   return true;

@@ -5,6 +5,7 @@
 #define HOOP_REVIEW_H
 
 #include "kit/digest.h"
+#include "kit/signing.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,42 +14,25 @@
 #define REVIEW_ERROR (review_error_quark())
 GQuark review_error_quark(void);
 typedef enum {
-  REVIEW_ERROR_FORM,   /* not the JSON that hoop-hub(7) describes */
-  REVIEW_ERROR_FORGED, /* a signature that is not the key's */
-  REVIEW_ERROR_KEY     /* a key that cannot be read, made or used */
+  REVIEW_ERROR_FORM,  /* not the JSON that hoop-hub(7) describes */
+  REVIEW_ERROR_FORGED /* a signature that is not the key's */
 } ReviewErrorCode;
 
-/* ---- Keys: Ed25519 (RFC 8032) ---------------------------------------------
+/* ---- Signatures: Ed25519 ----------------------------------------------------
  */
-
-#define REVIEW_KEY_LEN 32
-#define REVIEW_SIGNATURE_LEN 64
-
-typedef struct review_key ReviewKey;
-
-/* From a file (64 hex digits of the seed, 0600); `create`: makes it when there
- * is none. REVIEW_ERROR_KEY. */
-ReviewKey *review_key_load(const char *path, bool create, GError **error);
-void review_key_free(ReviewKey *key);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReviewKey, review_key_free)
-/* REVIEW_KEY_LEN bytes. */
-const uint8_t *review_key_public(const ReviewKey *key);
 
 /* Signs len bytes, said to be about `context` (a line that no other use has).
  * False when libcrypto failed. Any thread. */
-bool review_sign(const ReviewKey *key,
+bool review_sign(const SigningKey *key,
                  const char *context,
                  const void *bytes,
                  size_t len,
-                 uint8_t out[REVIEW_SIGNATURE_LEN]);
-bool review_verify(const uint8_t public_key[REVIEW_KEY_LEN],
+                 uint8_t out[SIGNATURE_LEN]);
+bool review_verify(const uint8_t public_key[SIGNING_KEY_LEN],
                    const char *context,
                    const void *bytes,
                    size_t len,
-                   const uint8_t signature[REVIEW_SIGNATURE_LEN]);
-/* A key for people to compare: SHA-256 of it as 16 groups of 4 hex digits.
- * g_free. */
-char *review_fingerprint(const uint8_t public_key[REVIEW_KEY_LEN]);
+                   const uint8_t signature[SIGNATURE_LEN]);
 
 /* Contexts. */
 #define REVIEW_CONTEXT_DECISION "hoop-hub decision 1"
@@ -151,12 +135,12 @@ GByteArray *review_decision_encode(const ReviewDecision *decision);
 /* One JSON object with the signature by this key; NULL when libcrypto failed.
  * g_free. */
 char *review_decision_seal(const ReviewDecision *decision,
-                           const ReviewKey *key);
+                           const SigningKey *key);
 /* The decision of such an object, when this public key signed it; form and
  * signature are all that is checked here. REVIEW_ERROR_FORM or _FORGED. */
 ReviewDecision *review_decision_open(const char *text,
                                      size_t len,
-                                     const uint8_t public_key[REVIEW_KEY_LEN],
+                                     const uint8_t public_key[SIGNING_KEY_LEN],
                                      GError **error);
 
 /* ---- What else is sent to the hub ------------------------------------------
@@ -180,14 +164,14 @@ bool review_reply_parse(const char *text,
  * name, and its signature (REVIEW_CONTEXT_MACHINE) over the person's issuer, a
  * line's end and subject. */
 typedef struct {
-  uint8_t public_key[REVIEW_KEY_LEN];
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t public_key[SIGNING_KEY_LEN];
+  uint8_t signature[SIGNATURE_LEN];
   char *name;
 } ReviewMachine;
 void review_machine_clear(ReviewMachine *machine);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ReviewMachine, review_machine_clear)
 /* NULL when libcrypto failed. g_free. */
-char *review_machine_format(const ReviewKey *key,
+char *review_machine_format(const SigningKey *key,
                             const char *name,
                             const char *issuer,
                             const char *subject);
@@ -201,16 +185,16 @@ bool review_machine_is_of(const ReviewMachine *machine,
                           const char *subject);
 /* The id under which the hub knows a machine: the first half of its key's
  * SHA-256 in hex. g_free. */
-char *review_machine_id(const uint8_t public_key[REVIEW_KEY_LEN]);
+char *review_machine_id(const uint8_t public_key[SIGNING_KEY_LEN]);
 
 /* A request's body signed by the machine, for the header REVIEW_HEADER: its id,
  * a colon and the signature in hex. NULL when libcrypto failed. g_free. */
 #define REVIEW_HEADER "Hoop-Machine"
-char *review_request_sign(const ReviewKey *key, const void *body, size_t len);
+char *review_request_sign(const SigningKey *key, const void *body, size_t len);
 /* False when it has not this form. */
 bool review_request_parse(const char *header,
                           char **id,
-                          uint8_t signature[REVIEW_SIGNATURE_LEN]);
+                          uint8_t signature[SIGNATURE_LEN]);
 
 /* ---- Receipts: what a receiver of the record holds -------------------------
  */

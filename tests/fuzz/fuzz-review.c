@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A point of the curve, so that signatures are really looked at. */
-static const uint8_t key[REVIEW_KEY_LEN] = {
+static const uint8_t key[SIGNING_KEY_LEN] = {
     0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe,
     0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
     0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
@@ -50,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
       size ? g_strndup((const char *)data, size) : g_strdup("");
   g_auto(ReviewMachine) machine = {.name = NULL};
   g_autofree char *id = NULL;
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 
   check_ask(text, size);
   check_reply(text, size);

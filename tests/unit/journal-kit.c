@@ -383,7 +383,7 @@ test_resign(const char *path, const SigningKey *key)
     if (sqlite3_step(meta) == SQLITE_ROW) {
       checkpoint.wall_us = sqlite3_column_int64(meta, 0);
       memcpy(checkpoint.hash, hash, SHA256_LEN);
-      g_assert_true(signing_key_sign(key, genesis, &checkpoint, &error));
+      g_assert_true(chain_sign(key, genesis, &checkpoint, &error));
       chain_link(genesis, &checkpoint, link);
       sqlite3_bind_blob(sign, 1, hash, SHA256_LEN, SQLITE_STATIC);
       sqlite3_bind_blob(

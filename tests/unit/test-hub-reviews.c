@@ -23,7 +23,7 @@ typedef struct {
   char *folder;
   HubConfig *config;
   Store *store;
-  ReviewKey *key;
+  SigningKey *key;
   Loop *loop;
   Reviews *reviews;
   unsigned told[CHANGE_ENDED + 1];
@@ -73,7 +73,7 @@ setup(Kit *kit, const void *data)
   g_assert_true(g_file_set_contents(path, conf, -1, NULL));
   kit->config = hub_config_load(path, &error);
   g_assert_no_error(error);
-  kit->key = review_key_load(key, true, &error);
+  kit->key = signing_key_load(key, true, &error);
   g_assert_no_error(error);
   kit->loop = loop_new(NULL);
   start(kit);
@@ -85,7 +85,7 @@ teardown(Kit *kit, const void *data)
   (void)data;
   stop(kit);
   loop_free(kit->loop);
-  review_key_free(kit->key);
+  signing_key_free(kit->key);
   hub_config_free(kit->config);
   remove_folder(kit->folder);
   g_free(kit->folder);
@@ -204,7 +204,7 @@ test_one(Kit *kit, const void *data)
   g_assert_cmpuint(stored->voices->len, ==, 1);
   decision = review_decision_open(stored->decision,
                                   strlen(stored->decision),
-                                  review_key_public(kit->key),
+                                  signing_key_public(kit->key),
                                   &error);
   g_assert_no_error(error);
   g_assert_cmpstr(decision->id, ==, id);

@@ -12,7 +12,7 @@
 
 typedef struct {
   char *folder;
-  ReviewKey *key, *other;
+  SigningKey *key, *other;
   ReviewDecision *decision;
   uint8_t digest[SHA256_LEN];
   DecisionExpect expect;
@@ -43,8 +43,8 @@ setup(Kit *kit, const void *data)
   kit->folder = g_dir_make_tmp("relay-XXXXXX", NULL);
   one = g_build_filename(kit->folder, "one.key", NULL);
   two = g_build_filename(kit->folder, "two.key", NULL);
-  kit->key = review_key_load(one, true, NULL);
-  kit->other = review_key_load(two, true, NULL);
+  kit->key = signing_key_load(one, true, NULL);
+  kit->other = signing_key_load(two, true, NULL);
   kit->decision = review_decision_new();
   memcpy(kit->decision->id, ID, REVIEW_ID_SIZE);
   memset(kit->digest, 3, SHA256_LEN);
@@ -65,8 +65,8 @@ static void
 teardown(Kit *kit, const void *data)
 {
   (void)data;
-  review_key_free(kit->key);
-  review_key_free(kit->other);
+  signing_key_free(kit->key);
+  signing_key_free(kit->other);
   review_decision_free(kit->decision);
   remove_folder(kit->folder);
   g_free(kit->folder);
@@ -74,12 +74,12 @@ teardown(Kit *kit, const void *data)
 
 /* NULL: believed; else a word of why not. */
 static void
-check(Kit *kit, const ReviewKey *signer, const char *says)
+check(Kit *kit, const SigningKey *signer, const char *says)
 {
   g_autofree char *json = review_decision_seal(kit->decision, signer);
   g_autoptr(GError) error = NULL;
   g_autoptr(ReviewDecision) decision = decision_check(
-      json, strlen(json), review_key_public(kit->key), &kit->expect, &error);
+      json, strlen(json), signing_key_public(kit->key), &kit->expect, &error);
 
   if (!says) {
     g_assert_no_error(error);
@@ -160,19 +160,19 @@ test_pin(Kit *kit, const void *data)
   g_autofree char *path = g_build_filename(kit->folder, "hub.pin", NULL);
   g_autofree char *url = NULL;
   g_autoptr(GError) error = NULL;
-  uint8_t key[REVIEW_KEY_LEN];
+  uint8_t key[SIGNING_KEY_LEN];
 
   (void)data;
   g_assert_true(pin_load(kit->folder, &url, key, &error));
   g_assert_null(url);
   g_assert_true(pin_store(kit->folder,
                           "https://hub.example:8790",
-                          review_key_public(kit->key),
+                          signing_key_public(kit->key),
                           &error));
   g_assert_true(pin_load(kit->folder, &url, key, &error));
   g_assert_cmpstr(url, ==, "https://hub.example:8790");
   g_assert_cmpmem(
-      key, REVIEW_KEY_LEN, review_key_public(kit->key), REVIEW_KEY_LEN);
+      key, SIGNING_KEY_LEN, signing_key_public(kit->key), SIGNING_KEY_LEN);
   g_assert_true(
       g_file_set_contents(path, "https://hub.example\nab\n", -1, NULL));
   g_free(g_steal_pointer(&url));

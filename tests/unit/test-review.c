@@ -7,15 +7,15 @@
 
 typedef struct {
   char *folder;
-  ReviewKey *key, *other;
+  SigningKey *key, *other;
 } Kit;
 
-static ReviewKey *
+static SigningKey *
 make_key(const char *folder, const char *name)
 {
   g_autofree char *path = g_build_filename(folder, name, NULL);
   g_autoptr(GError) error = NULL;
-  ReviewKey *key = review_key_load(path, true, &error);
+  SigningKey *key = signing_key_load(path, true, &error);
 
   g_assert_no_error(error);
   return key;
@@ -34,8 +34,8 @@ static void
 teardown(Kit *kit, const void *data)
 {
   (void)data;
-  review_key_free(kit->key);
-  review_key_free(kit->other);
+  signing_key_free(kit->key);
+  signing_key_free(kit->other);
   remove_folder(kit->folder);
   g_free(kit->folder);
 }
@@ -71,7 +71,7 @@ test_seal(Kit *kit, const void *data)
   g_autofree char *text = review_decision_seal(decision, kit->key);
   g_autoptr(GError) error = NULL;
   g_autoptr(ReviewDecision) opened = review_decision_open(
-      text, strlen(text), review_key_public(kit->key), &error);
+      text, strlen(text), signing_key_public(kit->key), &error);
   g_autofree char *again = NULL;
 
   (void)data;
@@ -79,7 +79,7 @@ test_seal(Kit *kit, const void *data)
   again = review_decision_seal(opened, kit->key);
   g_assert_cmpstr(again, ==, text);
   g_assert_null(review_decision_open(
-      text, strlen(text), review_key_public(kit->other), &error));
+      text, strlen(text), signing_key_public(kit->other), &error));
   g_assert_error(error, REVIEW_ERROR, REVIEW_ERROR_FORGED);
 }
 
@@ -98,8 +98,8 @@ test_altered(Kit *kit, const void *data)
       g_autoptr(ReviewDecision) opened = NULL;
 
       changed[i] = (char)((unsigned char)changed[i] ^ 1u << bit);
-      opened =
-          review_decision_open(changed, len, review_key_public(kit->key), NULL);
+      opened = review_decision_open(
+          changed, len, signing_key_public(kit->key), NULL);
       if (opened)
         g_error("byte %zu bit %u is not signed: %s", i, bit, changed);
     }
@@ -140,17 +140,17 @@ test_canonical(void)
 static void
 test_contexts(Kit *kit, const void *data)
 {
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 
   (void)data;
   g_assert_true(
       review_sign(kit->key, REVIEW_CONTEXT_REQUEST, "body", 4, signature));
-  g_assert_true(review_verify(review_key_public(kit->key),
+  g_assert_true(review_verify(signing_key_public(kit->key),
                               REVIEW_CONTEXT_REQUEST,
                               "body",
                               4,
                               signature));
-  g_assert_false(review_verify(review_key_public(kit->key),
+  g_assert_false(review_verify(signing_key_public(kit->key),
                                REVIEW_CONTEXT_MACHINE,
                                "body",
                                4,
@@ -247,10 +247,10 @@ static void
 test_request(Kit *kit, const void *data)
 {
   g_autofree char *header = review_request_sign(kit->key, "body", 4);
-  g_autofree char *want = review_machine_id(review_key_public(kit->key));
+  g_autofree char *want = review_machine_id(signing_key_public(kit->key));
   g_autofree char *id = NULL;
   g_autofree char *none = NULL;
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 
   (void)data;
   g_assert_true(review_request_parse(header, &id, signature));
@@ -264,17 +264,18 @@ static void
 test_key_again(Kit *kit, const void *data)
 {
   g_autofree char *path = g_build_filename(kit->folder, "one.key", NULL);
-  g_autoptr(ReviewKey) same = review_key_load(path, true, NULL);
+  g_autoptr(SigningKey) same = signing_key_load(path, true, NULL);
   g_autoptr(GError) error = NULL;
 
   (void)data;
-  g_assert_cmpmem(review_key_public(same),
-                  REVIEW_KEY_LEN,
-                  review_key_public(kit->key),
-                  REVIEW_KEY_LEN);
-  g_assert_true(g_file_set_contents(path, "no key", -1, NULL));
-  g_assert_null(review_key_load(path, true, &error));
-  g_assert_error(error, REVIEW_ERROR, REVIEW_ERROR_KEY);
+  g_assert_cmpmem(signing_key_public(same),
+                  SIGNING_KEY_LEN,
+                  signing_key_public(kit->key),
+                  SIGNING_KEY_LEN);
+  g_assert_true(g_file_set_contents_full(
+      path, "no key", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  g_assert_null(signing_key_load(path, true, &error));
+  g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
 }
 
 static ReviewReceipt
