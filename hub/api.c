@@ -122,7 +122,7 @@ post_machine(Client *client, const char *id)
   g_autoptr(GError) error = NULL;
   g_autofree char *json = NULL;
   g_autofree char *machine_id = NULL;
-  StoreResult result;
+  DbResult result;
   size_t len;
   const char *body = client_body(client, &len);
 
@@ -153,12 +153,12 @@ post_machine(Client *client, const char *id)
     memcpy(machine.public_key, sent.public_key, SIGNING_KEY_LEN);
     result = store_add_machine(hub->store, &machine, &error);
   }
-  if (result == STORE_CONFLICT) {
+  if (result == DB_CONFLICT) {
     client_refuse(
         client, 409, "decided", "this machine's key is another person's");
     return;
   }
-  if (result != STORE_DONE) {
+  if (result != DB_DONE) {
     refuse_with(client, error);
     return;
   }

@@ -369,7 +369,7 @@ reviews_post(Reviews *reviews,
   review->user = g_strdup(person->user);
   review->machine = g_strdup(machine);
   review->received_us = clock_wall_us();
-  if (store_add(reviews->store, review, &why) != STORE_DONE) {
+  if (store_add(reviews->store, review, &why) != DB_DONE) {
     refuse(error,
            REVIEWS_ERROR_STORE,
            why ? why->message : "the id is taken by another request");
@@ -513,7 +513,7 @@ reviews_answer(Reviews *reviews,
   g_autofree char *decision = NULL;
   ReviewVoice *voice;
   ReviewState state;
-  StoreResult result;
+  DbResult result;
 
   if (!review ||
       !check_answer(review, groups, person, answer, digest, reason, error))
@@ -528,11 +528,10 @@ reviews_answer(Reviews *reviews,
   decision = decide(reviews, review, voice, review->voices);
   state = decision ? state_of(answer) : STATE_PENDING;
   result = store_answer(reviews->store, id, voice, state, decision, &why);
-  if (result != STORE_DONE) {
+  if (result != DB_DONE) {
     g_ptr_array_set_size(review->voices, (int)review->voices->len - 1);
     refuse(error,
-           result == STORE_CONFLICT ? REVIEWS_ERROR_DECIDED
-                                    : REVIEWS_ERROR_STORE,
+           result == DB_CONFLICT ? REVIEWS_ERROR_DECIDED : REVIEWS_ERROR_STORE,
            why ? why->message : "it was decided already");
     return NULL;
   }
@@ -555,7 +554,7 @@ reviews_withdraw(Reviews *reviews,
   const Actor by = {person->issuer, person->subject, person->user};
   Review *review = find(reviews, id, person, error);
   g_autoptr(GError) why = NULL;
-  StoreResult result;
+  DbResult result;
 
   if (!review)
     return NULL;
@@ -565,10 +564,9 @@ reviews_withdraw(Reviews *reviews,
     return NULL;
   }
   result = store_end(reviews->store, id, STATE_WITHDRAWN, now, &by, &why);
-  if (result != STORE_DONE) {
+  if (result != DB_DONE) {
     refuse(error,
-           result == STORE_CONFLICT ? REVIEWS_ERROR_DECIDED
-                                    : REVIEWS_ERROR_STORE,
+           result == DB_CONFLICT ? REVIEWS_ERROR_DECIDED : REVIEWS_ERROR_STORE,
            why ? why->message : "it was decided already");
     return NULL;
   }

@@ -3,7 +3,8 @@
 #ifndef HOOP_HUB_REVIEWS_H
 #define HOOP_HUB_REVIEWS_H
 
-#include "hub/store.h"
+#include "hub/settings.h"
+#include "hub/store/store.h"
 #include "kit/loop.h"
 
 #define REVIEWS_ERROR (reviews_error_quark())

@@ -13,8 +13,7 @@
 GQuark hub_error_quark(void);
 typedef enum {
   HUB_ERROR_CONFIG, /* names file, group and key */
-  HUB_ERROR_START,  /* a certificate, a port, a key */
-  HUB_ERROR_STORE   /* the database */
+  HUB_ERROR_START   /* a certificate, a port, a key */
 } HubErrorCode;
 
 /* [reviewers "NAME"]: who is meant when a policy says reviewer:NAME. */

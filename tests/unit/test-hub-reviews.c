@@ -367,9 +367,9 @@ test_compare_and_set(Kit *kit, const void *data)
   post(kit, "ada dev", make_ask('a', "leads", 1, false));
   make_id('a', id);
   g_assert_cmpint(
-      store_end(other, id, STATE_WITHDRAWN, 5, NULL, NULL), ==, STORE_DONE);
+      store_end(other, id, STATE_WITHDRAWN, 5, NULL, NULL), ==, DB_DONE);
   g_assert_cmpint(
-      store_end(other, id, STATE_EXPIRED, 6, NULL, NULL), ==, STORE_CONFLICT);
+      store_end(other, id, STATE_EXPIRED, 6, NULL, NULL), ==, DB_CONFLICT);
   answer(kit, 'a', "bob team-leads", REVIEW_APPROVED, REVIEWS_ERROR_DECIDED);
   {
     g_autoptr(Review) stored = store_get(other, id, NULL);
@@ -547,13 +547,11 @@ test_machines(Kit *kit, const void *data)
   g_autoptr(Machine) stored = NULL;
 
   (void)data;
-  g_assert_cmpint(
-      store_add_machine(kit->store, &machine, NULL), ==, STORE_DONE);
-  g_assert_cmpint(
-      store_add_machine(kit->store, &machine, NULL), ==, STORE_DONE);
+  g_assert_cmpint(store_add_machine(kit->store, &machine, NULL), ==, DB_DONE);
+  g_assert_cmpint(store_add_machine(kit->store, &machine, NULL), ==, DB_DONE);
   machine.subject = (char *)"s2";
   g_assert_cmpint(
-      store_add_machine(kit->store, &machine, NULL), ==, STORE_CONFLICT);
+      store_add_machine(kit->store, &machine, NULL), ==, DB_CONFLICT);
   stored = store_get_machine(kit->store, "m1", NULL);
   g_assert_cmpstr(stored->subject, ==, "s1");
   g_assert_cmpint(stored->public_key[0], ==, 5);

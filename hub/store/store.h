@@ -4,7 +4,7 @@
 #ifndef HOOP_HUB_STORE_H
 #define HOOP_HUB_STORE_H
 
-#include "hub/settings.h"
+#include "hub/store/db.h"
 #include "review/review.h"
 
 typedef enum {
@@ -52,36 +52,45 @@ typedef struct {
   const char *kind, *review, *issuer, *subject, *user, *detail;
 } RecordRow;
 
-typedef enum { STORE_DONE, STORE_CONFLICT, STORE_FAILED } StoreResult;
-
 typedef struct store Store;
 
-/* Opens or makes the database at `path` and brings its schema to this version;
- * a newer one is refused. Every change below is one transaction that is on disk
- * when the call returns, with its row of the record. HUB_ERROR_STORE. One
- * thread. */
-Store *store_open(const char *path, GError **error);
+/* Opens the database (`where` as db_open() has it) and brings its schema to
+ * this version; a newer one is refused. Every change below is one transaction
+ * that is on disk when the call returns, with its row of the record. DB_ERROR.
+ * One thread. */
+Store *store_open(const char *where, GError **error);
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
+/* Its connection, for what else the loop's thread keeps there; the store's. */
+Db *store_db(Store *store);
+/* A row of the record, for parts that change something of their own inside a
+ * transaction: as its last statement. */
+DbResult store_note(Db *db,
+                    const char *kind,
+                    int64_t at_us,
+                    const char *review,
+                    const Actor *by,
+                    const char *detail,
+                    GError **error);
 
 /* CONFLICT: the id is there. */
-StoreResult store_add(Store *store, const Review *review, GError **error);
+DbResult store_add(Store *store, const Review *review, GError **error);
 /* One answer, and with it, unless state is STATE_PENDING, the end. CONFLICT:
  * the review is no longer pending, or the person answered before; nothing was
  * changed. */
-StoreResult store_answer(Store *store,
-                         const char *id,
-                         const ReviewVoice *voice,
-                         ReviewState state,
-                         const char *decision,
-                         GError **error);
-/* Ends it without an answer. CONFLICT: it is no longer pending. */
-StoreResult store_end(Store *store,
+DbResult store_answer(Store *store,
                       const char *id,
+                      const ReviewVoice *voice,
                       ReviewState state,
-                      int64_t at_us,
-                      const Actor *by,
+                      const char *decision,
                       GError **error);
+/* Ends it without an answer. CONFLICT: it is no longer pending. */
+DbResult store_end(Store *store,
+                   const char *id,
+                   ReviewState state,
+                   int64_t at_us,
+                   const Actor *by,
+                   GError **error);
 /* NULL without error: there is none. */
 Review *store_get(Store *store, const char *id, GError **error);
 /* Newest first, at most `limit`; pending: those alone. GPtrArray of Review. */
@@ -91,9 +100,9 @@ GPtrArray *store_list(Store *store,
                       GError **error);
 /* CONFLICT: the key is another person's. A key that is there already is left as
  * it is. */
-StoreResult store_add_machine(Store *store,
-                              const Machine *machine,
-                              GError **error);
+DbResult store_add_machine(Store *store,
+                           const Machine *machine,
+                           GError **error);
 Machine *store_get_machine(Store *store, const char *id, GError **error);
 /* Rows behind `after`, oldest first. False when the database failed. */
 bool store_each_record(Store *store,
