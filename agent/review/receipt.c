@@ -37,18 +37,18 @@ review_receipt_encode(const ReviewReceipt *receipt)
 }
 
 bool
-review_receipt_sign(ReviewReceipt *receipt, const ReviewKey *key)
+review_receipt_sign(ReviewReceipt *receipt, const SigningKey *key)
 {
   g_autoptr(GByteArray) bytes = review_receipt_encode(receipt);
 
-  memcpy(receipt->public_key, review_key_public(key), REVIEW_KEY_LEN);
+  memcpy(receipt->public_key, signing_key_public(key), SIGNING_KEY_LEN);
   return review_sign(
       key, REVIEW_CONTEXT_RECEIPT, bytes->data, bytes->len, receipt->signature);
 }
 
 bool
 review_receipt_is_signed(const ReviewReceipt *receipt,
-                         const uint8_t public_key[REVIEW_KEY_LEN])
+                         const uint8_t public_key[SIGNING_KEY_LEN])
 {
   g_autoptr(GByteArray) bytes = review_receipt_encode(receipt);
 
@@ -66,7 +66,7 @@ char *
 review_receipt_format(const ReviewReceipt *receipt)
 {
   GString *out = g_string_new("{");
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  char hex[2 * SIGNATURE_LEN + 1];
 
   json_put_text(out, "machine", receipt->machine);
   json_put_text(out, "journal", receipt->journal);
@@ -74,9 +74,9 @@ review_receipt_format(const ReviewReceipt *receipt)
   hex_encode(receipt->hash, SHA256_LEN, hex);
   json_put_text(out, "hash", hex);
   json_put_number(out, "time_us", receipt->time_us);
-  hex_encode(receipt->public_key, REVIEW_KEY_LEN, hex);
+  hex_encode(receipt->public_key, SIGNING_KEY_LEN, hex);
   json_put_text(out, "public_key", hex);
-  hex_encode(receipt->signature, REVIEW_SIGNATURE_LEN, hex);
+  hex_encode(receipt->signature, SIGNATURE_LEN, hex);
   json_put_text(out, "signature", hex);
   g_string_append_c(out, '}');
   return g_string_free(out, FALSE);
@@ -119,9 +119,8 @@ read_members(const Document *object, ReviewReceipt *out, GError **error)
       !member_hex(object, "hash", found.hash, SHA256_LEN, error) ||
       !member_number(object, "time_us", 1, INT64_MAX, &found.time_us, error) ||
       !member_hex(
-          object, "public_key", found.public_key, REVIEW_KEY_LEN, error) ||
-      !member_hex(
-          object, "signature", found.signature, REVIEW_SIGNATURE_LEN, error))
+          object, "public_key", found.public_key, SIGNING_KEY_LEN, error) ||
+      !member_hex(object, "signature", found.signature, SIGNATURE_LEN, error))
     return false;
   hex_encode(id, sizeof id, found.journal);
   *out = found;

@@ -213,18 +213,18 @@ typedef struct {
   int64_t seq;
   uint8_t hash[SHA256_LEN];
   int64_t time_us; /* wall clock of who signs */
-  uint8_t public_key[REVIEW_KEY_LEN];
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t public_key[SIGNING_KEY_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 } ReviewReceipt;
 
 /* The bytes that are signed: machine and journal behind their length (32 bits,
  * big endian), seq (64 bits), hash, time_us (64 bits). */
 GByteArray *review_receipt_encode(const ReviewReceipt *receipt);
 /* Sets public_key and signature. False when libcrypto failed. Any thread. */
-bool review_receipt_sign(ReviewReceipt *receipt, const ReviewKey *key);
+bool review_receipt_sign(ReviewReceipt *receipt, const SigningKey *key);
 /* Whether this key signed it, whichever one it names. */
 bool review_receipt_is_signed(const ReviewReceipt *receipt,
-                              const uint8_t public_key[REVIEW_KEY_LEN]);
+                              const uint8_t public_key[SIGNING_KEY_LEN]);
 /* One JSON object of a line: {"machine","journal","seq","hash","time_us",
  * "public_key","signature"}, numbers as such, the rest hex; the member
  * `hoop.receipt` of an answer to shipped records (hoop-ship(5)). g_free. */

@@ -279,7 +279,7 @@ test_key_again(Kit *kit, const void *data)
 }
 
 static ReviewReceipt
-make_receipt(const ReviewKey *key)
+make_receipt(const SigningKey *key)
 {
   ReviewReceipt receipt = {.machine = "ffeeddccbbaa99887766554433221100",
                            .journal = "00112233445566778899aabbccddeeff",
@@ -292,12 +292,12 @@ make_receipt(const ReviewKey *key)
 }
 
 static bool
-believed(const char *text, const ReviewKey *key)
+believed(const char *text, const SigningKey *key)
 {
   ReviewReceipt receipt = {0};
 
   return review_receipt_parse(text, strlen(text), &receipt, NULL) &&
-         review_receipt_is_signed(&receipt, review_key_public(key));
+         review_receipt_is_signed(&receipt, signing_key_public(key));
 }
 
 /* No byte of it is free but those of the key that it names, which counts for
