@@ -213,8 +213,7 @@ policy_load_over(const PolicySource *files,
                  char **held,
                  GError **error)
 {
-  return policy_load_from(
-      &policy_reader, files, n_files, former, seen, held, error);
+  return policy_load_beside(NULL, files, n_files, former, seen, held, error);
 }
 
 Policy *

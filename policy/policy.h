@@ -225,6 +225,26 @@ Policy *policy_load_over(const PolicySource *sources,
                          char ***seen,
                          char **held,
                          GError **error);
+/* Policy files in memory, as a signed bundle brings them. `root` stands for
+ * their folder in paths and messages ("hub:" makes "hub:/policy.yaml"). */
+typedef struct policy_memory PolicyMemory;
+PolicyMemory *policy_memory_new(const char *root);
+/* `path` is relative to the root, without "." and ".." parts. */
+void policy_memory_add(PolicyMemory *memory, const char *path, GBytes *bytes);
+/* They cannot be had: reading any of them fails, with this reason. */
+void policy_memory_lose(PolicyMemory *memory, const char *why);
+void policy_memory_free(PolicyMemory *memory);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PolicyMemory, policy_memory_free)
+/* policy_load_over() where the files below the memory's root are taken from
+ * there, and include nothing else; trust does not matter for them. memory NULL:
+ * all are the machine's. */
+Policy *policy_load_beside(const PolicyMemory *memory,
+                           const PolicySource *sources,
+                           size_t n_sources,
+                           Policy *former,
+                           char ***seen,
+                           char **held,
+                           GError **error);
 /* The files that it was made of, in order; the policy's. NULL: no more. */
 const char *policy_file(const Policy *policy, unsigned i, PolicyLayer *layer);
 /* The same from memory, as one file of the central layer; `name` stands for

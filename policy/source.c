@@ -54,7 +54,7 @@ list_folder(const char *folder, FileTrust trust, void *data, GError **error)
   return g_strv_builder_end(names);
 }
 
-const PolicyReader policy_reader = {read_file, list_folder, NULL};
+const PolicyReader policy_reader = {.read = read_file, .list = list_folder};
 
 /* ---- One file ---------------------------------------------------------- */
 
@@ -219,6 +219,21 @@ add_folder(Reading *reading,
 }
 
 static bool
+is_below(const char *root, const char *path)
+{
+  const size_t len = strlen(root);
+
+  return strncmp(path, root, len) == 0 && path[len] == '/';
+}
+
+static bool
+leaves_root(const PolicyReader *reader, const char *from, const char *to)
+{
+  return reader->root != NULL && is_below(reader->root, from) &&
+         !is_below(reader->root, to);
+}
+
+static bool
 add_pattern(Reading *reading,
             const Include *include,
             const char *pattern,
@@ -241,6 +256,11 @@ add_pattern(Reading *reading,
                       "\"include\" takes names that end in .yaml, of at most "
                       "%d bytes, with wildcards in the last part only",
                       MAX_PATTERN);
+  if (leaves_root(reading->reader, include->file->path, path))
+    return yaml_error(include->doc,
+                      include->at,
+                      error,
+                      "\"include\" takes no files of elsewhere here");
   if (strpbrk(name, "*?") != NULL)
     return add_folder(reading, include, folder, name, sources, error);
   return add_include(reading, include, path, sources, error);

@@ -35,6 +35,7 @@ typedef struct {
                  void *data,
                  GError **error);
   void *data;
+  const char *root; /* files below it include none outside; or NULL */
 } PolicyReader;
 extern const PolicyReader policy_reader; /* the machine's */
 

@@ -55,7 +55,7 @@ shape_body(Explain *explain, GBytes *bytes)
 
   if (wanted && api_from_name(wanted, &explain->subject.api))
     api = (int)explain->subject.api;
-  body = trial_body(len ? text : "", len, explain->direction, &api);
+  body = cases_body(len ? text : "", len, explain->direction, &api);
   explain->subject.api = (Api)api;
   explain->subject.completions = api == API_COMPLETIONS;
   return body;

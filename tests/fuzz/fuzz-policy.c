@@ -88,7 +88,8 @@ static void
 load_files(const char *text, size_t size)
 {
   g_autofree char *all = g_strdup_printf("==> /f.yaml\n%.*s", (int)size, text);
-  const PolicyReader reader = {files_read, files_list, all};
+  const PolicyReader reader = {
+      .read = files_read, .list = files_list, .data = all};
   const PolicySource files[] = {{"/f.yaml", LAYER_SYSTEM, FILE_OWN},
                                 {"/d/u.yaml", LAYER_USER, FILE_OWN}};
   g_autoptr(GError) error = NULL, other = NULL;

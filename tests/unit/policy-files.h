@@ -74,7 +74,8 @@ files_list(const char *folder, FileTrust trust, void *data, GError **error)
 static inline Policy *
 files_load(const char *all, const char *path, PolicyLayer layer, GError **error)
 {
-  const PolicyReader reader = {files_read, files_list, (void *)(uintptr_t)all};
+  const PolicyReader reader = {
+      .read = files_read, .list = files_list, .data = (void *)(uintptr_t)all};
   const PolicySource file = {path, layer, FILE_OWN};
 
   return policy_load_from(&reader, &file, 1, NULL, NULL, NULL, error);

@@ -292,7 +292,8 @@ static Policy *
 load_over(const char *all, Policy *former, char **held, GError **error)
 {
   static const char *const names[] = {"/c.yaml", "/s.yaml", "/u.yaml"};
-  const PolicyReader reader = {files_read, files_list, (void *)(uintptr_t)all};
+  const PolicyReader reader = {
+      .read = files_read, .list = files_list, .data = (void *)(uintptr_t)all};
   PolicySource files[3];
   size_t n = 0, len;
 
