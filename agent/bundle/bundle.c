@@ -166,9 +166,9 @@ bundle_get(const Bundle *bundle, const char *path)
 char *
 bundle_mark_format(const BundleMark *mark)
 {
-  char key[2 * REVIEW_KEY_LEN + 1];
+  char key[2 * SIGNING_KEY_LEN + 1];
 
-  hex_encode(mark->key, REVIEW_KEY_LEN, key);
+  hex_encode(mark->key, SIGNING_KEY_LEN, key);
   return g_strdup_printf(
       "%s\n%" G_GINT64_FORMAT "\n%s\n", key, mark->version, mark->digest);
 }
@@ -183,7 +183,7 @@ bundle_mark_parse(const char *text, size_t len, BundleMark *out)
   guint64 version;
 
   if (g_strv_length(lines) != 4 || *lines[3] || strlen(copy) != len ||
-      !hex_decode(lines[0], mark.key, REVIEW_KEY_LEN) ||
+      !hex_decode(lines[0], mark.key, SIGNING_KEY_LEN) ||
       !g_ascii_string_to_unsigned(lines[1], 10, 1, INT64_MAX, &version, NULL) ||
       !hex_decode(lines[2], digest, sizeof digest))
     return false;

@@ -72,13 +72,13 @@ bool bundle_read_dir(Bundle *bundle,
                      GError **error);
 
 /* Signs it and gives its bytes; sets its digest. NULL when libcrypto failed. */
-GBytes *bundle_seal(Bundle *bundle, const ReviewKey *key);
+GBytes *bundle_seal(Bundle *bundle, const SigningKey *key);
 
 /* What bundle_seal() made, when this public key signed it and every file is as
  * the manifest says: BUNDLE_ERROR_FORM or _FORGED. Each bundle has one form:
  * other bytes are never the same bundle. Times are not looked at. */
 Bundle *bundle_open(GBytes *bytes,
-                    const uint8_t public_key[REVIEW_KEY_LEN],
+                    const uint8_t public_key[SIGNING_KEY_LEN],
                     GError **error);
 
 /* ---- Which may follow ------------------------------------------------------
@@ -87,7 +87,7 @@ Bundle *bundle_open(GBytes *bytes,
 /* What an agent remembers of the last bundle that it took, beside it: of which
  * key, so that another hub begins anew. */
 typedef struct {
-  uint8_t key[REVIEW_KEY_LEN];
+  uint8_t key[SIGNING_KEY_LEN];
   int64_t version; /* 0: none */
   char digest[SHA256_HEX_SIZE];
 } BundleMark;

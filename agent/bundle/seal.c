@@ -13,8 +13,7 @@ static const char magic[] = "hoop-bundle 1\n";
 #define MAGIC_LEN (sizeof magic - 1)
 #define LENGTH_AT MAGIC_LEN
 #define SIGNATURE_AT (LENGTH_AT + 9)
-G_STATIC_ASSERT(SIGNATURE_AT + 2 * REVIEW_SIGNATURE_LEN + 1 ==
-                BUNDLE_HEAD_SIZE);
+G_STATIC_ASSERT(SIGNATURE_AT + 2 * SIGNATURE_LEN + 1 == BUNDLE_HEAD_SIZE);
 
 /* ---- writing --------------------------------------------------------------
  */
@@ -66,11 +65,11 @@ set_digest(Bundle *bundle, const void *manifest, size_t len)
 }
 
 GBytes *
-bundle_seal(Bundle *bundle, const ReviewKey *key)
+bundle_seal(Bundle *bundle, const SigningKey *key)
 {
   GString *manifest = manifest_of(bundle);
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
   GString *out;
 
   if (!review_sign(
@@ -184,10 +183,10 @@ static bool
 read_head(const char *bytes,
           size_t size,
           size_t *len,
-          uint8_t signature[REVIEW_SIGNATURE_LEN],
+          uint8_t signature[SIGNATURE_LEN],
           GError **error)
 {
-  char length[9], hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  char length[9], hex[2 * SIGNATURE_LEN + 1];
   uint8_t big[4];
   uint32_t number;
 
@@ -199,7 +198,7 @@ read_head(const char *bytes,
   if (strspn(length, "0123456789abcdef") != 8 ||
       strspn(hex, "0123456789abcdef") != sizeof hex - 1 ||
       !hex_decode(length, big, sizeof big) ||
-      !hex_decode(hex, signature, REVIEW_SIGNATURE_LEN))
+      !hex_decode(hex, signature, SIGNATURE_LEN))
     return refuse(error, "head is none");
   memcpy(&number, big, sizeof number);
   *len = GUINT32_FROM_BE(number);
@@ -210,14 +209,14 @@ read_head(const char *bytes,
 
 Bundle *
 bundle_open(GBytes *bytes,
-            const uint8_t public_key[REVIEW_KEY_LEN],
+            const uint8_t public_key[SIGNING_KEY_LEN],
             GError **error)
 {
   g_autoptr(Bundle) bundle = bundle_new("", 0);
   gsize size;
   const char *text = g_bytes_get_data(bytes, &size);
   const char *manifest;
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
   size_t len = 0;
 
   if (size > BUNDLE_MAX_SIZE) {

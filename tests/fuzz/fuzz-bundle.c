@@ -9,29 +9,30 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Made up; in a file, where keys are read from. */
-static ReviewKey *
+static SigningKey *
 made_up_key(void)
 {
   static const char seed[] =
       "0101010101010101010101010101010101010101010101010101010101010101\n";
   char path[] = "/tmp/fuzz-bundle-XXXXXX";
   int fd = g_mkstemp(path);
-  ReviewKey *key;
+  SigningKey *key;
 
   g_assert_cmpint(write(fd, seed, sizeof seed - 1), ==, sizeof seed - 1);
   close(fd);
-  key = review_key_load(path, false, NULL);
+  key = signing_key_load(path, false, NULL);
   g_unlink(path);
   g_assert_nonnull(key);
   return key;
 }
 
 static void
-check(const ReviewKey *key, const void *data, size_t size)
+check(const SigningKey *key, const void *data, size_t size)
 {
   g_autoptr(GBytes) bytes = g_bytes_new(data, size);
   g_autoptr(GError) error = NULL;
-  g_autoptr(Bundle) bundle = bundle_open(bytes, review_key_public(key), &error);
+  g_autoptr(Bundle) bundle =
+      bundle_open(bytes, signing_key_public(key), &error);
   g_autoptr(GBytes) again = NULL;
 
   g_assert_cmpint(bundle == NULL, ==, error != NULL);
@@ -52,9 +53,9 @@ check(const ReviewKey *key, const void *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static ReviewKey *key;
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  static SigningKey *key;
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
   const size_t head = MIN(size, BUNDLE_HEAD_SIZE);
   const char *end = memchr(data + head, '\n', size - head);
   const size_t len =

@@ -10,19 +10,19 @@
 #define NOW_US (INT64_C(1800000000) * 1000000)
 #define DAY_US (INT64_C(86400) * 1000000)
 
-static ReviewKey *
+static SigningKey *
 key_of(const char *digit)
 {
   g_autofree char *dir = g_dir_make_tmp("test-bundle-XXXXXX", NULL);
   g_autofree char *path = g_build_filename(dir, "key", NULL);
   g_autoptr(GString) seed = g_string_new(NULL);
-  ReviewKey *key;
+  SigningKey *key;
 
   for (unsigned i = 0; i < 64; i++)
     g_string_append(seed, digit);
   g_assert_true(g_file_set_contents_full(
       path, seed->str, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
-  key = review_key_load(path, false, NULL);
+  key = signing_key_load(path, false, NULL);
   g_assert_nonnull(key);
   remove_folder(dir);
   return key;
@@ -52,11 +52,12 @@ made(int64_t version)
 }
 
 static BundleErrorCode
-fault_of(const void *data, size_t len, const ReviewKey *key)
+fault_of(const void *data, size_t len, const SigningKey *key)
 {
   g_autoptr(GBytes) bytes = g_bytes_new(data, len);
   g_autoptr(GError) error = NULL;
-  g_autoptr(Bundle) bundle = bundle_open(bytes, review_key_public(key), &error);
+  g_autoptr(Bundle) bundle =
+      bundle_open(bytes, signing_key_public(key), &error);
 
   g_assert_null(bundle);
   g_assert_true(error->domain == BUNDLE_ERROR);
@@ -66,12 +67,12 @@ fault_of(const void *data, size_t len, const ReviewKey *key)
 static void
 test_there_and_back(void)
 {
-  g_autoptr(ReviewKey) key = key_of("a");
+  g_autoptr(SigningKey) key = key_of("a");
   g_autoptr(Bundle) bundle = made(7);
   g_autoptr(GBytes) sealed = bundle_seal(bundle, key);
   g_autoptr(GBytes) again = NULL;
   g_autoptr(GError) error = NULL;
-  g_autoptr(Bundle) got = bundle_open(sealed, review_key_public(key), &error);
+  g_autoptr(Bundle) got = bundle_open(sealed, signing_key_public(key), &error);
 
   g_assert_no_error(error);
   g_assert_cmpstr(got->name, ==, "team");
@@ -92,7 +93,7 @@ test_there_and_back(void)
 static void
 test_altered_or_cut(void)
 {
-  g_autoptr(ReviewKey) key = key_of("a");
+  g_autoptr(SigningKey) key = key_of("a");
   g_autoptr(Bundle) bundle = made(7);
   g_autoptr(GBytes) sealed = bundle_seal(bundle, key);
   gsize len;
@@ -116,8 +117,8 @@ test_altered_or_cut(void)
 static void
 test_foreign_key(void)
 {
-  g_autoptr(ReviewKey) key = key_of("a");
-  g_autoptr(ReviewKey) other = key_of("b");
+  g_autoptr(SigningKey) key = key_of("a");
+  g_autoptr(SigningKey) other = key_of("b");
   g_autoptr(Bundle) bundle = made(7);
   g_autoptr(GBytes) sealed = bundle_seal(bundle, other);
 
@@ -129,10 +130,10 @@ test_foreign_key(void)
 
 /* A manifest that the key did sign, with whatever else behind it. */
 static BundleErrorCode
-fault_of_manifest(const ReviewKey *key, const char *manifest, const char *rest)
+fault_of_manifest(const SigningKey *key, const char *manifest, const char *rest)
 {
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
-  char hex[2 * REVIEW_SIGNATURE_LEN + 1];
+  uint8_t signature[SIGNATURE_LEN];
+  char hex[2 * SIGNATURE_LEN + 1];
   g_autofree char *text = NULL;
 
   g_assert_true(
@@ -182,7 +183,7 @@ test_other_forms(void)
       "{}",
       "",
   };
-  g_autoptr(ReviewKey) key = key_of("a");
+  g_autoptr(SigningKey) key = key_of("a");
 
   for (unsigned i = 0; i < G_N_ELEMENTS(manifests); i++)
     fault_of_manifest(key, manifests[i], "");
@@ -236,7 +237,7 @@ test_paths_and_sizes(void)
 static bool
 follows(int64_t version, const char *digest, int64_t now_us, int *code)
 {
-  g_autoptr(ReviewKey) key = key_of("a");
+  g_autoptr(SigningKey) key = key_of("a");
   g_autoptr(Bundle) bundle = made(version);
   g_autoptr(GBytes) sealed = bundle_seal(bundle, key);
   g_autoptr(GError) error = NULL;
