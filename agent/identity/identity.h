@@ -257,4 +257,76 @@ AccessCheck *access_gate_check(AccessGate *gate,
 /* It will not call done. Accepts NULL. */
 void access_check_cancel(AccessCheck *check);
 
+/* ---- Sign-in at a web page of ours -----------------------------------------
+ */
+
+/* People sign in to a page that this program serves: code flow (OpenID Connect
+ * Core 1.0 section 3.1) with PKCE (RFC 7636) and one redirect URI. Nothing is
+ * kept between question and answer: what binds both is the caller's, who binds
+ * it to the browser. */
+typedef struct portal Portal;
+typedef struct portal_call PortalCall;
+
+/* Strings of base64url, 256 random bits each; the same for one sign-in's
+ * question and answer. */
+typedef struct {
+  const char *state, *nonce, *verifier;
+} PortalBond;
+
+typedef struct {
+  const Person *person; /* its expiry is the ID token's, a day at most */
+  Secret *renewal;      /* for portal_renew(), or NULL */
+  int64_t renew_us;     /* wall clock: when to; 0: never */
+} PortalGrant;
+
+/* The last word of a call, never from inside the one that began it. Of url and
+ * grant one is there, or the error; with the error of a renewal there may be a
+ * grant without person, whose renewal takes the former's place. */
+typedef void (*PortalDone)(const char *url,
+                           const PortalGrant *grant,
+                           const GError *error,
+                           void *data);
+
+/* The issuers (with client_id, and client_secret_file where the client is a
+ * confidential one) and their strings must outlive it. redirect_uri: https.
+ * IDENTITY_ERROR_CONFIG names the issuer and the key. */
+Portal *portal_new(Loop *loop,
+                   const IssuerOptions *issuers,
+                   unsigned n_issuers,
+                   const char *redirect_uri,
+                   const UpstreamOptions *upstream,
+                   GError **error);
+/* Ends what runs. Accepts NULL; not inside done. */
+void portal_free(Portal *portal);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Portal, portal_free)
+
+/* Where to send the browser: done(url). */
+PortalCall *portal_ask(Portal *portal,
+                       unsigned issuer,
+                       const PortalBond *bond,
+                       PortalDone done,
+                       void *data);
+/* What the browser brought: the query, without its question mark. Its state
+ * must be the bond's, its `iss` the issuer (RFC 9207); the code is spent, the
+ * ID token checked with the bond's nonce: done(grant). NULL, and no call, when
+ * the query is not for this state or is malformed. */
+PortalCall *portal_take(Portal *portal,
+                        unsigned issuer,
+                        const PortalBond *bond,
+                        const char *query,
+                        PortalDone done,
+                        void *data);
+/* Asks again who the person is: done(grant). IDENTITY_ERROR_DENIED and _TOKEN
+ * say that the session is over. */
+PortalCall *portal_renew(Portal *portal,
+                         unsigned issuer,
+                         Secret *renewal,
+                         const Person *person,
+                         PortalDone done,
+                         void *data);
+/* Ends it at the provider, as far as it takes part (RFC 7009). */
+void portal_revoke(Portal *portal, unsigned issuer, Secret *renewal);
+/* Ends it without done. Accepts NULL. */
+void portal_cancel(PortalCall *call);
+
 #endif

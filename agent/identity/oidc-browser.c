@@ -87,12 +87,9 @@ is_from_issuer(const ProviderCall *call, const char *issuer)
   return g_str_equal(issuer, call->provider->issuer->issuer);
 }
 
-static void
-on_callback(const CallbackAnswer *answer, void *data)
+void
+oidc_browser_take(ProviderCall *call, const CallbackAnswer *answer)
 {
-  ProviderCall *call = data;
-
-  loop_timer_set(call->timer, -1);
   if (!is_from_issuer(call, answer->issuer))
     oidc_fail_with(call,
                    IDENTITY_ERROR_PROTOCOL,
@@ -102,6 +99,15 @@ on_callback(const CallbackAnswer *answer, void *data)
     refuse(call, answer);
   else
     send_code(call, answer->code);
+}
+
+static void
+on_callback(const CallbackAnswer *answer, void *data)
+{
+  ProviderCall *call = data;
+
+  loop_timer_set(call->timer, -1);
+  oidc_browser_take(call, answer);
 }
 
 static void
@@ -115,8 +121,8 @@ expire(ProviderCall *call)
 
 /* ---- the question -------------------------------------------------------- */
 
-static char *
-make_url(const ProviderCall *call, const char *state)
+char *
+oidc_browser_url(const ProviderCall *call, const char *state)
 {
   const Provider *provider = call->provider;
   const IssuerOptions *issuer = provider->issuer;
@@ -193,7 +199,7 @@ oidc_browser_start(ProviderCall *call)
     oidc_fail(call, error);
     return;
   }
-  url = make_url(call, state);
+  url = oidc_browser_url(call, state);
   if (!url) {
     oidc_fail_with(call,
                    IDENTITY_ERROR_CONFIG,

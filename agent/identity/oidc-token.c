@@ -139,7 +139,7 @@ conclude(ProviderCall *call, const char *userinfo, bool fresh)
   }
   if (call->refresh && sub)
     renewal = pack(call->refresh, sub);
-  if (fresh) {
+  if (fresh && !provider->many) {
     g_free(provider->claims);
     provider->claims = g_strdup(call->claims);
     g_free(provider->userinfo);

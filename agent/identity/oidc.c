@@ -27,6 +27,8 @@ call_free(ProviderCall *call)
   secret_unref(call->verifier);
   g_free(call->nonce);
   g_free(call->redirect_uri);
+  g_free(call->state);
+  callback_answer_clear(&call->brought);
   secret_unref(call->id_token);
   secret_unref(call->access);
   secret_unref(call->refresh);
@@ -325,8 +327,8 @@ make(Loop *loop,
   return provider;
 }
 
-static ProviderCall *
-call_new(Provider *provider, const ProviderEvents *events, void *data)
+ProviderCall *
+oidc_call_new(Provider *provider, const ProviderEvents *events, void *data)
 {
   ProviderCall *call = g_new0(ProviderCall, 1);
 
@@ -362,7 +364,7 @@ login(Provider *provider,
       const ProviderEvents *events,
       void *data)
 {
-  ProviderCall *call = call_new(provider, events, data);
+  ProviderCall *call = oidc_call_new(provider, events, data);
 
   call->method = spec->method;
   call->token_file = g_strdup(spec->token_file);
@@ -430,7 +432,7 @@ renew(Provider *provider,
       const ProviderEvents *events,
       void *data)
 {
-  ProviderCall *call = call_new(provider, events, data);
+  ProviderCall *call = oidc_call_new(provider, events, data);
 
   call->renewal = true;
   call->method = spec->method;
@@ -488,7 +490,7 @@ revoke(Provider *provider,
        const ProviderEvents *events,
        void *data)
 {
-  ProviderCall *call = call_new(provider, events, data);
+  ProviderCall *call = oidc_call_new(provider, events, data);
 
   g_clear_pointer(&provider->claims, g_free);
   g_clear_pointer(&provider->userinfo, g_free);

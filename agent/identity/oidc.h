@@ -24,6 +24,7 @@ struct provider {
   char *userinfo;     /* beside them, or NULL */
   int64_t claims_us;
   Callback *callback; /* of the last sign-in by browser */
+  bool many;          /* people: what is known of one is nothing of the next */
 };
 
 typedef void (*CallStep)(ProviderCall *call);
@@ -57,6 +58,8 @@ struct provider_call {
   Secret *verifier;
   char *nonce;
   char *redirect_uri;
+  char *state;            /* of a Portal's question */
+  CallbackAnswer brought; /* to a Portal */
 
   /* What came. */
   Secret *id_token;
@@ -71,6 +74,10 @@ struct provider_call {
 
 /* ---- oidc.c: the life of a call ------------------------------------------ */
 
+/* One that waits for its first step. */
+ProviderCall *oidc_call_new(Provider *provider,
+                            const ProviderEvents *events,
+                            void *data);
 /* Ends the call; takes the error. */
 void oidc_fail(ProviderCall *call, GError *error);
 void oidc_fail_with(ProviderCall *call,
@@ -126,6 +133,11 @@ void oidc_check_id_token(ProviderCall *call);
 
 void oidc_device_start(ProviderCall *call);
 void oidc_browser_start(ProviderCall *call);
+/* The address of its question, with call's redirect URI, nonce and verifier;
+ * NULL: it would be too long. g_free. */
+char *oidc_browser_url(const ProviderCall *call, const char *state);
+/* Goes on with the answer, which is for this call's state. */
+void oidc_browser_take(ProviderCall *call, const CallbackAnswer *answer);
 void oidc_credentials_start(ProviderCall *call);
 void oidc_file_start(ProviderCall *call);
 
