@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One connection: who asks, within which limits, then the handler; and the
  * streams of events. */
+#include "hub/page/page.h"
 #include "hub/private.h"
 #include "kit/clock.h"
 #include "kit/json-put.h"
@@ -22,6 +23,8 @@ struct client {
   const Person *person; /* NULL: not known (yet) */
   AccessCheck *check;
   Buf body;
+  size_t body_max;  /* of this request's */
+  PageVisit *visit; /* NULL: it is the API's */
   bool stream;
 };
 
@@ -100,6 +103,20 @@ client_text(Client *client, int status, const char *type, const char *text)
 }
 
 void
+client_reply(Client *client,
+             int status,
+             const HttpHeaders *headers,
+             const char *type,
+             const void *bytes,
+             size_t len)
+{
+  count(client, status);
+  if (client->hub->draining)
+    http_conn_close_after(client->conn);
+  http_conn_reply(client->conn, status, headers, type, bytes, len);
+}
+
+void
 client_json(Client *client, int status, const char *json)
 {
   client_text(client, status, "application/json", json);
@@ -120,8 +137,8 @@ client_refuse(Client *client, int status, const char *code, const char *why)
 /* ---- streams --------------------------------------------------------------
  */
 
-static void
-send(Client *client, const char *text)
+void
+client_send(Client *client, const char *text)
 {
   http_conn_send(client->conn, text, strlen(text));
   if (http_conn_queued(client->conn) > MAX_STREAM_QUEUE)
@@ -136,12 +153,24 @@ client_tell(Client *client, const Review *review, ReviewChange change)
   g_autofree char *json = NULL;
   g_autofree char *event = NULL;
 
-  if (!client->stream || !reviews_may_see(reviews, review, client->person))
+  if (client->visit)
+    page_tell(client->visit, review, change);
+  if (!client->stream || client->visit ||
+      !reviews_may_see(reviews, review, client->person))
     return;
   json = view_review(reviews, review, client->person, false);
   event = g_strdup_printf(
       "event: %s\nid: %s\ndata: %s\n\n", names[change], review->ask->id, json);
-  send(client, event);
+  client_send(client, event);
+}
+
+void
+client_begin_stream(Client *client, HttpHeaders *headers)
+{
+  http_headers_set(headers, "Content-Type", "text/event-stream");
+  count(client, 200);
+  http_conn_send_head(client->conn, 200, headers, HTTP_BODY_CHUNKED, -1);
+  client->stream = true;
 }
 
 void
@@ -151,15 +180,12 @@ client_stream(Client *client)
   GHashTableIter each;
   void *review;
 
-  http_headers_add(headers, "Content-Type", "text/event-stream");
-  count(client, 200);
-  http_conn_send_head(client->conn, 200, headers, HTTP_BODY_CHUNKED, -1);
-  client->stream = true;
-  send(client, ": hoop-hub\n\n");
+  client_begin_stream(client, headers);
+  client_send(client, ": hoop-hub\n\n");
   g_hash_table_iter_init(&each, reviews_all_pending(client->hub->reviews));
   while (g_hash_table_iter_next(&each, NULL, &review))
     client_tell(client, review, CHANGE_POSTED);
-  send(client, "event: listed\ndata: {}\n\n");
+  client_send(client, "event: listed\ndata: {}\n\n");
 }
 
 static void
@@ -175,10 +201,12 @@ client_tick(Client *client, int64_t now_us)
 {
   if (!client->stream)
     return;
-  if (client->person->expires_us > 0 && client->person->expires_us <= now_us)
+  if (client->visit ? !page_goes_on(client->visit)
+                    : client->person->expires_us > 0 &&
+                          client->person->expires_us <= now_us)
     end_stream(client);
   else
-    send(client, ": here\n\n");
+    client_send(client, ": here\n\n");
 }
 
 void
@@ -193,10 +221,32 @@ client_drain(Client *client)
 /* ---- requests -------------------------------------------------------------
  */
 
+void
+client_set_person(Client *client, const Person *person)
+{
+  client->person = person_ref(person);
+}
+
+void
+client_set_visit(Client *client, PageVisit *visit)
+{
+  client->visit = visit;
+}
+
+void
+client_read_body(Client *client, size_t max)
+{
+  client->body_max = max;
+  http_conn_read_body(client->conn);
+}
+
 static void
 handle(Client *client)
 {
-  client->route->handle(client, client->id);
+  if (client->visit)
+    page_body(client->visit);
+  else
+    client->route->handle(client, client->id);
 }
 
 /* The sender is known, or need not be. */
@@ -219,7 +269,7 @@ go_on(Client *client)
     client_refuse(client, 413, "too_large", "the body is too large");
     return;
   }
-  http_conn_read_body(client->conn);
+  client_read_body(client, client->body.max);
 }
 
 static void
@@ -261,6 +311,7 @@ bearer(const HttpRequest *request)
 static void
 request_clear(Client *client)
 {
+  page_visit_free(g_steal_pointer(&client->visit));
   http_request_free(g_steal_pointer(&client->request));
   g_clear_pointer(&client->id, g_free);
   if (client->person)
@@ -281,6 +332,10 @@ on_request(HttpConn *conn, HttpRequest *request, void *data)
   (void)conn;
   request_clear(client);
   client->request = request;
+  if (client->hub->page && page_serves(request) && !client->hub->draining) {
+    page_begin(client->hub->page, client);
+    return;
+  }
   client->route = api_route(request, &client->id, &status);
   if (!client->route) {
     client_refuse(client,
@@ -309,7 +364,12 @@ on_body(HttpConn *conn, const uint8_t *bytes, size_t len, void *data)
   Client *client = data;
 
   (void)conn;
-  if (!buf_append(&client->body, bytes, len))
+  if (client->body.len + len <= client->body_max &&
+      buf_append(&client->body, bytes, len))
+    return;
+  if (client->visit)
+    page_too_large(client->visit);
+  else
     client_refuse(client, 413, "too_large", "the body is too large");
 }
 

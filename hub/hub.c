@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "hub/hub.h"
+#include "hub/page/page.h"
 #include "hub/private.h"
 #include "kit/clock.h"
 #include "kit/file.h"
@@ -60,6 +61,8 @@ on_tick(void *data)
   g_hash_table_iter_init(&each, hub->clients);
   while (g_hash_table_iter_next(&each, &client, NULL))
     client_tick(client, now);
+  if (hub->page)
+    page_tick(hub->page);
   rate_forget(hub->rates, hub->config->rate);
   if (now - hub->pruned_us >= PRUNE_US) {
     g_autoptr(GError) error = NULL;
@@ -209,6 +212,11 @@ make_parts(Hub *hub, GError **error)
       hub->loop, config, hub->store, hub->key, on_changed, hub, error);
   if (!hub->reviews || !make_gate(hub, error))
     return false;
+  if (config->page_url) {
+    hub->page = page_new(hub, error);
+    if (!hub->page)
+      return false;
+  }
   hub->tls = tls_context(config->certificate, config->key, error);
   return hub->tls && start_listening(hub, error);
 }
@@ -247,6 +255,7 @@ hub_free(Hub *hub)
   stop_listening(hub);
   loop_timer_free(hub->tick);
   loop_timer_free(hub->drain);
+  page_free(hub->page);
   access_gate_free(hub->gate);
   reviews_free(hub->reviews);
   store_free(hub->store);

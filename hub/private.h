@@ -13,6 +13,9 @@ typedef struct {
   uint64_t refused_tokens, rate_limited;
 } HubCount;
 
+typedef struct client Client;
+typedef struct page Page;
+
 struct hub {
   Loop *loop;
   const HubConfig *config;
@@ -22,6 +25,7 @@ struct hub {
   Reviews *reviews;
   AccessGate *gate;
   Secret *metrics_token; /* or NULL */
+  Page *page;            /* or NULL: none is configured */
   SSL_CTX *tls;
   int fd; /* that listens; -1: no more */
   LoopWatch *watch;
@@ -34,7 +38,8 @@ struct hub {
   HubCount count;
 };
 
-typedef struct client Client;
+/* ---- page/page.h */
+typedef struct page_visit PageVisit;
 
 /* ---- tls.c */
 /* A certificate for this name, localhost and 127.0.0.1 with its key, made where
@@ -72,6 +77,20 @@ void client_refuse(Client *client,
                    const char *why);
 /* The answer becomes a stream of events. */
 void client_stream(Client *client);
+
+/* For the page: an answer with headers of its own (type NULL: none), a body of
+ * at most `max` bytes first, a stream of its own, and whose request it is. */
+void client_reply(Client *client,
+                  int status,
+                  const HttpHeaders *headers,
+                  const char *type,
+                  const void *bytes,
+                  size_t len);
+void client_read_body(Client *client, size_t max);
+void client_begin_stream(Client *client, HttpHeaders *headers);
+void client_send(Client *client, const char *text);
+void client_set_person(Client *client, const Person *person);
+void client_set_visit(Client *client, PageVisit *visit);
 
 /* ---- api.c: what can be asked */
 typedef struct {

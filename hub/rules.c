@@ -129,24 +129,25 @@ assign(const GPtrArray *voices,
   return false;
 }
 
-static bool
-each_met(const GPtrArray *voices, const ReviewRule *rule)
+/* The groups that have their person, as many as can be. */
+static unsigned
+each_have(const GPtrArray *voices, const ReviewRule *rule)
 {
   int taken[MAX_PEOPLE];
+  unsigned n = 0;
 
   for (unsigned i = 0; i < MAX_PEOPLE; i++)
     taken[i] = -1;
   for (unsigned i = 0; rule->groups[i]; i++) {
     bool tried[MAX_PEOPLE] = {false};
 
-    if (!assign(voices, rule, i, taken, tried))
-      return false;
+    n += assign(voices, rule, i, taken, tried);
   }
-  return true;
+  return n;
 }
 
-static bool
-count_met(const GPtrArray *voices, const ReviewRule *rule)
+static unsigned
+count_have(const GPtrArray *voices, const ReviewRule *rule)
 {
   unsigned n = 0;
 
@@ -157,16 +158,23 @@ count_met(const GPtrArray *voices, const ReviewRule *rule)
       one = one || says(voices->pdata[i], rule->groups[j]);
     n += one;
   }
-  return n >= rule->count;
+  return n;
+}
+
+unsigned
+rules_have(const ReviewRule *rule, const GPtrArray *voices, unsigned *need)
+{
+  *need = rule->each ? g_strv_length(rule->groups) : rule->count;
+  return rule->each ? each_have(voices, rule) : count_have(voices, rule);
 }
 
 bool
 rules_met(const ReviewAsk *ask, const GPtrArray *voices)
 {
   for (guint i = 0; i < ask->rules->len; i++) {
-    const ReviewRule *rule = ask->rules->pdata[i];
+    unsigned need;
 
-    if (rule->each ? !each_met(voices, rule) : !count_met(voices, rule))
+    if (rules_have(ask->rules->pdata[i], voices, &need) < need)
       return false;
   }
   return true;

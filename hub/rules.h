@@ -29,6 +29,11 @@ int64_t rules_next_escalation(const HubConfig *config,
                               const ReviewAsk *ask,
                               int64_t waited_us);
 
+/* How many of those that one rule needs have said yes; *need: of how many. */
+unsigned rules_have(const ReviewRule *rule,
+                    const GPtrArray *voices,
+                    unsigned *need);
+
 /* True when these (ReviewVoice, one for each person) are all that is asked: for
  * each rule its count of distinct people, or one for each of its groups and
  * nobody for two. A denial is the caller's to see. */

@@ -45,6 +45,12 @@ static const Row rows[] = {
     KEY("limits", "rate", "300", NUMBER, rate, 1, 1000000),
     KEY("limits", "max-pending", "32", NUMBER, max_pending, 1, 100000),
     KEY("limits", "retain-days", "30", NUMBER, retain_days, 1, 36500),
+    KEY("page", "url", NULL, TEXT, page_url, 0, 0),
+    KEY("page", "idle", "14400", NUMBER, page_idle, 60, 604800),
+    KEY("page", "lifetime", "43200", NUMBER, page_lifetime, 60, 604800),
+    KEY("page", "hsts", "0", NUMBER, page_hsts, 0, 63072000),
+    KEY("webhook", "url-file", NULL, TEXT, webhook_url_file, 0, 0),
+    KEY("webhook", "ca-file", NULL, TEXT, webhook_ca_file, 0, 0),
     KEY("roles", "requester", "*", LIST, requester, 0, 0),
     KEY("roles", "auditor", "", LIST, auditor, 0, 0),
     KEY("roles", "admin", "", LIST, admin, 0, 0),
@@ -56,6 +62,9 @@ static const Row rows[] = {
     IDENTITY_KEY("groups-separator", NULL, groups_separator),
     IDENTITY_KEY("groups-prefix", NULL, groups_prefix),
     IDENTITY_KEY("ca-file", NULL, ca_file),
+    IDENTITY_KEY("client-id", NULL, client_id),
+    IDENTITY_KEY("client-secret-file", NULL, client_secret_file),
+    IDENTITY_KEY("scopes", "openid profile email offline_access", scopes),
 };
 
 static bool
@@ -181,6 +190,9 @@ issuer_free(void *data)
   g_free(issuer->groups_separator);
   g_free(issuer->groups_prefix);
   g_free(issuer->ca_file);
+  g_free(issuer->client_id);
+  g_free(issuer->client_secret_file);
+  g_free(issuer->scopes);
   g_free(issuer);
 }
 
@@ -196,6 +208,9 @@ hub_config_free(HubConfig *config)
   g_free(config->state_dir);
   g_free(config->audience);
   g_free(config->metrics_token_file);
+  g_free(config->page_url);
+  g_free(config->webhook_url_file);
+  g_free(config->webhook_ca_file);
   g_strfreev(config->requester);
   g_strfreev(config->auditor);
   g_strfreev(config->admin);
@@ -230,7 +245,8 @@ object_of(HubConfig *config, const char *group, const char **plain)
   }
   *plain = group;
   return g_str_equal(group, "hub") || g_str_equal(group, "limits") ||
-                 g_str_equal(group, "roles")
+                 g_str_equal(group, "roles") || g_str_equal(group, "page") ||
+                 g_str_equal(group, "webhook")
              ? config
              : NULL;
 }
@@ -279,6 +295,55 @@ check_reviewers(const HubConfig *config, GError **error)
   return true;
 }
 
+/* https, a host, perhaps a port: what links and the redirect are made of. */
+static bool
+is_origin(const char *url)
+{
+  const char *host = url + strlen("https://");
+
+  return g_str_has_prefix(url, "https://") && *host &&
+         strspn(host,
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                "0123456789.-:[]") == strlen(host);
+}
+
+static bool
+check_page(const HubConfig *config, GError **error)
+{
+  bool signs_in = false;
+
+  for (guint i = 0; i < config->issuers->len; i++) {
+    const HubIssuer *one = config->issuers->pdata[i];
+
+    if (one->client_secret_file && !one->client_id)
+      return refuse(
+          config, error, "identity", one->name, "client-id is missing");
+    signs_in = signs_in || one->client_id;
+  }
+  if (config->page_url && !is_origin(config->page_url))
+    return refuse(config,
+                  error,
+                  "page",
+                  "url",
+                  "must be https://, the name that people open, and its port "
+                  "where it is not 443");
+  if (config->page_url && !signs_in)
+    return refuse(config,
+                  error,
+                  "page",
+                  "url",
+                  "nobody can sign in: no [identity] has a client-id");
+  if (signs_in && !config->page_url)
+    return refuse(config, error, "page", "url", "goes together with client-id");
+  if (config->webhook_url_file && !config->page_url)
+    return refuse(config,
+                  error,
+                  "webhook",
+                  "url-file",
+                  "needs the page that it links to");
+  return true;
+}
+
 static bool
 check(HubConfig *config, GError **error)
 {
@@ -311,7 +376,7 @@ check(HubConfig *config, GError **error)
     config->certificate = g_build_filename(config->state_dir, "tls.pem", NULL);
     config->key = g_build_filename(config->state_dir, "tls.key", NULL);
   }
-  return check_reviewers(config, error);
+  return check_page(config, error) && check_reviewers(config, error);
 }
 
 HubConfig *

@@ -28,6 +28,9 @@ typedef struct {
 typedef struct {
   char *name, *issuer, *groups_claim;
   char *groups_separator, *groups_prefix, *ca_file; /* or NULL */
+  char *client_id;          /* of the page; NULL: nobody of it signs in there */
+  char *client_secret_file; /* or NULL: a public client */
+  char *scopes;
 } HubIssuer;
 
 typedef struct {
@@ -39,6 +42,12 @@ typedef struct {
   /* [limits] */
   size_t max_body, max_header;
   unsigned connections, rate, max_pending, retain_days;
+  /* [page] */
+  char *page_url; /* https://host[:port]; NULL: no page */
+  unsigned page_idle, page_lifetime, page_hsts; /* s */
+  /* [webhook] */
+  char *webhook_url_file; /* or NULL: none is told */
+  char *webhook_ca_file;  /* or NULL */
   /* [roles]: groups; "*" is everybody whose groups are known */
   char **requester, **auditor, **admin;
   GPtrArray *reviewers; /* HubReviewers */

@@ -124,6 +124,19 @@ function clients(options) {
       client_secret: options.machineSecret,
       grant_types: [...grants, 'client_credentials'],
     },
+    ...(options.site
+      ? [
+          {
+            client_id: 'hoop-page',
+            client_secret: options.siteSecret,
+            redirect_uris: [`${options.site}/sign-in/done`],
+            application_type: 'web',
+            response_types: ['code'],
+            id_token_signed_response_alg: options.alg,
+            grant_types: ['authorization_code', 'refresh_token'],
+          },
+        ]
+      : []),
   ];
 }
 
@@ -230,6 +243,7 @@ export class OidcProvider {
       claimsIn: 'id-token',
       interval: 1,
       machineSecret: randomBytes(16).toString('hex'),
+      siteSecret: randomBytes(16).toString('hex'),
       ...options,
       ttl: { access: 600, id: 600, refresh: 86400, device: 600, ...options.ttl },
     };
@@ -237,6 +251,8 @@ export class OidcProvider {
     this.clientId = 'hoop-agent';
     this.machineId = 'hoop-machine';
     this.machineSecret = this.options.machineSecret;
+    this.siteId = 'hoop-page';
+    this.siteSecret = this.options.siteSecret;
     this.scopes = 'openid profile email groups offline_access';
   }
 
@@ -361,6 +377,7 @@ export class OidcProvider {
  * Starts one for test t. options: alg (RS256, PS256, ES256), users, rotate and
  * refresh (of refresh tokens), device (false: no device flow), claimsIn
  * ('id-token' or 'userinfo'), audience (of access tokens, which are JWTs then),
+ * site (origin of a web page where people sign in, too: siteId, siteSecret),
  * interval (s between polls), ttl ({access, id, refresh, device} in s).
  */
 export function startOidcProvider(t, options = {}) {

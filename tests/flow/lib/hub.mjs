@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts hoop-hub in a folder of its own, and speaks to it as somebody.
 
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
@@ -15,7 +16,7 @@ export class Hub {
     this.state = path.join(this.dir, 'state');
     this.ca = path.join(this.state, 'tls.pem');
     this.sections = sections;
-    this.port = 0;
+    this.port = sections.hub.port ?? 0;
   }
 
   async start() {
@@ -118,4 +119,71 @@ export async function accessToken(provider, user, resource) {
   });
   if (!got.access_token) throw new Error(JSON.stringify(got));
   return got.access_token;
+}
+
+/** A machine of somebody's that asks for reviews, without an agent on it. */
+export class Machine {
+  constructor(hub, token) {
+    this.hub = hub;
+    this.token = token;
+    const pair = generateKeyPairSync('ed25519');
+    this.key = pair.privateKey;
+    this.publicKey = pair.publicKey
+      .export({ type: 'spki', format: 'der' })
+      .subarray(-32)
+      .toString('hex');
+  }
+
+  sign(context, text) {
+    const bytes = Buffer.from(`hoop-hub ${context} 1\0${text}`);
+    return sign(null, bytes, this.key).toString('hex');
+  }
+
+  async enrol() {
+    const part = this.token.split('.')[1];
+    const { iss, sub } = JSON.parse(Buffer.from(part, 'base64url'));
+    const { status, text, json } = await this.hub.ask('POST', '/v1/machines', {
+      token: this.token,
+      body: {
+        public_key: this.publicKey,
+        name: 'made-up',
+        signature: this.sign('machine', `${iss}\n${sub}`),
+      },
+    });
+    if (status !== 201) throw new Error(text);
+    this.id = json.machine;
+    return this;
+  }
+
+  /** The posted review; `more` goes over what it says otherwise. */
+  async post(more = {}) {
+    const body = JSON.stringify({
+      id: randomBytes(16).toString('hex'),
+      exchange: 'made-up-exchange',
+      digest: randomBytes(32).toString('hex'),
+      masks: false,
+      policy_revision: 'made-up-revision',
+      rules: [
+        {
+          id: 'eyes',
+          message: 'A second person looks at this.',
+          groups: ['leads'],
+          count: 1,
+          each: false,
+        },
+      ],
+      text: 'Write a haiku.',
+      findings: 0,
+      needs_reason: false,
+      deadline_us: (Date.now() + 600000) * 1000,
+      ...more,
+    });
+    const { status, text, json } = await this.hub.ask('POST', '/v1/reviews', {
+      token: this.token,
+      body,
+      headers: { 'Hoop-Machine': `${this.id}:${this.sign('request', body)}` },
+    });
+    if (status !== 201) throw new Error(`${status} ${text}`);
+    return json;
+  }
 }
