@@ -94,6 +94,8 @@ rows(Sheet *sheet, int64_t now_us)
     GtkWidget *left = label(row->label, "dim-label");
     GtkWidget *right = label(row->value, NULL);
 
+    /* One that may wrap makes the window as high as it would be then. */
+    gtk_label_set_wrap(GTK_LABEL(left), FALSE);
     gtk_widget_set_valign(left, GTK_ALIGN_START);
     gtk_label_set_width_chars(GTK_LABEL(right), MIN_CHARS);
     gtk_label_set_lines(GTK_LABEL(right), MAX_LINES);

@@ -146,6 +146,10 @@ ApproveQueue *approve_queue_new(Loop *loop, const ApproveLimits *limits);
 void approve_queue_free(ApproveQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApproveQueue, approve_queue_free)
 
+/* The agent stops: what is withdrawn from now on ended with OUTCOME_REFUSED,
+ * and so does what comes. */
+void approve_stop(ApproveQueue *queue);
+
 /* Who can answer here changed: what is held already stays. */
 void approve_set_kinds(ApproveQueue *queue, unsigned kinds);
 

@@ -222,6 +222,8 @@ no_room(const ApproveQueue *queue, const char *client)
 {
   unsigned mine = 0;
 
+  if (queue->stopping)
+    return "the agent is stopping";
   if (queue->prompts->len >= queue->limits.max_pending)
     return "as many requests wait for an approval as [approval] max-pending "
            "allows";
@@ -364,7 +366,10 @@ leave(void *data)
     ticket->prompt = NULL;
     g_ptr_array_remove(prompt->tickets, ticket);
     if (!prompt->tickets->len)
-      prompt_end(prompt, OUTCOME_WITHDRAWN, NULL, NULL);
+      prompt_end(prompt,
+                 prompt->queue->stopping ? OUTCOME_REFUSED : OUTCOME_WITHDRAWN,
+                 NULL,
+                 NULL);
     else
       prompt_tell(prompt->queue, prompt);
   }
@@ -418,6 +423,12 @@ void
 approve_set_kinds(ApproveQueue *queue, unsigned kinds)
 {
   queue->limits.kinds = kinds;
+}
+
+void
+approve_stop(ApproveQueue *queue)
+{
+  queue->stopping = true;
 }
 
 void

@@ -32,6 +32,7 @@ struct approve_queue {
   Grants *grants; /* or NULL */
   GPtrArray *prompts;
   GArray *listening;
+  bool stopping;
 };
 
 /* ---- queue.c: the queue's thread */

@@ -136,6 +136,7 @@ terminate(gpointer data)
   if (agent->stopping)
     return G_SOURCE_REMOVE; /* the other signal came first */
   agent->stopping = true;
+  approve_stop(agent->approve);
   drain = g_new0(Drain, 1);
   log_info("stopping: waiting up to %d s for what runs", DRAIN_S);
   tell_systemd("STOPPING=1\nSTATUS=Waiting for what runs");

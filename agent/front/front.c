@@ -47,7 +47,7 @@ front_new(Loop *loop,
   g_autoptr(Front) front = g_new0(Front, 1);
 
   front->loop = loop;
-  front->workers = workers;
+  front->lookups = lookups_new(workers, loop);
   front->ca = ca;
   front->options = *options;
   front->knocks = g_hash_table_new(NULL, NULL);
@@ -98,6 +98,7 @@ front_free(Front *front)
     front_stop(front); /* nobody comes in while those who are in leave */
   end_all(front);
   listener_free(front->listener);
+  lookups_free(front->lookups);
   peers_free(front->peers);
   leaves_free(front->leaves);
   g_hash_table_unref(front->knocks);

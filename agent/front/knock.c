@@ -422,8 +422,7 @@ identify(Knock *knock)
   }
   knock->caller = caller_new(peer.uid);
   if (peer.uid == getuid()) {
-    peers_resolve(
-        knock->front->workers, knock->front->loop, &peer, knock->caller);
+    lookups_add(knock->front->lookups, &peer, knock->caller);
     return true;
   }
   why = g_strdup_printf("user id %u is not this agent's owner",

@@ -33,12 +33,18 @@ typedef struct {
  * socket diagnosis (sock_diag(7)), exact look-up; another network namespace is
  * not found and therefore refused, as is a socket that was closed already. */
 bool peers_identify(Peers *peers, int fd, PeerId *out, GError **error);
-/* Looks for the process that holds the socket; on a worker, then caller_resolve
- * on the loop. */
-void peers_resolve(WorkerPool *workers,
-                   Loop *loop,
-                   const PeerId *peer,
-                   Caller *caller);
+
+/* ---- process.c
+ * On the loop's thread; the workers' replies that are under way when it is
+ * freed must be delivered still, as worker_pool_free() sees to. */
+typedef struct lookups Lookups;
+Lookups *lookups_new(WorkerPool *workers, Loop *loop);
+/* Looks for the process that holds this user's socket, on a worker, then calls
+ * caller_resolve() on the loop. All that wait meanwhile are looked for at once;
+ * none is given up because others wait. */
+void lookups_add(Lookups *lookups, const PeerId *peer, Caller *caller);
+/* What waits still is not resolved any more. Accepts NULL. */
+void lookups_free(Lookups *lookups);
 
 /* ---- listener.c */
 typedef struct listener Listener;

@@ -7,7 +7,7 @@
 
 struct front {
   Loop *loop;
-  WorkerPool *workers;
+  Lookups *lookups;
   Ca *ca;
   Leaves *leaves;
   Peers *peers;

@@ -266,7 +266,7 @@ sheet_ended(const char *outcome, const char *who)
       {"denied", "Denied", " by "},
       {"timeout", "Nobody answered in time, so it was denied", NULL},
       {"withdrawn", "The program that asked went away; nothing was sent", NULL},
-      {"refused", "The agent refused it; nothing was sent", NULL},
+      {"refused", "The agent ended, so it was denied; nothing was sent", NULL},
   };
   g_autofree char *name = sheet_line(who, 100);
 

@@ -551,6 +551,27 @@ test_withdrawal_ends_the_prompt(Fixture *f, const void *data)
   g_assert_cmpint(f->gone_as, ==, OUTCOME_WITHDRAWN);
 }
 
+/* The clients' connections close when the agent ends: that is no client that
+ * went away. */
+static void
+test_left_as_the_agent_stops(Fixture *f, const void *data)
+{
+  Held held, late;
+
+  (void)data;
+  hold(f, &held, request("a", "cli", 1, 60));
+  approve_stop(f->queue);
+  hold(f, &late, request("b", "cli", 2, 60));
+  loop_iterate(f->loop, 0);
+  g_assert_cmpuint(late.decided, ==, 1);
+  g_assert_cmpint(late.outcome, ==, OUTCOME_REFUSED);
+  approve_withdraw(held.ticket);
+  loop_iterate(f->loop, 0);
+  g_assert_cmpuint(f->gone, ==, 1);
+  g_assert_cmpint(f->gone_as, ==, OUTCOME_REFUSED);
+  let_go(&late);
+}
+
 static void
 test_queue_is_bounded(Fixture *f, const void *data)
 {
@@ -616,6 +637,7 @@ main(int argc, char **argv)
   TEST(other_people_are_another_prompt);
   TEST(other_needs_are_another_prompt);
   TEST(withdrawal_ends_the_prompt);
+  TEST(left_as_the_agent_stops);
   TEST(queue_is_bounded);
   g_test_add_func("/approve/stopping_means_no", test_stopping_means_no);
   g_test_add_func("/approve/nobody_could_answer", test_nobody_could_answer);

@@ -306,6 +306,7 @@ test_other_namespace(Fixture *f, const void *data)
 typedef struct {
   Loop *loop;
   WorkerPool *workers;
+  Lookups *lookups;
   Caller *caller;
   bool done;
 } Lookup;
@@ -348,6 +349,7 @@ lookup_init(Lookup *lookup, Caller *caller)
   *lookup = (Lookup){.loop = loop_new(NULL),
                      .workers = worker_pool_new(1, 1),
                      .caller = caller};
+  lookup->lookups = lookups_new(lookup->workers, lookup->loop);
   *caller = (Caller){
       .refs = 1, .pid = -1, .waiting = resolved, .waiting_data = lookup};
 }
@@ -357,7 +359,7 @@ lookup_run(Lookup *lookup, const PeerId *peer)
 {
   int64_t end = clock_mono_us() + PATIENCE_US;
 
-  peers_resolve(lookup->workers, lookup->loop, peer, lookup->caller);
+  lookups_add(lookup->lookups, peer, lookup->caller);
   while (!lookup->done) {
     g_assert_cmpint(clock_mono_us(), <, end);
     loop_iterate(lookup->loop, 100);
@@ -368,6 +370,7 @@ lookup_run(Lookup *lookup, const PeerId *peer)
 static void
 lookup_clear(Lookup *lookup)
 {
+  lookups_free(lookup->lookups);
   worker_pool_free(lookup->workers);
   loop_iterate(lookup->loop, 0);
   loop_free(lookup->loop);
@@ -461,6 +464,87 @@ test_process_gone(Fixture *f, const void *data)
   lookup_clear(&lookup);
 }
 
+static void
+wait_for_byte(void *data)
+{
+  char byte;
+
+  g_assert_cmpint(read(*(int *)data, &byte, 1), ==, 1);
+}
+
+static void
+nothing(void *data, bool cancelled)
+{
+  (void)data;
+  (void)cancelled;
+}
+
+/* More at once than the workers take, which are busy besides. */
+static void
+test_burst(Fixture *f, const void *data)
+{
+  enum { N = 200 };
+  Lookup lookup;
+  Caller callers[N];
+  int ends[N], gate[2];
+  int64_t end = clock_mono_us() + PATIENCE_US;
+  unsigned n = 0;
+
+  (void)f;
+  (void)data;
+  lookup_init(&lookup, &callers[0]);
+  g_assert_cmpint(pipe(gate), ==, 0);
+  while (n < 2) /* one runs, one waits: the queue is full */
+    n += worker_run(
+        lookup.workers, lookup.loop, wait_for_byte, nothing, &gate[0]);
+  for (unsigned i = 0; i < N; i += 2)
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, &ends[i]), ==, 0);
+  for (unsigned i = 0; i < N; i++) {
+    PeerId peer = {.uid = getuid()};
+    struct stat info;
+
+    g_assert_cmpint(fstat(ends[i], &info), ==, 0);
+    peer.inode = info.st_ino;
+    callers[i] = (Caller){.refs = 1, .pid = -1};
+    lookups_add(lookup.lookups, &peer, &callers[i]);
+  }
+  g_assert_cmpint(write(gate[1], "..", 2), ==, 2);
+  for (n = 0; n < N;) {
+    g_assert_cmpint(clock_mono_us(), <, end);
+    loop_iterate(lookup.loop, 100);
+    while (n < N && callers[n].resolved)
+      n++;
+  }
+  for (unsigned i = 0; i < N; i++) {
+    g_assert_cmpint(callers[i].pid, ==, getpid());
+    g_assert_nonnull(callers[i].processes);
+    g_assert_cmpuint(callers[i].refs, ==, 1);
+    if (i)
+      g_strfreev(callers[i].processes);
+    close(ends[i]);
+  }
+  close(gate[0]);
+  close(gate[1]);
+  lookup_clear(&lookup);
+}
+
+/* The door closes while a worker looks, and while others wait for it. */
+static void
+test_freed_early(Fixture *f, const void *data)
+{
+  PeerId peer = {.uid = getuid(), .pid = getpid()};
+  Lookup lookup;
+  Caller caller;
+
+  (void)f;
+  (void)data;
+  lookup_init(&lookup, &caller);
+  for (unsigned i = 0; i < 3; i++)
+    lookups_add(lookup.lookups, &peer, &caller);
+  lookup_clear(&lookup);
+  g_assert_cmpuint(caller.refs, ==, 1);
+}
+
 /* ---- Who holds a port
  * -------------------------------------------------------------- */
 
@@ -498,6 +582,8 @@ main(int argc, char **argv)
   ADD("process", test_process);
   ADD("replaced-program", test_replaced_program);
   ADD("process-gone", test_process_gone);
+  ADD("burst", test_burst);
+  ADD("freed-early", test_freed_early);
   ADD("holder", test_holder);
 #undef ADD
   return g_test_run();
