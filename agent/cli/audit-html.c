@@ -233,6 +233,22 @@ page_title(const Audit *audit, GString *out)
 /* ---- Verification --------------------------------------------------------
  */
 
+/* What the receiver's key vouches for. */
+static void
+say_confirmed(const JournalVerification *seen, GString *out)
+{
+  g_autofree char *when = NULL;
+
+  if (!seen->receipt_seq)
+    return;
+  when = time_text(seen->receipt_us);
+  g_string_append_printf(
+      out,
+      "</dd><dt>Confirmed by the receiver</dt><dd>row %" G_GINT64_FORMAT ", ",
+      seen->receipt_seq);
+  html_text(out, when);
+}
+
 static void
 say_proof(const Audit *audit, GString *out)
 {
@@ -274,6 +290,7 @@ say_proof(const Audit *audit, GString *out)
   } else {
     g_string_append(out, "no head was given to compare with");
   }
+  say_confirmed(seen, out);
   g_string_append(
       out,
       "</dd></dl><p class=\"gap none\">What this cannot know:</p>"

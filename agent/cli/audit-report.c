@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal report: what an auditor asks of a journal, as one page. */
 #include "cli/audit.h"
+#include "cli/evidence.h"
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "kit/clock.h"
@@ -33,18 +34,15 @@ show_verified(int64_t done, int64_t total, void *data)
 }
 
 static void
-verify(JournalReader *reader, Audit *audit)
+verify(JournalReader *reader, const Witness *witness, Audit *audit)
 {
+  const JournalWitness view = witness_view(witness);
   g_autoptr(GError) error = NULL;
   Progress progress;
 
   progress_init(&progress);
-  if (!journal_verify(reader,
-                      audit->head,
-                      show_verified,
-                      &progress,
-                      &audit->verified,
-                      &error))
+  if (!journal_verify(
+          reader, &view, show_verified, &progress, &audit->verified, &error))
     audit->verify_error = g_strdup(error->message);
   progress_hide(&progress);
 }
@@ -98,7 +96,7 @@ journal_report(const Call *call, JournalReader *reader)
   g_autoptr(Audit) audit = audit_new();
   g_autoptr(GString) page = g_string_new(NULL);
   g_autoptr(GError) error = NULL;
-  g_autofree char *head = NULL;
+  g_auto(Witness) witness = {0};
   Counter counter = {.audit = audit};
   int code = CLI_DONE;
 
@@ -107,21 +105,18 @@ journal_report(const Call *call, JournalReader *reader)
         call, CLI_USAGE, "usage: hoop-agent journal report --html FILE");
   if (!rows_times(call, &query))
     return CLI_USAGE;
-  if (call_has(call, "head")) {
-    head = show_head(call, &code);
-    if (!head)
-      return code;
-  }
+  if (!witness_take(call, &witness, &code))
+    return code;
   audit->made_us = clock_wall_us();
   audit->path = g_strdup(journal_reader_path(reader));
-  audit->head = head;
+  audit->head = witness.head;
   progress_init(&counter.progress);
   if (!journal_query(reader, &query, see, &counter, &error)) {
     progress_hide(&counter.progress);
     return complain_error(call, error);
   }
   progress_hide(&counter.progress);
-  verify(reader, audit);
+  verify(reader, &witness, audit);
   audit_html(audit, page);
   code = write_page(call, path, page);
   return code == CLI_DONE ? sum_up(call, audit, path) : code;

@@ -9,6 +9,7 @@
 #include "conn/conn.h"
 #include "daemon/daemon.h"
 #include "journal/journal.h"
+#include "kit/digest.h"
 #include "kit/file.h"
 #include <string.h>
 #include <sys/statvfs.h>
@@ -330,11 +331,15 @@ say_verified(Doctor *doctor, const JournalVerification *seen)
 static void
 verify(Doctor *doctor, const char *path)
 {
+  const char *hex = doctor->config->ship_receiver_key;
+  uint8_t key[32];
+  const JournalWitness witness = {
+      .receiver_key = hex && hex_decode(hex, key, sizeof key) ? key : NULL};
   g_autoptr(GError) error = NULL;
   g_autoptr(JournalReader) reader = journal_reader_open(path, &error);
   JournalVerification seen = {0};
 
-  if (reader && journal_verify(reader, NULL, NULL, NULL, &seen, &error)) {
+  if (reader && journal_verify(reader, &witness, NULL, NULL, &seen, &error)) {
     say_verified(doctor, &seen);
     journal_verification_clear(&seen);
     return;

@@ -25,9 +25,6 @@ int journal_find(const Call *call, JournalReader *reader);
 int journal_export(const Call *call, JournalReader *reader);
 int journal_play(const Call *call);
 int journal_report(const Call *call, JournalReader *reader);
-/* --head, or what the file that it names holds; NULL after having complained
- * into *code. g_free. */
-char *show_head(const Call *call, int *code);
 
 /* Says on standard error what the search index has not yet, if that makes
  * this slow. */

@@ -4,13 +4,8 @@
 #include "cli/evidence.h"
 #include "cli/show.h"
 #include "kit/digest.h"
-#include "kit/file.h"
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-/* "SEQ:" and 64 digits, perhaps with a line end. */
-#define MAX_HEAD 256
 
 /* ---- verify --------------------------------------------------------------
  */
@@ -26,33 +21,22 @@ progress(int64_t done, int64_t total, void *data)
           done == total ? "\n" : "");
 }
 
-/* --head names a file that holds SEQ:HASH, or is that itself. */
-char *
-show_head(const Call *call, int *code)
-{
-  const char *text = call_value(call, "head");
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) bytes = NULL;
-
-  if (g_ascii_isdigit(text[0]) && strchr(text, ':') &&
-      !g_file_test(text, G_FILE_TEST_EXISTS))
-    return g_strdup(text);
-  bytes = file_read(text, MAX_HEAD, &error);
-  if (!bytes) {
-    *code = complain(call, CLI_USAGE, "--head: %s", error->message);
-    return NULL;
-  }
-  return g_strstrip(
-      g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)));
-}
-
 /* What no verification of this file alone can know. */
 static GPtrArray *
-limits_of(const JournalVerification *seen, const char *wanted)
+limits_of(const JournalVerification *seen, const Witness *witness)
 {
   GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+  const char *wanted = witness->head;
 
-  if (!wanted)
+  if (witness->receipts)
+    g_ptr_array_add(
+        list,
+        g_strdup_printf("rows after row %" G_GINT64_FORMAT
+                        ", the newest that the receiver signed for, could "
+                        "have been rewritten or cut off by somebody who read "
+                        "the signing key",
+                        seen->receipt_seq));
+  else if (!wanted)
     g_ptr_array_add(
         list,
         g_strdup("without a head that is held elsewhere (--head) it cannot "
@@ -63,6 +47,11 @@ limits_of(const JournalVerification *seen, const char *wanted)
                     g_strdup("rows after the head that was given could have "
                              "been rewritten or cut off by somebody who read "
                              "the signing key"));
+  if (seen->receipts && !witness->has_key)
+    g_ptr_array_add(
+        list,
+        g_strdup("whose key signed the receipts in it: say which one the "
+                 "receiver has ([ship] receiver-key, --receiver-key)"));
   if (seen->signed_seq < seen->head_seq)
     g_ptr_array_add(list,
                     g_strdup_printf("rows %" G_GINT64_FORMAT
@@ -101,6 +90,20 @@ say_bad(const JournalVerification *seen)
 }
 
 static void
+say_receipts(const JournalVerification *seen)
+{
+  g_autofree char *when = seen->receipt_us ? time_text(seen->receipt_us) : NULL;
+
+  if (seen->receipt_seq)
+    say_field("receipts",
+              "%" G_GINT64_FORMAT " by the receiver's key, the newest of %s "
+              "for row %" G_GINT64_FORMAT,
+              seen->receipts,
+              when,
+              seen->receipt_seq);
+}
+
+static void
 say_verification(const JournalVerification *seen,
                  const char *head,
                  const GPtrArray *limits)
@@ -120,6 +123,7 @@ say_verification(const JournalVerification *seen,
     say_field("pruned",
               "rows 1 to %" G_GINT64_FORMAT ", as signed rows say",
               seen->first_seq - 1);
+  say_receipts(seen);
   for (unsigned i = 0; i < limits->len; i++)
     say_field(i ? "" : "but", "%s", (const char *)limits->pdata[i]);
 }
@@ -139,7 +143,9 @@ say_verification_json(const JournalVerification *seen,
                  {"first_seq", seen->first_seq},
                  {"signed_seq", seen->signed_seq},
                  {"first_bad_seq", seen->first_bad_seq},
-                 {"head_seq", seen->head_seq}};
+                 {"head_seq", seen->head_seq},
+                 {"receipts", seen->receipts},
+                 {"receipt_seq", seen->receipt_seq}};
 
   json_object_object_add(json, "intact", json_object_new_boolean(seen->intact));
   for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
@@ -155,6 +161,9 @@ say_verification_json(const JournalVerification *seen,
   if (seen->bad_exchange)
     json_object_object_add(
         json, "bad_exchange", json_object_new_string(seen->bad_exchange));
+  if (seen->receipt_us)
+    json_object_object_add(
+        json, "receipt_us", json_object_new_int64(seen->receipt_us));
   if (seen->bad_wall_us)
     json_object_object_add(
         json, "bad_wall_us", json_object_new_int64(seen->bad_wall_us));
@@ -168,26 +177,25 @@ int
 journal_check(const Call *call, JournalReader *reader)
 {
   JournalVerification seen = {0};
-  g_autofree char *wanted = NULL;
+  g_auto(Witness) witness = {0};
+  JournalWitness view;
   g_autofree char *head = NULL;
   g_autoptr(GPtrArray) limits = NULL;
   g_autoptr(GError) error = NULL;
   char hash[SHA256_HEX_SIZE];
   int code = CLI_DONE;
 
-  if (call_has(call, "head")) {
-    wanted = show_head(call, &code);
-    if (!wanted)
-      return code;
-  }
+  if (!witness_take(call, &witness, &code))
+    return code;
+  view = witness_view(&witness);
   if (!journal_verify(reader,
-                      wanted,
+                      &view,
                       isatty(STDERR_FILENO) ? progress : NULL,
                       NULL,
                       &seen,
                       &error))
     return complain_error(call, error);
-  limits = limits_of(&seen, wanted);
+  limits = limits_of(&seen, &witness);
   hex_encode(seen.head, SHA256_LEN, hash);
   head = g_strdup_printf("%" G_GINT64_FORMAT ":%s", seen.head_seq, hash);
   if (call_has(call, "json"))

@@ -84,6 +84,7 @@ typedef struct {
   char *ship_endpoint;                  /* or NULL: nothing is shipped */
   char *ship_format;                    /* otlp, jsonl or syslog */
   char *ship_token_file, *ship_ca_file; /* or NULL */
+  char *ship_receiver_key;              /* hex, or NULL */
   unsigned ship_interval;               /* s */
   /* [hub] */
   char *hub_url, *hub_pinned_key, *hub_ca_file; /* or NULL */

@@ -11,6 +11,7 @@ daemon_ship_options(const Config *config)
   ShipOptions options = {.endpoint = config->ship_endpoint,
                          .token_file = config->ship_token_file,
                          .ca_file = config->ship_ca_file,
+                         .receiver_key = config->ship_receiver_key,
                          .interval = config->ship_interval,
                          .journal_path = config->journal_path,
                          .version = PACKAGE_VERSION};

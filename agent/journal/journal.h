@@ -463,13 +463,28 @@ typedef struct {
   int64_t bad_wall_us;   /* 0: not known */
   uint8_t head[SHA256_LEN];
   int64_t head_seq;
+  int64_t receipts;    /* receivers' receipts with a good signature */
+  int64_t receipt_seq; /* the newest row that one by the receiver's key
+                        * confirms; 0: none, or the key is not known */
+  int64_t receipt_us;  /* when that was signed */
 } JournalVerification;
+
+/* What is known from elsewhere; all may be NULL. */
+typedef struct {
+  const char *head;            /* "SEQ:HEXHASH": must be found in the chain */
+  const uint8_t *receiver_key; /* 32 bytes: the only key whose receipts count;
+                                * NULL: that which each of them names, so that
+                                * alterations are found, but no forgeries */
+  const char *const *receipts; /* receipts (hoop-hub(7)) from the receiver, one
+                                * JSON object each; they need the key */
+} JournalWitness;
 void journal_verification_clear(JournalVerification *verification);
-/* Recomputes the whole chain and checks checkpoints' signatures. `head` (may
- * be NULL): a "SEQ:HEXHASH" held elsewhere that must be found in the chain.
- * progress(done, total) may be NULL. False only when it cannot be read. */
+/* Recomputes the whole chain, checks checkpoints' signatures and the receipts
+ * of receivers, and that all that the witness (may be NULL) speaks of is there.
+ * progress(done, total) may be NULL. False only when it cannot be read, or the
+ * witness is none. */
 bool journal_verify(JournalReader *reader,
-                    const char *head,
+                    const JournalWitness *witness,
                     void (*progress)(int64_t done, int64_t total, void *data),
                     void *data,
                     JournalVerification *out,

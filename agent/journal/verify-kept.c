@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What lies beside rows and bodies: sealed originals, and what receivers
- * confirmed to hold, which is a head held elsewhere. */
+/* What lies beside rows and bodies: sealed originals. */
 #include "journal/verify-state.h"
 
 #include <string.h>
@@ -66,62 +65,10 @@ check_sealed_missing(Verifier *verifier, GError **error)
   return result == SQLITE_DONE || verify_unreadable(verifier, 0, error);
 }
 
-static bool
-check_receipt(Verifier *verifier, sqlite3_stmt *stmt)
-{
-  JournalVerification *out = verifier->out;
-  int64_t seq = sqlite3_column_int64(stmt, 1);
-  const char *receiver = (const char *)sqlite3_column_text(stmt, 0);
-  uint8_t held[SHA256_LEN], found[SHA256_LEN];
-
-  if (seq > out->head_seq)
-    return verify_bad(verifier,
-                      out->head_seq + 1,
-                      "the journal was truncated: it ends at row %lld, %s "
-                      "received row %lld",
-                      (long long)out->head_seq,
-                      receiver ? receiver : "a receiver",
-                      (long long)seq);
-  if (seq < out->first_seq || sqlite3_column_type(stmt, 2) == SQLITE_NULL)
-    return true;
-  if (column_bytes(stmt, 2, held, SHA256_LEN) &&
-      column_bytes(stmt, 3, found, SHA256_LEN) &&
-      memcmp(held, found, SHA256_LEN) == 0)
-    return true;
-  return verify_bad(verifier,
-                    seq,
-                    "the chain was rewritten: row %lld is not the one that %s "
-                    "confirmed to hold",
-                    (long long)seq,
-                    receiver ? receiver : "a receiver");
-}
-
-/* Cursors say how far, receipts also what. */
-static bool
-check_receipts(Verifier *verifier, GError **error)
-{
-  g_autoptr(sqlite3_stmt) stmt =
-      prepare(verifier,
-              "SELECT p.receiver, p.seq, p.hash, r.hash FROM receipts p "
-              "LEFT JOIN rows r ON r.seq = p.seq UNION ALL "
-              "SELECT receiver, max(seq, checkpoint_seq), NULL, NULL "
-              "FROM ship_cursor",
-              error);
-  int result;
-
-  if (stmt == NULL)
-    return false;
-  while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
-    if (!check_receipt(verifier, stmt))
-      return false;
-  }
-  return result == SQLITE_DONE || verify_unreadable(verifier, 0, error);
-}
-
 bool
 verify_kept(Verifier *verifier, GError **error)
 {
   return verifier->reader->version < 2 ||
-         (check_receipts(verifier, error) && check_sealed(verifier, error) &&
+         (check_sealed(verifier, error) &&
           check_sealed_missing(verifier, error));
 }

@@ -26,6 +26,8 @@ typedef struct {
   int64_t head_seq;   /* the head held elsewhere; 0: none */
   uint8_t head_hash[SHA256_LEN];
   bool head_found;
+  const uint8_t *receiver_key; /* or NULL: not known */
+  const char *const *receipts; /* held elsewhere, or NULL */
 } Verifier;
 
 /* Notes the first thing that is not what was written: always false, so that
@@ -42,7 +44,9 @@ bool verify_bodies(Verifier *verifier, GError **error);
 /* What rows share: first each row's use of it is noted, then all is checked. */
 void verify_note_shared(Verifier *verifier, sqlite3_stmt *row, int64_t seq);
 bool verify_shared(Verifier *verifier, GError **error);
-/* Sealed originals, and what receivers hold. */
+/* Sealed originals. */
 bool verify_kept(Verifier *verifier, GError **error);
+/* What receivers hold. */
+bool verify_receipts(Verifier *verifier, GError **error);
 
 #endif

@@ -492,8 +492,9 @@ run_checks(Verifier *verifier, GError **error)
          count_work(verifier, error) && read_prunes(verifier, error) &&
          prepare_all(verifier, error) && next_checkpoint(verifier, error) &&
          check_rows(verifier, error) && check_head(verifier) &&
-         verify_shared(verifier, error) && verify_kept(verifier, error) &&
-         verify_bodies(verifier, error) && check_file(verifier, error);
+         verify_receipts(verifier, error) && verify_shared(verifier, error) &&
+         verify_kept(verifier, error) && verify_bodies(verifier, error) &&
+         check_file(verifier, error);
 }
 
 /* What the row was, as far as it can still be read. */
@@ -525,7 +526,7 @@ name_bad_row(Verifier *verifier)
 
 bool
 journal_verify(JournalReader *reader,
-               const char *head,
+               const JournalWitness *witness,
                void (*progress)(int64_t done, int64_t total, void *data),
                void *data,
                JournalVerification *out,
@@ -537,11 +538,20 @@ journal_verify(JournalReader *reader,
       .out = &result,
       .progress = progress,
       .data = data,
+      .receiver_key = witness ? witness->receiver_key : NULL,
+      .receipts = witness ? witness->receipts : NULL,
   };
   g_autoptr(GError) why = NULL;
 
-  if (head && !parse_head(&verifier, head, error))
+  if (witness && witness->head && !parse_head(&verifier, witness->head, error))
     return false;
+  if (verifier.receipts && !verifier.receiver_key) {
+    g_set_error_literal(error,
+                        JOURNAL_ERROR,
+                        JOURNAL_ERROR_NOT_FOUND,
+                        "receipts say nothing without the receiver's key");
+    return false;
+  }
   verifier.encoded = g_byte_array_new();
   verifier.shared =
       g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);

@@ -5,6 +5,7 @@
 #define HOOP_SHIP_ANSWER_H
 
 #include "kit/digest.h"
+#include "review/review.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -16,12 +17,9 @@
 /* Of a receiver's words in our messages. */
 #define ANSWER_MAX_WORDS 200
 
-/* A receiver's signed word that it holds a journal up to a row
- * (hoop-ship(5)). */
+/* A receiver's signed word that it holds a journal up to a row. */
 typedef struct {
-  char journal[33];
-  int64_t seq;
-  uint8_t hash[SHA256_LEN];
+  ReviewReceipt said;
   char *text; /* the whole of it, one line of JSON; NULL: there was none */
 } Receipt;
 

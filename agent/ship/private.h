@@ -4,6 +4,7 @@
 #define HOOP_SHIP_PRIVATE_H
 
 #include "ship/batch.h"
+#include "ship/receipt.h"
 #include "ship/sink.h"
 
 /* A slice that is still to be sent. */
@@ -78,6 +79,9 @@ struct ship {
   char *problem, *notice;
   int64_t problem_us;
   int64_t delivered, delivered_bytes, shipped_us, receipt_seq;
+  int64_t confirmed; /* by the receipt of the round that is noted; 0: none */
+  bool has_receiver_key;
+  uint8_t receiver_key[SIGNING_KEY_LEN];
 };
 
 /* This machine's; g_free. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A receiver's signed word of what it holds. Private to the room. */
+/* A receiver's signed word of what it holds, out of its answer. Private to the
+ * room. */
 #ifndef HOOP_SHIP_RECEIPT_H
 #define HOOP_SHIP_RECEIPT_H
 
@@ -12,10 +13,12 @@ typedef struct json_object ReceiptJson;
  * key that it names. */
 void receipt_read(ReceiptJson *json, Receipt *out, char **problem);
 
-/* The bytes that a receipt's signature covers. */
-char *receipt_message(const char *journal,
-                      int64_t seq,
-                      const char *hash,
-                      const char *time);
+/* Why a receipt is not to be kept, a phrase; NULL: it is. `key`: the
+ * receiver's, or NULL: not known; `journal` is this one's id, `through` the
+ * newest row that was sent to the receiver. g_free. */
+char *receipt_problem(const Receipt *receipt,
+                      const uint8_t *key,
+                      const char *journal,
+                      int64_t through);
 
 #endif

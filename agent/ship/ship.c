@@ -151,8 +151,8 @@ on_noted(const GError *error, void *data)
   ship->delivered += ship->round.batch->items->len;
   ship->delivered_bytes += (int64_t)ship->round.batch->text->len;
   ship->shipped_us = clock_wall_us();
-  if (ship->round.receipt.text)
-    ship->receipt_seq = ship->round.receipt.seq;
+  if (ship->confirmed)
+    ship->receipt_seq = ship->confirmed;
   more = ship->round.batch->full || ship->eager;
   adapt(ship);
   all_well(ship);
@@ -164,18 +164,32 @@ on_noted(const GError *error, void *data)
     idle(ship);
 }
 
-/* A receipt is kept for what it says about this journal. */
+/* A receipt is kept for what the receiver says about this journal; another one
+ * is told of. */
 static void
-add_receipt(const Ship *ship, JournalShipped *shipped)
+add_receipt(Ship *ship, JournalShipped *shipped)
 {
   const Round *round = &ship->round;
   const Batch *batch = round->batch;
+  const Receipt *receipt = &round->receipt;
+  g_autofree char *problem = NULL;
 
-  if (round->receipt.text &&
-      g_str_equal(round->receipt.journal, ship->instance)) {
-    shipped->receipt_seq = round->receipt.seq;
-    shipped->receipt_hash = round->receipt.hash;
-    shipped->receipt = round->receipt.text;
+  ship->confirmed = 0;
+  if (receipt->text)
+    problem =
+        receipt_problem(receipt,
+                        ship->has_receiver_key ? ship->receiver_key : NULL,
+                        ship->instance,
+                        MAX(batch->seq, batch->checkpoint_seq));
+  if (problem) {
+    g_free(ship->notice);
+    ship->notice = g_strdup_printf(
+        "the receiver sent a receipt that is not kept: %s", problem);
+  }
+  if (receipt->text && !problem) {
+    shipped->receipt_seq = ship->confirmed = receipt->said.seq;
+    shipped->receipt_hash = receipt->said.hash;
+    shipped->receipt = receipt->text;
   } else if (batch->has_hash && round->bad->len == 0) {
     shipped->receipt_seq = batch->seq;
     shipped->receipt_hash = batch->hash;
@@ -424,6 +438,18 @@ ship_format_from_name(const char *name, ShipFormat *out)
 bool
 ship_check(const ShipOptions *options, GError **error)
 {
+  uint8_t key[SIGNING_KEY_LEN];
+
+  if (options->receiver_key &&
+      !hex_decode(options->receiver_key, key, sizeof key)) {
+    g_set_error(error,
+                SHIP_ERROR,
+                SHIP_ERROR_CONFIG,
+                "[ship] receiver-key=%s: it takes the 64 hex digits of an "
+                "Ed25519 key",
+                options->receiver_key);
+    return false;
+  }
   return formats[options->format].check(options, error);
 }
 
@@ -462,6 +488,9 @@ ship_new(Loop *loop,
                               .instance = ship->instance,
                               .host = ship->host,
                               .user = ship->user};
+  ship->has_receiver_key =
+      options->receiver_key &&
+      hex_decode(options->receiver_key, ship->receiver_key, SIGNING_KEY_LEN);
   ship->interval = MAX(options->interval, 1);
   ship->most = BATCH_ROWS;
   ship->pool = worker_pool_new(1, MAX_JOBS);

@@ -34,6 +34,8 @@ typedef struct ship_options {
   const char *token_file;   /* bearer token, 0600; or NULL. Read again for each
                                request */
   const char *ca_file;      /* more trust anchors, PEM; or NULL */
+  const char *receiver_key; /* Ed25519, 64 hex digits: whose receipts are kept;
+                               NULL: any whose signature is good */
   unsigned interval;        /* s between looks for new rows */
   UpstreamOptions upstream; /* proxy and time limits; ca_file is not used */
   const char *journal_path;

@@ -171,23 +171,39 @@ export class OtlpReceiver {
     return answer;
   }
 
-  /** What it signs for: the chain up to a row. */
+  /** What it signs for: the chain up to a row (hoop-hub(7)). */
   receipt(attributes) {
-    const journal = attributes['hoop.chain.journal'];
-    const seq = String(attributes['hoop.chain.seq']);
-    const hash = attributes['hoop.chain.hash'];
-    const time = new Date().toISOString();
-    const text = `hoop-receipt-v1\n${journal}\n${seq}\n${hash}\n${time}\n`;
-    return {
-      journal,
-      seq,
-      hash,
-      time,
+    const said = {
+      machine: '',
+      journal: attributes['hoop.chain.journal'],
+      seq: Number(attributes['hoop.chain.seq']),
+      hash: attributes['hoop.chain.hash'],
+      time_us: Date.now() * 1000,
       public_key: this.publicKey,
-      signature: crypto
-        .sign(null, Buffer.from(text), this.privateKey)
-        .toString('hex'),
     };
+    return { ...said, signature: this.sign(said) };
+  }
+
+  sign({ machine, journal, seq, hash, time_us: time }) {
+    const number = (value) => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigInt64BE(BigInt(value));
+      return bytes;
+    };
+    const text = (value) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(value.length);
+      return Buffer.concat([bytes, Buffer.from(value)]);
+    };
+    const message = Buffer.concat([
+      Buffer.from('hoop-hub receipt 1\0'),
+      text(machine),
+      text(journal),
+      number(seq),
+      Buffer.from(hash, 'hex'),
+      number(time),
+    ]);
+    return crypto.sign(null, message, this.privateKey).toString('hex');
   }
 
   /** Attributes of what was taken, in the order of its first arrival. */

@@ -4,7 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
@@ -42,6 +44,7 @@ before(async () => {
         endpoint: receiver.url,
         'ca-file': ca.cert,
         'token-file': tokenFile,
+        'receiver-key': receiver.publicKey,
         interval: 3600,
       },
     },
@@ -257,13 +260,83 @@ test('a receipt that is signed is kept; another is said to be none', async () =>
   const last = receiver.seqs.at(-1);
   assert.equal((await shipping()).receipt_seq, last);
   const { receipt } = receiver;
-  receiver.receipt = (a) => ({ ...receipt.call(receiver, a), seq: '1' });
+  receiver.receipt = (a) => ({ ...receipt.call(receiver, a), seq: 1 });
   await exchange();
   await ship();
   assert.match((await shipping()).notice, /receipt/);
   assert.equal((await shipping()).receipt_seq, last);
   delete receiver.receipt;
   receiver.receipts = false;
+});
+
+test('a receipt by another key than the configured one is not kept', async () => {
+  receiver.receipts = true;
+  const before = (await shipping()).receipt_seq;
+  const own = receiver.sign;
+  const { publicKey, privateKey } = crypto.generateKeyPairSync('ed25519');
+  const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x, 'base64url');
+  const forger = Object.assign(Object.create(receiver), {
+    privateKey,
+    publicKey: raw.toString('hex'),
+  });
+  receiver.receipt = (a) => OtlpReceiver.prototype.receipt.call(forger, a);
+  await exchange();
+  await ship();
+  assert.match((await shipping()).notice, /another key than \[ship\] receiver-key/);
+  assert.equal((await shipping()).receipt_seq, before);
+  delete receiver.receipt;
+  assert.equal(receiver.sign, own);
+  receiver.receipts = false;
+});
+
+test('verify believes the receiver, not whoever cut the journal', async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-receipts-'));
+  fixture.after(() => fs.rmSync(dir, { recursive: true }));
+  const file = path.join(dir, 'receipts');
+  const verify = async (...options) => {
+    const { code, stdout } = await agent.cli(['journal', 'verify', '--json', ...options]);
+    return { code, ...JSON.parse(stdout) };
+  };
+  receiver.receipts = true;
+  await exchange();
+  await ship();
+  receiver.receipts = false;
+  const seen = await verify();
+  assert.deepEqual([seen.code, seen.intact], [0, true], seen.reason);
+  assert.ok(seen.receipts >= 1 && seen.receipt_seq > 0 && seen.receipt_us > 1e15);
+  const newest = receiver.receipt(receiver.rows.at(-1));
+  fs.writeFileSync(file, JSON.stringify({ receipts: [newest] }));
+  assert.equal((await verify('--receipts', file)).receipt_seq, newest.seq);
+  // Another receiver's key, then a receipt that was made to fit.
+  assert.match((await verify('--receiver-key', 'ab'.repeat(32))).reason, /another key/);
+  fs.writeFileSync(file, `${JSON.stringify({ ...newest, seq: 1 })}\n`);
+  const altered = await verify('--receipts', file);
+  assert.equal(altered.code, 1);
+  assert.match(altered.reason, /receipt 1 of those given is altered or forged/);
+  // Everything of the newest rows is gone, with all that tells of them.
+  await agent.stop();
+  const cut = path.join(dir, 'journal.db');
+  execFileSync('sqlite3', [agent.journalFile, `.backup ${cut}`]);
+  const config = path.join(dir, 'agent.conf');
+  fs.writeFileSync(
+    config,
+    `[journal]\npath=${cut}\n[ship]\nreceiver-key=${receiver.publicKey}\n`,
+  );
+  const at = execFileSync('sqlite3', [
+    cut,
+    'SELECT coalesce(max(seq), 50) FROM checkpoints WHERE seq < (SELECT max(seq) FROM checkpoints)',
+  ]).toString().trim();
+  execFileSync('sqlite3', [
+    cut,
+    `DELETE FROM rows WHERE seq > ${at}; DELETE FROM checkpoints WHERE seq > ${at};
+     DELETE FROM bodies WHERE seq > ${at};
+     DELETE FROM receipts WHERE seq > ${at}; DELETE FROM ship_cursor;`,
+  ]);
+  fs.writeFileSync(file, `${JSON.stringify(newest)}\n${JSON.stringify(newest)}\n`);
+  const lost = await verify('--config', config, '--receipts', file);
+  assert.equal(lost.code, 1);
+  assert.match(lost.reason, /truncated: it ends at row \d+, the receiver received row/);
+  await agent.restart();
 });
 
 test('the record goes to standard output as JSON lines', async () => {

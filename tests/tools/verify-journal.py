@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifies a journal by hoop-journal(5) alone, sharing no code with the agent.
 
-Usage: verify-journal.py DATABASE [SEQ:HASH]
+Usage: verify-journal.py DATABASE [HEAD [KEY [RECEIPTS]]]
+HEAD is SEQ:HASH, KEY the receiver's in hexadecimal, RECEIPTS a file with what
+it signed, one a line; "-" stands for none.
 Exit status: 0 intact, 1 not intact, 2 cannot tell.
-With "-" for DATABASE: one "DATABASE[ SEQ:HASH]" a line on standard input, one
-verdict a line on standard output.
+With "-" for DATABASE: these words a line on standard input, tabs between them,
+one verdict a line on standard output.
 """
 import ctypes
 import ctypes.util
@@ -260,16 +262,76 @@ def check_sealed(db, digests, bodies_through):
             raise Bad(f"the sealed original of row {seq} is missing")
 
 
-def check_receipts(db, hashes, first, last):
+RECEIPT = {"machine": str, "journal": str, "seq": int, "hash": str,
+           "time_us": int, "public_key": str, "signature": str}
+
+
+def once(pairs):
+    """A JSON object without a name twice."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name twice")
+    return dict(pairs)
+
+
+def hexed(text, length, what):
+    if len(text) != 2 * length or text.strip("0123456789abcdef"):
+        raise Bad(f"{what} of a receipt is not {length} bytes")
+    return bytes.fromhex(text)
+
+
+def read_receipt(text, journal, key):
+    """The row and hash that a receipt confirms, once it is believed."""
+    try:
+        said = json.loads(text, object_pairs_hook=once)
+    except (ValueError, TypeError):
+        raise Bad("a receipt that is none")
+    if not isinstance(said, dict) or said.keys() != RECEIPT.keys() or any(
+            type(said[name]) is not kind for name, kind in RECEIPT.items()):
+        raise Bad("a receipt that is none")
+    if said["seq"] < 1 or said["time_us"] < 1:
+        raise Bad("a receipt that is none")
+    if hexed(said["journal"], 16, "the journal") != journal:
+        raise Bad("a receipt for another journal")
+    if said["machine"]:
+        hexed(said["machine"], 16, "the machine")
+    named = hexed(said["public_key"], 32, "the key")
+    if key and named != key:
+        raise Bad("a receipt by another key")
+    row_hash = hexed(said["hash"], 32, "the hash")
+    message = b"hoop-hub receipt 1\0" + b"".join(
+        struct.pack(">I", len(said[name])) + said[name].encode()
+        for name in ("machine", "journal"))
+    message += struct.pack(">q", said["seq"]) + row_hash
+    message += struct.pack(">q", said["time_us"])
+    if not signed(named, message, hexed(said["signature"], 64, "the sign")):
+        raise Bad("a receipt that is altered or forged")
+    return said["seq"], row_hash
+
+
+def check_held(seq, row_hash, hashes, first, last):
+    if seq > last:
+        raise Bad(f"truncated: row {seq} was received elsewhere")
+    if seq >= first and hashes.get(seq) != row_hash:
+        raise Bad(f"rewritten: row {seq} is another than was received")
+
+
+def check_receipts(db, journal, witness, hashes, first, last):
     """What a receiver holds is a head."""
-    for seq, row_hash in db.execute("SELECT seq, hash FROM receipts"):
-        if seq > last:
-            raise Bad(f"truncated: row {seq} was received elsewhere")
-        if seq >= first and hashes.get(seq) != row_hash:
-            raise Bad(f"rewritten: row {seq} is another than was received")
-    for one, other in db.execute("SELECT seq, checkpoint_seq FROM ship_cursor"):
-        if max(one, other) > last:
-            raise Bad(f"truncated: row {max(one, other)} was shipped")
+    key = witness["key"]
+    if db.execute("PRAGMA user_version").fetchone()[0] > 1:
+        for seq, row_hash, text in db.execute(
+                "SELECT seq, hash, receipt FROM receipts"):
+            if text is not None and read_receipt(text, journal, key) != (
+                    seq, row_hash):
+                raise Bad(f"the receipt for row {seq} was altered")
+            check_held(seq, row_hash, hashes, first, last)
+        for one, other in db.execute(
+                "SELECT seq, checkpoint_seq FROM ship_cursor"):
+            if max(one, other) > last:
+                raise Bad(f"truncated: row {max(one, other)} was shipped")
+    for text in witness["receipts"]:
+        seq, row_hash = read_receipt(text, journal, key)
+        check_held(seq, row_hash, hashes, first, last)
 
 
 def read_shared(db):
@@ -321,9 +383,10 @@ def check_shared(shared, newest, first):
             raise Bad(f"row {used} does not share what says so")
 
 
-def verify(db, head):
+def verify(db, witness):
     """Raises Bad at the first thing that is not what was written."""
     version = check_schema(db)
+    head = witness["head"]
     metas = db.execute("SELECT id, public_key, created_us FROM meta").fetchall()
     if len(metas) != 1:
         raise Bad("table meta is not one row")
@@ -398,22 +461,34 @@ def verify(db, head):
     if version > 1:
         check_parts(db, bodies, names, first, bodies_through)
         check_sealed(db, sealed, bodies_through)
-        check_receipts(db, hashes, first, last or 0)
+    check_receipts(db, journal_id, witness, hashes, first, last or 0)
     check = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if check != b"ok":
         raise Bad("the file is damaged: " + check.decode(errors="replace"))
 
 
-def judge(path, head):
-    """"intact", or what is wrong."""
-    if head:
+def read_witness(head="-", key="-", receipts="-"):
+    """What is known from elsewhere."""
+    found = {"head": None, "key": None, "receipts": []}
+    if head not in ("-", ""):
         seq, _, text = head.strip().partition(":")
-        head = (int(seq), bytes.fromhex(text))
+        found["head"] = (int(seq), bytes.fromhex(text))
+    if key != "-":
+        found["key"] = bytes.fromhex(key)
+    if receipts != "-":
+        with open(receipts, encoding="utf-8") as lines:
+            found["receipts"] = [line for line in lines if line.strip()]
+    return found
+
+
+def judge(path, *words):
+    """"intact", or what is wrong."""
+    witness = read_witness(*words)
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     db.text_factory = Raw
     try:
         db.execute("BEGIN")
-        verify(db, head)
+        verify(db, witness)
     except Bad as why:
         return str(why)
     except sqlite3.DatabaseError as why:
@@ -426,13 +501,12 @@ def judge(path, head):
 def main():
     if len(sys.argv) == 2 and sys.argv[1] == "-":
         for line in sys.stdin:
-            path, _, head = line.strip().partition(" ")
-            print(judge(path, head).replace("\n", " "), flush=True)
+            print(judge(*line.rstrip("\n").split("\t")).replace("\n", " "), flush=True)
         return 0
-    if len(sys.argv) not in (2, 3):
+    if not 2 <= len(sys.argv) <= 5:
         print(__doc__, file=sys.stderr)
         return 2
-    verdict = judge(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
+    verdict = judge(*sys.argv[1:])
     print(verdict)
     return 0 if verdict == "intact" else 1
 

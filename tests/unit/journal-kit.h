@@ -56,6 +56,9 @@ void test_copy(const char *from, const char *to);
 /* Asks journal_verify() and, where Python is installed, verify-journal.py:
  * both must agree. True when intact. `head` may be NULL. */
 bool test_verify(const char *path, const char *head);
+/* The same with all that is known from elsewhere: NULL when intact, else what
+ * journal_verify() says. g_free. */
+char *test_verify_with(const char *path, const JournalWitness *witness);
 /* The same, and that it is intact. */
 void test_verify_intact(const char *path);
 /* Signs the whole chain anew, as whoever reads the key can: rows, checkpoints

@@ -103,6 +103,7 @@ static const char whole[] = "[listen]\n"
                             "token-file=/etc/sixteen\n"
                             "interval=1017\n"
                             "ca-file=/etc/eighteen\n"
+                            "receiver-key=0118\n"
                             "[hub]\n"
                             "url=https://hub.example.com\n"
                             "pinned-key=0019\n"
@@ -178,6 +179,7 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpstr(c->ship_token_file, ==, "/etc/sixteen");
   g_assert_cmpuint(c->ship_interval, ==, 1017);
   g_assert_cmpstr(c->ship_ca_file, ==, "/etc/eighteen");
+  g_assert_cmpstr(c->ship_receiver_key, ==, "0118");
   g_assert_false(c->notices);
   g_assert_cmpstr(c->hub_url, ==, "https://hub.example.com");
   g_assert_cmpstr(c->hub_pinned_key, ==, "0019");

@@ -276,7 +276,7 @@ test_shipped(void)
                                     .checkpoint_seq = 0,
                                     .receipt_seq = 2,
                                     .receipt_hash = hash,
-                                    .receipt = "kept"},
+                                    .receipt = NULL},
                   test->loop,
                   test_done,
                   test);

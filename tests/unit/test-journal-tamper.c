@@ -397,7 +397,7 @@ test_receipts(void)
 {
   g_autoptr(Base) base = base_new();
   const char *told = "INSERT INTO receipts SELECT 1, 'hub', seq, hash, 1, "
-                     "'ok' FROM rows WHERE seq = 150;"
+                     "NULL FROM rows WHERE seq = 150;"
                      "INSERT INTO ship_cursor VALUES ('hub', 200, 200, 1);";
   static const char *const more[] = {
       CUT_AFTER(100),
@@ -555,7 +555,10 @@ test_heads(void)
   g_assert_false(test_verify(base->test->path, wrong));
   g_assert_false(test_verify(base->test->path, later));
   for (size_t i = 0; i < G_N_ELEMENTS(odd); i++) {
-    g_assert_false(journal_verify(reader, odd[i], NULL, NULL, &result, &error));
+    const JournalWitness witness = {.head = odd[i]};
+
+    g_assert_false(
+        journal_verify(reader, &witness, NULL, NULL, &result, &error));
     g_assert_nonnull(error);
     g_clear_error(&error);
   }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of receivers: what acknowledges, what does not, receipts that are
  * signed and those that are not, and how long to wait. */
+#include "folder.h"
 #include "ship/answer.h"
 #include "ship/receipt.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #define JOURNAL "00112233445566778899aabbccddeeff"
-#define TIME "2026-03-01T09:30:00.123Z"
 
 static void
 test_answers(void)
@@ -103,61 +102,68 @@ test_retry_after(void)
   g_assert_cmpint(ship_retry_after(NULL, 0), ==, -1);
 }
 
-/* An answer with a receipt signed by a new key; `seq` is what is signed. */
-static char *
-signed_answer(int64_t seq, int64_t shown_seq)
+static SigningKey *
+make_key(const char *folder, const char *name)
 {
-  g_autofree char *hash = g_strnfill(64, 'a');
-  g_autofree char *message = receipt_message(JOURNAL, seq, hash, TIME);
-  EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  uint8_t public_key[32], signature[64];
-  size_t len = sizeof public_key, signature_len = sizeof signature;
-  char key_hex[65], signature_hex[129];
+  g_autofree char *path = g_build_filename(folder, name, NULL);
+  SigningKey *key = signing_key_load(path, true, NULL);
 
-  g_assert_cmpint(EVP_PKEY_get_raw_public_key(key, public_key, &len), ==, 1);
-  g_assert_cmpint(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key), ==, 1);
-  g_assert_cmpint(EVP_DigestSign(ctx,
-                                 signature,
-                                 &signature_len,
-                                 (const uint8_t *)message,
-                                 strlen(message)),
-                  ==,
-                  1);
-  EVP_MD_CTX_free(ctx);
-  EVP_PKEY_free(key);
-  hex_encode(public_key, sizeof public_key, key_hex);
-  hex_encode(signature, sizeof signature, signature_hex);
-  return g_strdup_printf("{\"hoop.receipt\":{\"journal\":\"" JOURNAL
-                         "\",\"seq\":\"%lld\",\"hash\":\"%s\",\"time\":\"" TIME
-                         "\",\"public_key\":\"%s\",\"signature\":\"%s\"}}",
-                         (long long)shown_seq,
-                         hash,
-                         key_hex,
-                         signature_hex);
+  g_assert_nonnull(key);
+  return key;
+}
+
+/* An answer with a receipt for row 17; `seq` is what it then says. */
+static char *
+signed_answer(const SigningKey *key, int64_t seq)
+{
+  ReviewReceipt receipt = {.journal = JOURNAL, .seq = 17, .time_us = 1};
+  g_autofree char *text = NULL;
+
+  memset(receipt.hash, 0xaa, sizeof receipt.hash);
+  g_assert_true(review_receipt_sign(&receipt, key));
+  receipt.seq = seq;
+  text = review_receipt_format(&receipt);
+  return g_strdup_printf("{\"hoop.receipt\":%s}", text);
 }
 
 static void
 test_receipt(void)
 {
-  g_autofree char *good = signed_answer(17, 17);
-  g_autofree char *bad = signed_answer(17, 18);
+  g_autofree char *folder = g_dir_make_tmp("receipt-XXXXXX", NULL);
+  g_autoptr(SigningKey) key = make_key(folder, "one.key");
+  g_autoptr(SigningKey) another = make_key(folder, "other.key");
+  g_autofree char *good = signed_answer(key, 17);
+  g_autofree char *bad = signed_answer(key, 18);
   g_auto(ShipAnswer) answer = {0};
   g_auto(ShipAnswer) other = {0};
   g_auto(ShipAnswer) partial = {0};
+  const uint8_t *pinned = signing_key_public(key);
+  g_autofree char *foreign = NULL;
+  g_autofree char *forged = NULL;
+  g_autofree char *early = NULL;
   const char *why;
 
   g_assert_true(ship_answer_read(good, strlen(good), &answer, &why));
   g_assert_null(answer.receipt_problem);
-  g_assert_cmpint(answer.receipt.seq, ==, 17);
-  g_assert_cmpstr(answer.receipt.journal, ==, JOURNAL);
-  g_assert_nonnull(strstr(answer.receipt.text, "\"seq\":\"17\""));
+  g_assert_cmpint(answer.receipt.said.seq, ==, 17);
+  g_assert_cmpstr(answer.receipt.said.journal, ==, JOURNAL);
+  g_assert_nonnull(strstr(answer.receipt.text, "\"seq\":17"));
   g_assert_true(ship_answer_read(bad, strlen(bad), &other, &why));
   g_assert_null(other.receipt.text);
   g_assert_nonnull(other.receipt_problem);
   g_assert_true(
       ship_answer_read("{\"hoop.receipt\":{\"seq\":1}}", 26, &partial, &why));
   g_assert_nonnull(partial.receipt_problem);
+  g_assert_null(receipt_problem(&answer.receipt, pinned, JOURNAL, 17));
+  g_assert_null(receipt_problem(&answer.receipt, NULL, JOURNAL, 20));
+  forged = receipt_problem(
+      &answer.receipt, signing_key_public(another), JOURNAL, 17);
+  foreign = receipt_problem(&answer.receipt, pinned, "00", 17);
+  early = receipt_problem(&answer.receipt, pinned, JOURNAL, 16);
+  g_assert_nonnull(strstr(forged, "another key"));
+  g_assert_nonnull(strstr(foreign, "another journal"));
+  g_assert_nonnull(strstr(early, "never sent"));
+  remove_folder(folder);
 }
 
 int

@@ -92,8 +92,10 @@ _hoop_agent_options() {
       echo --json --since --until --user --client --connection --api --model \
         --config
       ;;
-    report) echo --html --head --since --until --config ;;
-    verify) echo --json --head --config ;;
+    report)
+      echo --html --head --receipts --receiver-key --since --until --config
+      ;;
+    verify) echo --json --head --receipts --receiver-key --config ;;
     prune) echo --json --dry-run --config ;;
     unseal) echo --key --config ;;
     *) echo --json --config ;;
@@ -142,7 +144,7 @@ _hoop_agent() {
     return
   fi
   case $before in
-  --config | --profile | --head | --baseline | --policy | --token-file)
+  --config | --profile | --head | --receipts | --baseline | --policy | --token-file)
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
     return
     ;;

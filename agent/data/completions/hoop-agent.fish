@@ -133,6 +133,8 @@ complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l rule -x -d Rule
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub list search export' -l verdict -x -d Verdict
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub verify' -l head -rF -d 'Held elsewhere'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub report verify' -l receipts -rF -d 'Fetched receipts'
+complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub report verify' -l receiver-key -x -d 'That signs receipts'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub prune' -l dry-run -d 'Only tell'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub unseal' -l key -rF -d 'Private key'
 complete -c hoop-agent -n '__fish_seen_subcommand_from journal; and __hoop_agent_sub unseal' -a '(__hoop_agent_recorded)'

@@ -151,6 +151,8 @@ _hoop_agent() {
       '--speed[times as fast]:factor:' '--step[row by row]' \
       '--html[the page to write]:file:_files' \
       '--head[held elsewhere]:head:_files' \
+      '--receipts[fetched receipts]:receipts:_files' \
+      '--receiver-key[that signs receipts]:key:' \
       '--dry-run[only tell]' '--key[private key]:key:_files' \
       '--policy[candidate]:policy:_files' \
       '1:what:(list search show replay stats export report verify head prune unseal)' '2:id:_hoop_agent_recorded'
