@@ -57,9 +57,9 @@ make_portal(Page *page, GError **error)
 Page *
 page_new(Hub *hub, GError **error)
 {
-  static const char use[] = "sign-in";
+  static const char use[] = "hoop-hub page 1: cookies of sign-ins";
   Page *page = g_new0(Page, 1);
-  uint8_t signature[REVIEW_SIGNATURE_LEN];
+  uint8_t signature[SIGNATURE_LEN];
 
   page->hub = hub;
   page->issuers = g_ptr_array_new();
@@ -69,8 +69,9 @@ page_new(Hub *hub, GError **error)
     return NULL;
   }
   /* Known to every hub that has the signing key, and to nobody else: Ed25519
-   * signs the same text the same way. */
-  if (!review_sign(hub->key, "hoop-hub page 1", use, sizeof use - 1, signature))
+   * signs the same text the same way, and nothing else that is signed begins
+   * like this. */
+  if (!signing_key_sign(hub->key, use, sizeof use - 1, signature))
     random_bytes(signature, sizeof signature);
   sha256(signature, sizeof signature, page->seal);
   secret_wipe(signature, sizeof signature);
