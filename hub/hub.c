@@ -200,7 +200,9 @@ make_parts(Hub *hub, GError **error)
   if (!hub->key)
     return false;
   hub->fingerprint = signing_fingerprint(signing_key_public(hub->key));
-  hub->store = store_open(database, error);
+  hub->store = store_open(config->store ? config->store : database,
+                          config->store_password_file,
+                          error);
   if (!hub->store)
     return false;
   if (config->metrics_token_file) {

@@ -22,10 +22,11 @@
 #define DEFAULT_CONFIG HOOP_SYSCONFDIR "/hoop-hub/hoop-hub.conf"
 
 static const char usage[] =
-    "Usage: hoop-hub serve [--config FILE] [--init]\n"
+    "Usage: hoop-hub serve [--config FILE] [--store URL] [--init]\n"
     "       hoop-hub --version | --help\n\n"
     "Runs the hub of a team: reviews of requests that agents hold.\n"
     "  --config FILE  instead of " DEFAULT_CONFIG "\n"
+    "  --store URL    postgresql://…, instead of what the file says\n"
     "  --init         make a self-signed certificate where there is none, for\n"
     "                 trials\n\n"
     "hoop-hub(1), hoop-hub.conf(5) and hoop-hub(7) tell more.\n";
@@ -88,7 +89,7 @@ run(Loop *loop, Hub *hub)
 }
 
 static int
-serve(const char *path, bool init)
+serve(const char *path, const char *store, bool init)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(HubConfig) config = hub_config_load(path, &error);
@@ -99,6 +100,10 @@ serve(const char *path, bool init)
   if (!config) {
     log_error("%s", error->message);
     return 2;
+  }
+  if (store) {
+    g_free(config->store);
+    config->store = g_strdup(store);
   }
   if (init &&
       (!file_private_dir(config->state_dir, &error) ||
@@ -136,6 +141,7 @@ int
 main(int argc, char **argv)
 {
   const char *path = DEFAULT_CONFIG;
+  const char *store = NULL;
   bool init = false;
 
   if (!secret_harden_process()) {
@@ -162,8 +168,12 @@ main(int argc, char **argv)
       init = true;
     else if (g_str_equal(argv[i], "--config") && i + 1 < argc)
       path = argv[++i];
+    else if (g_str_equal(argv[i], "--store") && i + 1 < argc)
+      store = argv[++i];
     else
       return misused("an argument is not understood");
   }
-  return serve(path, init);
+  if (store && !db_is_shared(store))
+    return misused("--store takes a postgresql:// URL");
+  return serve(path, store, init);
 }

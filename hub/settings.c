@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads hoop-hub.conf; what it does not know is an error, never ignored. */
 #include "hub/settings.h"
+#include "hub/store/db.h"
 #include <string.h>
 
 #define MAX_PORT 65535
@@ -37,6 +38,8 @@ static const Row rows[] = {
     KEY("hub", "certificate", NULL, TEXT, certificate, 0, 0),
     KEY("hub", "key", NULL, TEXT, key, 0, 0),
     KEY("hub", "state-dir", DEFAULT_STATE, TEXT, state_dir, 0, 0),
+    KEY("hub", "store", NULL, TEXT, store, 0, 0),
+    KEY("hub", "store-password-file", NULL, TEXT, store_password_file, 0, 0),
     KEY("hub", "audience", NULL, TEXT, audience, 0, 0),
     KEY("hub", "metrics-token-file", NULL, TEXT, metrics_token_file, 0, 0),
     KEY("limits", "max-body", "4M", SIZE, max_body, 1024, 64 << 20),
@@ -206,6 +209,8 @@ hub_config_free(HubConfig *config)
   g_free(config->certificate);
   g_free(config->key);
   g_free(config->state_dir);
+  g_free(config->store);
+  g_free(config->store_password_file);
   g_free(config->audience);
   g_free(config->metrics_token_file);
   g_free(config->page_url);
@@ -372,6 +377,8 @@ check(HubConfig *config, GError **error)
   if (!config->certificate != !config->key)
     return refuse(
         config, error, "hub", "certificate", "goes together with key");
+  if (config->store && !db_is_shared(config->store))
+    return refuse(config, error, "hub", "store", "is no postgresql:// URL");
   if (!config->certificate) {
     config->certificate = g_build_filename(config->state_dir, "tls.pem", NULL);
     config->key = g_build_filename(config->state_dir, "tls.key", NULL);

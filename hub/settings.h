@@ -37,8 +37,10 @@ typedef struct {
   char *path;
   /* [hub] */
   char *address, *certificate, *key, *state_dir, *audience;
-  char *metrics_token_file; /* or NULL: no metrics */
-  uint16_t port;            /* 0: any */
+  char *store; /* postgresql://…, or NULL: a file in state_dir */
+  char *store_password_file; /* or NULL */
+  char *metrics_token_file;  /* or NULL: no metrics */
+  uint16_t port;             /* 0: any */
   /* [limits] */
   size_t max_body, max_header;
   unsigned connections, rate, max_pending, retain_days;

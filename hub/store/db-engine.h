@@ -11,8 +11,11 @@ typedef struct {
 } DbLink;
 
 typedef struct {
-  /* As db_open(). */
-  DbLink *(*open)(const char *where, unsigned patience_ms, GError **error);
+  /* As db_open(); the password is NULL where none was given. */
+  DbLink *(*open)(const char *where,
+                  const char *password,
+                  unsigned patience_ms,
+                  GError **error);
   void (*close)(DbLink *link);
   /* True: of no use any more. */
   bool (*is_lost)(const DbLink *link);
@@ -67,5 +70,6 @@ struct db_rows {
 };
 
 extern const DbEngine db_sqlite;
+extern const DbEngine db_postgresql; /* where HAVE_POSTGRESQL */
 
 #endif

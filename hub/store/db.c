@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What both engines share: which one, connections that are lost, transactions
  * and the schema's versions. */
-#include "hub/store/db.h"
+#include "config.h"
+
 #include "hub/store/db-engine.h"
-#include <string.h>
+#include "hub/store/db.h"
+#include "kit/file.h"
 
 #define PATIENCE_MS 2000
+/* Whoever migrates may wait for another hub that does. */
+#define MIGRATE_MS 60000
 
 G_DEFINE_QUARK(hoop_hub_db_error, db_error)
 
@@ -13,6 +17,7 @@ struct db {
   const DbEngine *engine;
   DbLink *link; /* NULL: lost */
   char *where;
+  char *password_file; /* or NULL */
   unsigned patience_ms;
 };
 
@@ -37,21 +42,45 @@ db_is_shared(const char *where)
 static const DbEngine *
 engine_of(const char *where, GError **error)
 {
-  if (db_is_shared(where)) {
-    g_set_error_literal(error,
-                        DB_ERROR,
-                        DB_ERROR_OPEN,
-                        "this hoop-hub was built without PostgreSQL");
-    return NULL;
+  if (!db_is_shared(where))
+    return &db_sqlite;
+#ifdef HAVE_POSTGRESQL
+  (void)error;
+  return &db_postgresql;
+#else
+  g_set_error_literal(error,
+                      DB_ERROR,
+                      DB_ERROR_OPEN,
+                      "this hoop-hub was built without PostgreSQL");
+  return NULL;
+#endif
+}
+
+static DbLink *
+open_link(const DbEngine *engine,
+          const char *where,
+          const char *password_file,
+          unsigned patience_ms,
+          GError **error)
+{
+  g_autoptr(Secret) password = NULL;
+
+  if (password_file) {
+    password = file_read_secret(password_file, error);
+    if (!password)
+      return NULL;
   }
-  return &db_sqlite;
+  return engine->open(
+      where, password ? secret_text(password) : NULL, patience_ms, error);
 }
 
 Db *
-db_open(const char *where, GError **error)
+db_open_with(const char *where, const char *password_file, GError **error)
 {
   const DbEngine *engine = engine_of(where, error);
-  DbLink *link = engine ? engine->open(where, PATIENCE_MS, error) : NULL;
+  DbLink *link =
+      engine ? open_link(engine, where, password_file, PATIENCE_MS, error)
+             : NULL;
   Db *db;
 
   if (!link)
@@ -60,8 +89,27 @@ db_open(const char *where, GError **error)
   *db = (Db){.engine = engine,
              .link = link,
              .where = g_strdup(where),
+             .password_file = g_strdup(password_file),
              .patience_ms = PATIENCE_MS};
   return db;
+}
+
+Db *
+db_open(const char *where, GError **error)
+{
+  return db_open_with(where, NULL, error);
+}
+
+Db *
+db_open_like(const Db *db, GError **error)
+{
+  return db_open_with(db->where, db->password_file, error);
+}
+
+bool
+db_shares(const Db *db)
+{
+  return db->engine != &db_sqlite;
 }
 
 static void
@@ -78,6 +126,7 @@ db_free(Db *db)
     return;
   drop(db);
   g_free(db->where);
+  g_free(db->password_file);
   g_free(db);
 }
 
@@ -98,7 +147,8 @@ db_is_lost(const Db *db)
 bool
 db_reopen(Db *db, GError **error)
 {
-  DbLink *link = db->engine->open(db->where, db->patience_ms, error);
+  DbLink *link = open_link(
+      db->engine, db->where, db->password_file, db->patience_ms, error);
 
   if (!link)
     return false;
@@ -357,11 +407,15 @@ migrate(Db *db, const DbPart *part, GError **error)
 bool
 db_migrate(Db *db, const DbPart *part, GError **error)
 {
+  const unsigned patience_ms = db->patience_ms;
   g_autoptr(GError) why = NULL;
+  DbResult result = DB_FAILED;
 
-  if (!db_begin(db, error))
-    return false;
-  if (db_finish(db, migrate(db, part, &why), &why) == DB_DONE)
+  db_set_patience(db, MIGRATE_MS);
+  if (db_begin(db, &why))
+    result = db_finish(db, migrate(db, part, &why), &why);
+  db_set_patience(db, patience_ms);
+  if (result == DB_DONE)
     return true;
   if (why)
     g_propagate_error(error, g_steal_pointer(&why));

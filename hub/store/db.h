@@ -48,12 +48,19 @@ typedef struct db Db;
 
 /* Where is the absolute path of an SQLite file, made when it is not there, or a
  * URL postgresql://…. Blocks, for some seconds at most. DB_ERROR_OPEN, or _LOST
- * when nobody answers there. */
+ * when nobody answers there. Any thread. */
 Db *db_open(const char *where, GError **error);
+/* The same with the file of its password (kit's file_read_secret()), which is
+ * read at each connection; NULL: none. */
+Db *db_open_with(const char *where, const char *password_file, GError **error);
+/* One more to where `db` goes, whatever became of that one. Any thread, while
+ * db is not freed. */
+Db *db_open_like(const Db *db, GError **error);
 void db_free(Db *db);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_free)
 /* Whether `where` speaks of a database that several hubs can share. */
 bool db_is_shared(const char *where);
+bool db_shares(const Db *db);
 /* How long one call waits at most for the database; then it is DB_ERROR_BUSY
  * when the database said so, and lost when it said nothing. 2000 at first; for
  * threads that may wait, longer. */

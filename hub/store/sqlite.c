@@ -394,7 +394,10 @@ is_ours(Sqlite *sqlite, GError **error)
 }
 
 static DbLink *
-sqlite_open_link(const char *where, unsigned patience_ms, GError **error)
+sqlite_open_link(const char *where,
+                 const char *password,
+                 unsigned patience_ms,
+                 GError **error)
 {
   Sqlite *sqlite = g_new0(Sqlite, 1);
   g_autofree char *script =
@@ -406,6 +409,7 @@ sqlite_open_link(const char *where, unsigned patience_ms, GError **error)
                       APPLICATION_ID);
   int result;
 
+  (void)password;
   sqlite->link.patience_ms = sqlite->patience_ms = patience_ms;
   sqlite->prepared = g_hash_table_new_full(NULL, NULL, NULL, prepared_free);
   result = sqlite3_open_v2(where,

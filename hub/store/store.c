@@ -62,11 +62,11 @@ machine_free(Machine *machine)
 }
 
 Store *
-store_open(const char *where, GError **error)
+store_open(const char *where, const char *password_file, GError **error)
 {
   g_autoptr(Store) store = g_new0(Store, 1);
 
-  store->db = db_open(where, error);
+  store->db = db_open_with(where, password_file, error);
   if (!store->db || !db_migrate(store->db, &store_part, error))
     return NULL;
   return g_steal_pointer(&store);

@@ -54,11 +54,11 @@ typedef struct {
 
 typedef struct store Store;
 
-/* Opens the database (`where` as db_open() has it) and brings its schema to
+/* Opens the database (as db_open_with() has it) and brings its schema to
  * this version; a newer one is refused. Every change below is one transaction
  * that is on disk when the call returns, with its row of the record. DB_ERROR.
  * One thread. */
-Store *store_open(const char *where, GError **error);
+Store *store_open(const char *where, const char *password_file, GError **error);
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 /* Its connection, for what else the loop's thread keeps there; the store's. */

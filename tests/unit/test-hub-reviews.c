@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reviews in the hub: who may answer, when it is enough, that nothing is
  * decided twice, that time ends it, and that the store keeps it all. */
-#include "folder.h"
 #include "hub/reviews.h"
 #include "kit/clock.h"
+#include "postgresql-kit.h"
 #include <string.h>
 
 #define ISSUER "https://idp.example"
@@ -19,8 +19,10 @@ static const char conf[] =
     "[reviewers \"directors\"]\ngroups=board\n"
     "[identity \"corp\"]\nissuer=" ISSUER "\n";
 
+static Cluster *cluster;
+
 typedef struct {
-  char *folder;
+  char *folder, *where;
   HubConfig *config;
   Store *store;
   SigningKey *key;
@@ -42,10 +44,9 @@ on_changed(const Review *review, ReviewChange change, void *data)
 static void
 start(Kit *kit)
 {
-  g_autofree char *database = g_build_filename(kit->folder, "hub.db", NULL);
   g_autoptr(GError) error = NULL;
 
-  kit->store = store_open(database, &error);
+  kit->store = store_open(kit->where, NULL, &error);
   g_assert_no_error(error);
   kit->reviews = reviews_new(
       kit->loop, kit->config, kit->store, kit->key, on_changed, kit, &error);
@@ -66,8 +67,9 @@ setup(Kit *kit, const void *data)
   g_autofree char *key = NULL;
   g_autoptr(GError) error = NULL;
 
-  (void)data;
   kit->folder = g_dir_make_tmp("hub-XXXXXX", NULL);
+  kit->where = data ? cluster_database(cluster)
+                    : g_build_filename(kit->folder, "hub.db", NULL);
   path = g_build_filename(kit->folder, "hub.conf", NULL);
   key = g_build_filename(kit->folder, "hub.key", NULL);
   g_assert_true(g_file_set_contents(path, conf, -1, NULL));
@@ -89,6 +91,7 @@ teardown(Kit *kit, const void *data)
   hub_config_free(kit->config);
   remove_folder(kit->folder);
   g_free(kit->folder);
+  g_free(kit->where);
 }
 
 /* ---- people and requests --------------------------------------------------
@@ -359,8 +362,7 @@ test_digest(Kit *kit, const void *data)
 static void
 test_compare_and_set(Kit *kit, const void *data)
 {
-  g_autofree char *database = g_build_filename(kit->folder, "hub.db", NULL);
-  g_autoptr(Store) other = store_open(database, NULL);
+  g_autoptr(Store) other = store_open(kit->where, NULL, NULL);
   char id[REVIEW_ID_SIZE];
 
   (void)data;
@@ -558,29 +560,65 @@ test_machines(Kit *kit, const void *data)
   g_assert_null(store_get_machine(kit->store, "m2", NULL));
 }
 
+/* ---- both engines ---------------------------------------------------------
+ */
+
+typedef struct {
+  const char *name;
+  void (*test)(Kit *kit, const void *data);
+} Row;
+
+static const Row rows[] = {
+    {"one", test_one},
+    {"not-asked", test_not_asked},
+    {"groups-unknown", test_groups_unknown},
+    {"count", test_count},
+    {"each", test_each},
+    {"more-than-needed", test_more_than_needed},
+    {"denied", test_denied},
+    {"masks", test_masks},
+    {"digest", test_digest},
+    {"compare-and-set", test_compare_and_set},
+    {"idempotent", test_idempotent},
+    {"bounds", test_bounds},
+    {"expires", test_expires},
+    {"escalates", test_escalates},
+    {"withdrawn", test_withdrawn},
+    {"restart", test_restart},
+    {"record", test_record},
+    {"machines", test_machines},
+};
+
+static void
+add_all(const char *engine, const void *data)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *path =
+        g_strdup_printf("/hub/reviews/%s/%s", engine, rows[i].name);
+
+    g_test_add(path, Kit, data, setup, rows[i].test, teardown);
+  }
+}
+
+static void
+test_skipped(void)
+{
+  g_test_skip("no PostgreSQL here (packages.list, group test)");
+}
+
 int
 main(int argc, char **argv)
 {
+  int result;
+
   g_test_init(&argc, &argv, NULL);
-#define ADD(path, test)                                                        \
-  g_test_add("/hub/reviews/" path, Kit, NULL, setup, test, teardown)
-  ADD("one", test_one);
-  ADD("not-asked", test_not_asked);
-  ADD("groups-unknown", test_groups_unknown);
-  ADD("count", test_count);
-  ADD("each", test_each);
-  ADD("more-than-needed", test_more_than_needed);
-  ADD("denied", test_denied);
-  ADD("masks", test_masks);
-  ADD("digest", test_digest);
-  ADD("compare-and-set", test_compare_and_set);
-  ADD("idempotent", test_idempotent);
-  ADD("bounds", test_bounds);
-  ADD("expires", test_expires);
-  ADD("escalates", test_escalates);
-  ADD("withdrawn", test_withdrawn);
-  ADD("restart", test_restart);
-  ADD("record", test_record);
-  ADD("machines", test_machines);
-  return g_test_run();
+  cluster = cluster_new();
+  add_all("sqlite", NULL);
+  if (cluster)
+    add_all("postgresql", cluster);
+  else
+    g_test_add_func("/hub/reviews/postgresql", test_skipped);
+  result = g_test_run();
+  cluster_free(cluster);
+  return result;
 }
