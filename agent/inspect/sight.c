@@ -98,9 +98,11 @@ add_probe(const Probe *probe, Probe *probes, unsigned *n)
 {
   unsigned at = *n;
 
-  while (at > 0 && probe_members(probe) < probe_members(&probes[at - 1]))
-    at--;
-  memmove(&probes[at + 1], &probes[at], (*n - at) * sizeof(Probe));
+  for (; at > 0; at--) {
+    if (probe_members(probe) >= probe_members(&probes[at - 1]))
+      break;
+    probes[at] = probes[at - 1];
+  }
   probes[at] = *probe;
   (*n)++;
 }

@@ -52,16 +52,28 @@ kit_pack(void)
   return pack;
 }
 
-/* Each so many-th cut or length of a loop over them: fewer under valgrind,
- * where a step costs fifty times as much and what is looked for shows in any.
- */
+/* A step costs fifty times as much under valgrind, ten times in a thread
+ * build, and what they look for shows in any. */
+static inline unsigned
+kit_slowness(void)
+{
+  if (g_getenv("HOOP_VALGRIND") != NULL)
+    return 64;
+  return g_strcmp0(g_getenv("HOOP_SANITIZER"), "thread") == 0 ? 16 : 1;
+}
+
+/* Each so many-th cut or length of a loop over them. */
 static inline size_t
 kit_step(size_t step)
 {
-  const bool slow = g_getenv("HOOP_VALGRIND") ||
-                    g_strcmp0(g_getenv("HOOP_SANITIZER"), "thread") == 0;
+  return kit_slowness() > 1 ? step * kit_slowness() - 1 : step;
+}
 
-  return slow ? step * 16 - 1 : step;
+/* Is this one of many alike, every n-th of which is enough for slow tools? */
+static inline bool
+kit_spares(unsigned i, unsigned n)
+{
+  return kit_slowness() > 1 && i % n != 0;
 }
 
 /* Compiled once for all tests that do not test compiling. Its rules have no

@@ -150,7 +150,8 @@ test_cuts(gconstpointer data)
 
   for (unsigned i = 0; i < G_N_ELEMENTS(samples); i++)
     for (unsigned escape = 0; escape < N_ESCAPES; escape++)
-      if (place != PLACE_RAW || escape == ESCAPE_LEAST)
+      if ((place != PLACE_RAW || escape == ESCAPE_LEAST) &&
+          !kit_spares(i + escape + (unsigned)place, G_N_ELEMENTS(samples)))
         check_place(place, (Escape)escape, &samples[i]);
 }
 
@@ -280,6 +281,8 @@ test_rules(void)
 
   for (unsigned i = 0; i < n; i++)
     for (unsigned k = 0; rules[i]->examples[k] != NULL; k++) {
+      if (kit_spares(i + k, 8))
+        continue;
       const char *text = rules[i]->examples[k];
       const size_t len = strlen(text);
       g_autoptr(GBytes) body = g_bytes_new_static(text, len);

@@ -240,7 +240,7 @@ test_kill(const void *data)
                    .acked = acked,
                    .line = line,
                    .random = g_rand_new_with_seed((guint32)g_test_rand_int())};
-  int kills = g_getenv("HOOP_FULL") ? 100 : 15;
+  int kills = g_getenv("HOOP_FULL") ? 100 : g_getenv("HOOP_VALGRIND") ? 3 : 15;
 
   for (int i = 0; i < kills; i++) {
     run_and_kill(&parent, durability);
