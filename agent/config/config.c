@@ -60,6 +60,7 @@ config_free(Config *config)
   g_ptr_array_unref(config->identities);
   g_strfreev(config->files);
   g_free(config->given);
+  g_free(config->ship_issuer_set);
   g_free(config->state_dir);
   g_free(config->data_dir);
   g_free(config->cache_dir);
@@ -334,6 +335,11 @@ set_key(Reader *reader, const char *key, const char *value, GError **error)
     if (reader->connection && g_str_equal(key, "issuer")) {
       g_free(reader->connection->issuer_set);
       reader->connection->issuer_set =
+          g_strdup_printf("%s:%u", reader->file, reader->line);
+    } else if (g_str_equal(key, "issuer") &&
+               g_str_equal(reader->group, "ship")) {
+      g_free(reader->config->ship_issuer_set);
+      reader->config->ship_issuer_set =
           g_strdup_printf("%s:%u", reader->file, reader->line);
     }
     return true;

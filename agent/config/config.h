@@ -84,6 +84,8 @@ typedef struct {
   char *ship_endpoint;                  /* or NULL: nothing is shipped */
   char *ship_format;                    /* otlp, jsonl or syslog */
   char *ship_token_file, *ship_ca_file; /* or NULL */
+  char *ship_issuer;                    /* name of a ConfigIdentity, or NULL */
+  char *ship_issuer_set;                /* FILE:LINE of that, or NULL */
   char *ship_receiver_key;              /* hex, or NULL */
   unsigned ship_interval;               /* s */
   /* [hub] */

@@ -162,5 +162,14 @@ identities_check(const Config *config, GError **error)
                 connection->issuer);
     return false;
   }
-  return true;
+  if (!config->ship_issuer || find(config, config->ship_issuer))
+    return true;
+  g_set_error(error,
+              CONFIG_ERROR,
+              CONFIG_ERROR_VALUE,
+              "%s: issuer=%s: there is no [identity \"%s\"]",
+              config->ship_issuer_set,
+              config->ship_issuer,
+              config->ship_issuer);
+  return false;
 }

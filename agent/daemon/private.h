@@ -151,6 +151,8 @@ const Person *agent_person(struct agent *agent);
 bool shipping_check(const Config *config, GError **error);
 /* Between the journal's start and its end. */
 bool shipping_start(struct agent *agent, GError **error);
+/* A session changed: what waits for a token goes on. */
+void shipping_session(struct agent *agent, IdentityEvent event);
 void shipping_stop(struct agent *agent);
 void shipping_connect(struct agent *agent);
 /* As Status tells it; NULL where nothing is shipped. */

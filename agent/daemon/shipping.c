@@ -11,6 +11,7 @@ daemon_ship_options(const Config *config)
   ShipOptions options = {.endpoint = config->ship_endpoint,
                          .token_file = config->ship_token_file,
                          .ca_file = config->ship_ca_file,
+                         .issuer = config->ship_issuer,
                          .receiver_key = config->ship_receiver_key,
                          .interval = config->ship_interval,
                          .journal_path = config->journal_path,
@@ -50,8 +51,17 @@ shipping_start(struct agent *agent, GError **error)
   if (!daemon_upstream_options(
           agent->config, &options.upstream, &userpwd, error))
     return false;
+  options.identity = agent->identity;
   agent->ship = ship_new(agent->main_loop, agent->journal, &options, error);
   return agent->ship != NULL;
+}
+
+void
+shipping_session(struct agent *agent, IdentityEvent event)
+{
+  if (agent->ship && agent->config->ship_issuer &&
+      (event == IDENTITY_SIGNED_IN || event == IDENTITY_RENEWED))
+    ship_now(agent->ship);
 }
 
 void

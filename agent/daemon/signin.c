@@ -429,6 +429,7 @@ changed(const char *issuer,
   else
     log_info("%s", sentence);
   record_signin(agent, person, issuer, verdicts[event], detail->str);
+  shipping_session(agent, event);
   if (agent->skeleton)
     hoop_agent1_emit_state_changed(agent->skeleton);
 }

@@ -450,6 +450,18 @@ ship_check(const ShipOptions *options, GError **error)
                 options->receiver_key);
     return false;
   }
+  if (options->issuer &&
+      (options->token_file || options->format != SHIP_OTLP)) {
+    g_set_error(error,
+                SHIP_ERROR,
+                SHIP_ERROR_CONFIG,
+                "[ship] issuer=%s: %s",
+                options->issuer,
+                options->token_file ? "token-file is another bearer token; "
+                                      "take one of them out"
+                                    : "only format=otlp takes a bearer token");
+    return false;
+  }
   return formats[options->format].check(options, error);
 }
 

@@ -33,6 +33,9 @@ typedef struct ship_options {
   ShipFormat format;
   const char *token_file;   /* bearer token, 0600; or NULL. Read again for each
                                request */
+  const char *issuer;       /* instead: the access token of whoever is signed in
+                               at this one of `identity`; or NULL */
+  Identity *identity;       /* outlives it; not needed to check options */
   const char *ca_file;      /* more trust anchors, PEM; or NULL */
   const char *receiver_key; /* Ed25519, 64 hex digits: whose receipts are kept;
                                NULL: any whose signature is good */

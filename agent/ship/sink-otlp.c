@@ -26,6 +26,8 @@ typedef struct {
   char *url;
   char *where; /* host:port, for messages */
   char *token_file;
+  Identity *identity; /* with `issuer` alone */
+  char *issuer;
   OtlpSend *job; /* under way, or NULL */
   bool stopped;
 } Otlp;
@@ -98,10 +100,12 @@ static const struct {
     {422, SENT_REFUSED, "does not take a record"},
     {401,
      SENT_LATER,
-     "wants another bearer token: see [ship] token-file in agent.conf"},
+     "wants another bearer token: see [ship] token-file or issuer in "
+     "agent.conf"},
     {403,
      SENT_LATER,
-     "does not let this token write: see [ship] token-file in agent.conf"},
+     "does not let this token write: see [ship] token-file or issuer in "
+     "agent.conf"},
     {404,
      SENT_LATER,
      "takes no logs at that path: see [ship] endpoint in agent.conf"},
@@ -240,6 +244,21 @@ on_done(const GError *error, void *data)
   finish(job, &sent);
 }
 
+/* The file's, or that of whoever is signed in now. */
+static Secret *
+find_token(const Otlp *otlp, GError **error)
+{
+  Secret *token = otlp->issuer
+                      ? identity_access(otlp->identity, otlp->issuer, error)
+                      : file_read_secret(otlp->token_file, error);
+
+  if (!token && otlp->issuer)
+    g_prefix_error(error, "shipping waits for a sign-in: ");
+  else if (!token)
+    g_prefix_error(error, "[ship] token-file: ");
+  return token;
+}
+
 static bool
 add_token(const Otlp *otlp, HttpHeaders *headers, GError **error)
 {
@@ -248,13 +267,11 @@ add_token(const Otlp *otlp, HttpHeaders *headers, GError **error)
   bool good;
 
   buf_init(&line, MAX_URL * 8);
-  if (!otlp->token_file)
+  if (!otlp->token_file && !otlp->issuer)
     return true;
-  token = file_read_secret(otlp->token_file, error);
-  if (!token) {
-    g_prefix_error(error, "[ship] token-file: ");
+  token = find_token(otlp, error);
+  if (!token)
     return false;
-  }
   good = buf_append_str(&line, "Bearer ") &&
          buf_append(&line, secret_bytes(token), secret_len(token) + 1) &&
          strlen(secret_text(token)) == secret_len(token) &&
@@ -264,9 +281,10 @@ add_token(const Otlp *otlp, HttpHeaders *headers, GError **error)
     g_set_error(error,
                 SHIP_ERROR,
                 SHIP_ERROR_TOKEN,
-                "[ship] token-file %s holds no bearer token: one line of at "
-                "most 16 KiB",
-                otlp->token_file);
+                "[ship] %s %s holds no bearer token: one line of at most 16 "
+                "KiB",
+                otlp->issuer ? "issuer" : "token-file",
+                otlp->issuer ? otlp->issuer : otlp->token_file);
   return good;
 }
 
@@ -416,6 +434,7 @@ otlp_free(Sink *sink)
   g_free(otlp->url);
   g_free(otlp->where);
   g_free(otlp->token_file);
+  g_free(otlp->issuer);
   g_free(otlp);
 }
 
@@ -489,6 +508,8 @@ sink_otlp_new(const SinkEnv *env, GError **error)
   otlp->loop = env->loop;
   otlp->pool = env->pool;
   otlp->token_file = g_strdup(env->options->token_file);
+  otlp->identity = env->options->identity;
+  otlp->issuer = g_strdup(env->options->issuer);
   otlp->url = otlp_url(env->options->endpoint, &why);
   if (otlp->url) {
     const char *host = strstr(otlp->url, "://") + 3;

@@ -9,6 +9,7 @@ import https from 'node:https';
 import path from 'node:path';
 import { after, before, beforeEach, test as nodeTest } from 'node:test';
 
+import { OtlpReceiver } from '../fake/otlp.mjs';
 import { startGlewlwyd } from '../providers/glewlwyd.mjs';
 import { providersOff } from '../providers/install.mjs';
 import { startOidcProvider } from '../providers/oidc-provider.mjs';
@@ -643,4 +644,38 @@ test('tokens are in no log, record or file', async (t) => {
     assertNowhere(agent.dir, secret);
     assertAbsent(agent.log(), secret, 'the log');
   }
+});
+
+/* ---- The session's token for shipping ------------------------------------ */
+
+test('shipping takes the access token of the session, as it is renewed', async (t) => {
+  const corp = await startOidcProvider(t, {
+    audience: 'https://collector.example',
+    ttl: { id: 8, access: 8 },
+  });
+  const receiver = await new OtlpReceiver().start(t);
+  const agent = await agentOf(t, {
+    from: corp,
+    config: { ship: { endpoint: receiver.url, issuer: 'corp', interval: 3600 } },
+  });
+  assert.equal(codeOf(await ask(agent)), 'not_signed_in');
+  const early = await agent.cli(['ship', '--now']);
+  assert.equal(early.code, 5);
+  assert.match(early.stderr, /waits for a sign-in.*hoop-agent login/);
+  assert.match((await agent.cli(['ship', '--status'])).stdout, /waits for a sign-in/);
+  assert.equal(receiver.headers.length, 0);
+  await assertSignedIn(signIn(agent, corp));
+  await until(() => receiver.seqs.length > 0, 'rows, once somebody is signed in', 20000);
+  const tokenOf = (headers) => headers.authorization.replace(/^Bearer /, '');
+  const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  const first = tokenOf(receiver.headers[0]);
+  assert.deepEqual([claims(first).aud].flat(), ['https://collector.example']);
+  await until(
+    () => receiver.headers.some((one) => tokenOf(one) !== first),
+    'the renewed token',
+    30000,
+  );
+  const shipping = (await agent.status()).shipping;
+  assert.equal(shipping.problem, undefined);
+  assertNowhere(agent.dir, first);
 });

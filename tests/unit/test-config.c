@@ -103,6 +103,7 @@ static const char whole[] = "[listen]\n"
                             "token-file=/etc/sixteen\n"
                             "interval=1017\n"
                             "ca-file=/etc/eighteen\n"
+                            "issuer=eight\n"
                             "receiver-key=0118\n"
                             "[hub]\n"
                             "url=https://hub.example.com\n"
@@ -179,6 +180,7 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpstr(c->ship_token_file, ==, "/etc/sixteen");
   g_assert_cmpuint(c->ship_interval, ==, 1017);
   g_assert_cmpstr(c->ship_ca_file, ==, "/etc/eighteen");
+  g_assert_cmpstr(c->ship_issuer, ==, "eight");
   g_assert_cmpstr(c->ship_receiver_key, ==, "0118");
   g_assert_false(c->notices);
   g_assert_cmpstr(c->hub_url, ==, "https://hub.example.com");
@@ -316,6 +318,7 @@ test_errors(Fixture *f, const void *data)
       {"[journal]\nretain-days=-1\n", 2, CONFIG_ERROR_VALUE, "days"},
       {"[journal]\nretain-days=ever\n", 2, CONFIG_ERROR_VALUE, "days"},
       {"[ship]\nformat=protobuf\n", 2, CONFIG_ERROR_VALUE, "otlp, jsonl"},
+      {"[ship]\nissuer=nobody\n", 2, CONFIG_ERROR_VALUE, "there is no"},
       {"[ship]\ninterval=0\n", 2, CONFIG_ERROR_VALUE, "from 1 up"},
       {"[ship]\ntoken-file=token\n", 2, CONFIG_ERROR_VALUE, "absolute"},
       {"[hub]\nulr=https://x\n", 2, CONFIG_ERROR_KEY, "no key ulr"},
