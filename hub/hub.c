@@ -4,6 +4,7 @@
 
 #include "hub/hub.h"
 #include "hub/page/page.h"
+#include "hub/page/webhook.h"
 #include "hub/private.h"
 #include "kit/clock.h"
 #include "kit/file.h"
@@ -48,6 +49,8 @@ on_changed(const Review *review, ReviewChange change, void *data)
   g_hash_table_iter_init(&each, hub->clients);
   while (g_hash_table_iter_next(&each, &client, NULL))
     client_tell(client, review, change);
+  if (hub->webhook)
+    webhook_tell(hub->webhook, review, change);
 }
 
 static void
@@ -219,6 +222,11 @@ make_parts(Hub *hub, GError **error)
     if (!hub->page)
       return false;
   }
+  if (config->webhook_url_file) {
+    hub->webhook = webhook_new(hub->loop, config, error);
+    if (!hub->webhook)
+      return false;
+  }
   hub->tls = tls_context(config->certificate, config->key, error);
   return hub->tls && start_listening(hub, error);
 }
@@ -257,6 +265,7 @@ hub_free(Hub *hub)
   stop_listening(hub);
   loop_timer_free(hub->tick);
   loop_timer_free(hub->drain);
+  webhook_free(hub->webhook);
   page_free(hub->page);
   access_gate_free(hub->gate);
   reviews_free(hub->reviews);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters in Prometheus' text format, version 0.0.4. */
+#include "hub/page/webhook.h"
 #include "hub/private.h"
 
 static void
@@ -47,6 +48,25 @@ count_streams(const Hub *hub)
   return n;
 }
 
+static void
+put_webhook(GString *out, const Webhook *webhook)
+{
+  const WebhookCount count = webhook_count(webhook);
+
+  counter(out,
+          "webhook_sent_total",
+          "Messages that the webhook's receiver took.",
+          count.sent);
+  counter(out,
+          "webhook_failed_total",
+          "Messages that the webhook's receiver refused.",
+          count.failed);
+  counter(out,
+          "webhook_dropped_total",
+          "Messages that nobody needed any more, or too many.",
+          count.dropped);
+}
+
 char *
 metrics_text(const Hub *hub)
 {
@@ -85,5 +105,7 @@ metrics_text(const Hub *hub)
           "rate_limited_total",
           "Requests refused for their number.",
           hub->count.rate_limited);
+  if (hub->webhook)
+    put_webhook(out, hub->webhook);
   return g_string_free(out, FALSE);
 }

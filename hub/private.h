@@ -15,6 +15,7 @@ typedef struct {
 
 typedef struct client Client;
 typedef struct page Page;
+typedef struct webhook Webhook;
 
 struct hub {
   Loop *loop;
@@ -26,6 +27,7 @@ struct hub {
   AccessGate *gate;
   Secret *metrics_token; /* or NULL */
   Page *page;            /* or NULL: none is configured */
+  Webhook *webhook;      /* or NULL */
   SSL_CTX *tls;
   int fd; /* that listens; -1: no more */
   LoopWatch *watch;

@@ -3,18 +3,76 @@
 // real provider, real hub.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import https from 'node:https';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Fixture } from './lib/harness.mjs';
-import { startHubPage } from './lib/hub-page.mjs';
+import { ensureCa, mintLeaf } from '../fake/ca.mjs';
+import { Fixture, tempDir, until } from './lib/harness.mjs';
+import { startHubPage, USERS } from './lib/hub-page.mjs';
 
 const fixture = new Fixture();
+const NASTY = (n) => `"><img src=x onerror=p${n}>'`;
 let site;
 let machines;
 let bob;
+let chat;
+
+/** What a chat has for webhooks: {messages, faults, swap(trusted)}. */
+async function startChat() {
+  const dir = tempDir(fixture, 'hoop-chat-');
+  const trusted = ensureCa(dir, 'made-up CA');
+  const leafOf = (ca) => {
+    const { certPem: cert, keyPem: key } = mintLeaf(ca, { hosts: ['localhost'] });
+    return { cert, key };
+  };
+  const foreign = leafOf(ensureCa(tempDir(fixture, 'hoop-chat-'), 'other CA'));
+  const good = leafOf(trusted);
+  const messages = [];
+  const faults = [];
+  const server = https.createServer(good, (request, response) => {
+    let text = '';
+    request.on('data', (part) => (text += part));
+    request.on('end', () => {
+      messages.push({ path: request.url, text });
+      const fault = faults.shift() ?? 200;
+      if (fault === 'drop') request.socket.destroy();
+      else response.writeHead(fault, { location: '/elsewhere' }).end('no');
+    });
+  });
+  server.on('tlsClientError', () => {});
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  fixture.after(() => {
+    server.closeAllConnections?.();
+    server.close();
+  });
+  const file = path.join(dir, 'url');
+  const { port } = server.address();
+  fs.writeFileSync(file, `https://localhost:${port}/made-up-hook\n`, { mode: 0o600 });
+  return {
+    messages,
+    faults,
+    config: { 'url-file': file, 'ca-file': trusted.cert },
+    swap(trust) {
+      server.setSecureContext(trust ? good : foreign);
+      server.closeAllConnections?.();
+    },
+  };
+}
 
 before(async () => {
-  site = await startHubPage(fixture);
+  chat = await startChat();
+  site = await startHubPage(
+    fixture,
+    { webhook: chat.config },
+    {
+      users: {
+        ...USERS,
+        evil: { preferred_username: NASTY(0), groups: ['team-leads'] },
+      },
+    },
+  );
   machines = {
     ada: await site.machine('ada'),
     eve: await site.machine('eve'),
@@ -333,4 +391,86 @@ test('a token for another client is refused', async () => {
   assert.equal(end.status, 403, end.text);
   assert.match(end.text, /check of/);
   assert.equal(cookieOf(browser), undefined);
+});
+
+test('no shown field becomes markup', async () => {
+  const evil = await site.machine('evil');
+  const fields = [
+    'exchange',
+    'policy_revision',
+    'client',
+    'process',
+    'connection',
+    'host',
+    'api',
+    'model',
+    'text',
+    'justification',
+  ];
+  const more = Object.fromEntries(fields.map((name, n) => [name, NASTY(n + 1)]));
+  const rule = {
+    id: NASTY(20),
+    message: NASTY(21),
+    groups: ['leads'],
+    count: 2,
+    each: false,
+  };
+  const review = await evil.post({ ...more, rules: [rule] });
+  const where = `${site.url}/reviews/${review.id}`;
+  const pages = [await bob.open(`${site.url}/`), await bob.open(where)];
+  const typed = await answer(bob, review.id, { answer: 'x', reason: NASTY(22) });
+  pages.push(typed);
+  await answer(bob, review.id, { answer: 'approved', reason: NASTY(23) });
+  pages.push(await bob.open(where));
+  const other = await site.browser('evil');
+  pages.push(other.page, await other.open(where));
+  const cyd = await site.browser('cyd');
+  await answer(cyd, review.id, { answer: 'denied', reason: NASTY(24) });
+  pages.push(await bob.open(`${site.url}/history?words=${encodeURIComponent(NASTY(24))}`));
+  const aud = await site.browser('aud');
+  pages.push(await aud.open(`${site.url}/record?words=${encodeURIComponent(NASTY(0))}`));
+  pages.push(await aud.open(where));
+  const all = pages.map(({ text }) => text).join('');
+  for (const shown of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 21, 22, 23, 24])
+    assert.ok(all.includes(`onerror=p${shown}&gt;`), `${shown} is not shown`);
+  assert.doesNotMatch(all, /<img src=x|onerror=p\d+>/);
+});
+
+test('a chat is told: a link, whatever it does, and no content', async () => {
+  const { messages, faults } = chat;
+  const told = async (review, n) => {
+    const of = () => messages.filter(({ text }) => text.includes(review.id));
+    await until(() => of().length >= n, 'the message', 20000);
+    return of();
+  };
+  faults.push('drop', 500, 429);
+  const first = await machines.ada.post({ text: 'secret plan' });
+  const tries = await told(first, 4);
+  assert.equal(new Set(tries.map(({ text }) => text)).size, 1);
+  assert.deepEqual(JSON.parse(tries[0].text), {
+    text: `A request waits for leads: ${site.url}/reviews/${first.id}`,
+  });
+  // Refused, or sent elsewhere: the next is told all the same.
+  faults.push(302);
+  const moved = await machines.ada.post();
+  await told(moved, 1);
+  faults.push(404);
+  const gone = await machines.ada.post();
+  await told(gone, 1);
+  // Nobody but whom the certificate names hears of it.
+  const before = messages.length;
+  chat.swap(false);
+  const hidden = await machines.ada.post();
+  await until(
+    () => /webhook status=0 error="[^"]*certificate/.test(site.hub.child.stderr),
+    'the refusal',
+    20000,
+  );
+  assert.equal(messages.length, before);
+  chat.swap(true);
+  await told(hidden, 1);
+  assert.equal((await told(moved, 1)).length, 1);
+  assert.equal((await told(gone, 1)).length, 1);
+  assert.ok(messages.every((one) => one.path === '/made-up-hook'));
+  assert.doesNotMatch(site.hub.child.stderr, /made-up-hook/);
 });
