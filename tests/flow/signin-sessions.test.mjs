@@ -272,6 +272,8 @@ test('a request waits for the renewal of a session that has ended', async (t) =>
   const short = await startOidcProvider(t, { ttl: { id: 6, access: 6 } });
   const agent = await agentOf(t, { from: short });
   await assertSignedIn(signIn(agent, short));
+  // However late the answer comes, what it brings has not ended by then.
+  short.change({ ttl: { id: 600, access: 600 } });
   let asked = false;
   let answerNow;
   const held = new Promise((resolve) => (answerNow = resolve));

@@ -7,5 +7,5 @@
 . "$HOOP_SRCDIR/tests/full/lib.sh"
 
 quietly build make -C "$HOOP_BUILDDIR" tests/unit/test-upstream-flow || exit 1
-quietly memory timeout -k 10 900 "$HOOP_BUILDDIR/tests/unit/test-upstream-flow" \
-  -m slow -p /upstream/flow/memory
+quietly memory timeout -k 10 $((900 * slow)) \
+  "$HOOP_BUILDDIR/tests/unit/test-upstream-flow" -m slow -p /upstream/flow/memory

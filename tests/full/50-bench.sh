@@ -14,7 +14,7 @@ export HOOP_BENCH_CHECK=clearly
 bench() {
   local log status
   log=$(basename "$1" .sh).log
-  timeout -k 10 900 bash "$1" 2>&1 | tee "$log"
+  timeout -k 10 $((900 * slow)) bash "$1" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   [ "$status" -eq 1 ] || return "$status"
   case $1 in
@@ -25,6 +25,7 @@ bench() {
 
 failed=0
 for program in "$HOOP_SRCDIR"/tests/bench/run*.sh; do
+  asked_for "$program" || continue
   start=$SECONDS said=pass
   bench "$program" || said=FAIL failed=1
   result "$said" "$(basename "$program" .sh)" $((SECONDS - start))

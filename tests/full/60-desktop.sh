@@ -11,6 +11,7 @@ patience 1
 failed=0
 for test in "$HOOP_SRCDIR"/tests/desktop/*.test.mjs; do
   name=$(basename "$test" .test.mjs)
+  asked_for "$name" || continue
   HOOP_SHOTS=$HOOP_FULL_DIR/shots-$name \
     quietly "$name" bash "$HOOP_SRCDIR/tests/flow/run.sh" "$test" || failed=1
 done

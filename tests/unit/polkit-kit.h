@@ -69,8 +69,8 @@ before_polkitd(gpointer data)
 
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (unshare(CLONE_NEWNS) != 0 ||
-      mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-      mount(polkit->dir, ACTIONS, NULL, MS_BIND, NULL) != 0)
+      mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
+      mount(polkit->dir, ACTIONS, "none", MS_BIND, NULL) != 0)
     _exit(77);
 }
 

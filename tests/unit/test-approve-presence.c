@@ -320,7 +320,9 @@ main(int argc, char **argv)
   if (argc == 3 && g_str_equal(argv[1], "--ask"))
     return ask_as_somebody(atoi(argv[2]));
   g_test_init(&argc, &argv, NULL);
-  self = "/proc/self/exe";
+  /* Somebody may not see where the build is; valgrind starts no such link. */
+  g_autofree char *real = g_file_read_link("/proc/self/exe", NULL);
+  self = g_getenv("HOOP_VALGRIND") ? real : "/proc/self/exe";
   if (geteuid() != 0 || access(POLKITD, X_OK) != 0) {
     printf("1..0 # SKIP needs root and polkitd\n");
     return 0;
