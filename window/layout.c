@@ -58,6 +58,16 @@ name(GtkWidget *widget, const char *text)
       GTK_ACCESSIBLE(widget), GTK_ACCESSIBLE_PROPERTY_LABEL, text, -1);
 }
 
+/* The toolkit would read a button's mnemonic mark aloud, and then its label. */
+static GtkWidget *
+named(GtkWidget *button, const char *text)
+{
+  gtk_accessible_reset_relation(GTK_ACCESSIBLE(button),
+                                GTK_ACCESSIBLE_RELATION_LABELLED_BY);
+  name(button, text);
+  return button;
+}
+
 static void
 stretch(GtkWidget *widget)
 {
@@ -93,6 +103,7 @@ rows(Sheet *sheet, int64_t now_us)
     const SheetRow *row = list->pdata[i];
     GtkWidget *left = label(row->label, "dim-label");
     GtkWidget *right = label(row->value, NULL);
+    g_autofree char *read = NULL;
 
     /* One that may wrap makes the window as high as it would be then. */
     gtk_label_set_wrap(GTK_LABEL(left), FALSE);
@@ -101,11 +112,8 @@ rows(Sheet *sheet, int64_t now_us)
     gtk_label_set_lines(GTK_LABEL(right), MAX_LINES);
     gtk_label_set_ellipsize(GTK_LABEL(right), PANGO_ELLIPSIZE_END);
     stretch(right);
-    gtk_accessible_update_relation(GTK_ACCESSIBLE(right),
-                                   GTK_ACCESSIBLE_RELATION_LABELLED_BY,
-                                   left,
-                                   NULL,
-                                   -1);
+    read = g_strdup_printf("%s: %s", row->label, row->value);
+    name(right, read);
     gtk_grid_attach(GTK_GRID(grid), left, 0, (int)i, 1, 1);
     gtk_grid_attach(GTK_GRID(grid), right, 1, (int)i, 1, 1);
   }
@@ -123,9 +131,12 @@ tools(ReviewLayout *layout, Sheet *sheet)
 
   layout->findings = label("", NULL);
   stretch(layout->findings);
-  layout->previous = gtk_button_new_with_mnemonic("Pre_vious");
-  layout->next = gtk_button_new_with_mnemonic("_Next finding");
-  layout->show_masked = gtk_toggle_button_new_with_mnemonic("Show as mas_ked");
+  layout->previous =
+      named(gtk_button_new_with_mnemonic("Pre_vious"), "Previous finding");
+  layout->next =
+      named(gtk_button_new_with_mnemonic("_Next finding"), "Next finding");
+  layout->show_masked = named(
+      gtk_toggle_button_new_with_mnemonic("Show as mas_ked"), "Show as masked");
   gtk_widget_set_tooltip_text(layout->previous, "Shift+F8");
   gtk_widget_set_tooltip_text(layout->next, "F8");
   gtk_widget_set_tooltip_text(layout->show_masked,
@@ -157,9 +168,11 @@ static GtkWidget *
 left_out(ReviewLayout *layout, Sheet *sheet)
 {
   g_autofree char *text = sheet_left_out(sheet);
-  g_autofree char *said = g_strdup_printf("%s _I know that.", text ? text : "");
+  g_autofree char *said = g_strdup_printf("%s I know that.", text ? text : "");
+  g_autofree char *marked =
+      g_strdup_printf("%s _I know that.", text ? text : "");
 
-  layout->left_out = gtk_check_button_new_with_mnemonic(said);
+  layout->left_out = named(gtk_check_button_new_with_mnemonic(marked), said);
   gtk_widget_set_visible(layout->left_out, text != NULL);
   return layout->left_out;
 }
@@ -167,16 +180,28 @@ left_out(ReviewLayout *layout, Sheet *sheet)
 /* ---- The answers -----------------------------------------------------------
  */
 
+/* `target`: what the mnemonic is for, `field` or a part of it. */
 static GtkWidget *
-labelled(const char *mnemonic, GtkWidget *field)
+labelled(const char *mnemonic, GtkWidget *field, GtkWidget *target)
 {
   GtkWidget *row = box(GTK_ORIENTATION_HORIZONTAL);
   GtkWidget *left = gtk_label_new_with_mnemonic(mnemonic);
 
-  gtk_label_set_mnemonic_widget(GTK_LABEL(left), field);
+  gtk_label_set_mnemonic_widget(GTK_LABEL(left), target);
   add(row, left);
   add(row, field);
   return row;
+}
+
+/* The focus is on the button inside, which has no name of its own. */
+void
+review_term_name(GtkWidget *term)
+{
+  const ReviewTerm *chosen =
+      review_term(gtk_drop_down_get_selected(GTK_DROP_DOWN(term)));
+  g_autofree char *text = g_strdup_printf("For %s", chosen->text);
+
+  named(gtk_widget_get_first_child(term), text);
 }
 
 static GtkWidget *
@@ -189,10 +214,9 @@ fields(ReviewLayout *layout, Sheet *sheet)
   for (unsigned i = 0; i < G_N_ELEMENTS(terms); i++)
     list[i] = terms[i].text;
   layout->term = gtk_drop_down_new_from_strings(list);
-  name(layout->term, "Approve for");
+  name(layout->term, "For");
   layout->reason = gtk_entry_new();
   stretch(layout->reason);
-  name(layout->reason, "Reason");
   gtk_entry_set_max_length(GTK_ENTRY(layout->reason), 500);
   gtk_entry_set_placeholder_text(
       GTK_ENTRY(layout->reason),
@@ -202,9 +226,13 @@ fields(ReviewLayout *layout, Sheet *sheet)
   layout->scope = label("", "dim-label");
   gtk_label_set_width_chars(GTK_LABEL(layout->scope), MIN_CHARS);
   gtk_widget_set_visible(layout->scope, FALSE);
-  term = labelled("Approve _for", layout->term);
-  gtk_widget_set_visible(term, sheet_flag(sheet, "can_grant"));
-  add(row, labelled("_Reason", layout->reason));
+  term =
+      labelled("_For", layout->term, gtk_widget_get_first_child(layout->term));
+  review_term_name(layout->term);
+  gtk_widget_set_visible(term,
+                         sheet_flag(sheet, "can_grant") ||
+                             sheet_flag(sheet, "can_remember"));
+  add(row, labelled("_Reason", layout->reason, layout->reason));
   stretch(gtk_widget_get_first_child(row));
   add(row, term);
   add(column, row);
@@ -217,10 +245,11 @@ answers(ReviewLayout *layout, Sheet *sheet)
 {
   GtkWidget *row = box(GTK_ORIENTATION_HORIZONTAL);
 
-  layout->more = gtk_button_new_with_mnemonic("More _time");
-  layout->deny = gtk_button_new_with_mnemonic("_Deny");
-  layout->approve_masked = gtk_button_new_with_mnemonic("Approve _masked");
-  layout->approve = gtk_button_new_with_mnemonic("_Approve");
+  layout->more = named(gtk_button_new_with_mnemonic("More _time"), "More time");
+  layout->deny = named(gtk_button_new_with_mnemonic("_Deny"), "Deny");
+  layout->approve_masked =
+      named(gtk_button_new_with_mnemonic("Approve _masked"), "Approve masked");
+  layout->approve = named(gtk_button_new_with_mnemonic("_Approve"), "Approve");
   layout->status = g_object_new(
       GTK_TYPE_LABEL, "accessible-role", GTK_ACCESSIBLE_ROLE_STATUS, NULL);
   gtk_label_set_xalign(GTK_LABEL(layout->status), 0);

@@ -11,13 +11,15 @@ typedef struct {
   GtkWidget *status, *more, *deny, *approve, *approve_masked;
 } ReviewLayout;
 
-/* How long an approval may count, in the order of the list `term`. */
+/* How long an answer may count, in the order of the list `term`. */
 typedef struct {
   const char *text;
   unsigned seconds; /* 0 with session: as long as one may */
   bool session, once;
 } ReviewTerm;
 const ReviewTerm *review_term(unsigned index);
+/* Tells a screen reader what the list `term` stands at. */
+void review_term_name(GtkWidget *term);
 
 /* Fills `layout` with a window that shows the sheet; nothing is connected. */
 void review_layout_build(ReviewLayout *layout,

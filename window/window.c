@@ -268,11 +268,19 @@ chosen_term(Review *review)
       gtk_drop_down_get_selected(GTK_DROP_DOWN(review->at.term)));
 }
 
+/* Whether an answer may count for more than this request. */
+static bool
+counts_longer(Review *review, bool denies)
+{
+  return sheet_flag(review->sheet, denies ? "can_remember" : "can_grant");
+}
+
 static void
 give(Review *review, const char *answer)
 {
   const ReviewTerm *term = chosen_term(review);
   const bool denies = g_str_equal(answer, "deny");
+  const bool remembered = !term->once && counts_longer(review, denies);
   const char *digest = sheet_get(review->sheet, "digest");
   const char *nonce = sheet_get(review->sheet, "nonce");
 
@@ -283,7 +291,7 @@ give(Review *review, const char *answer)
   say(review,
       !denies && sheet_flag(review->sheet, "presence") ? "Prove that it is you…"
                                                        : "");
-  if (denies || term->once)
+  if (!remembered)
     hoop_agent1_call_answer(review->agent,
                             review->id,
                             "review",
@@ -385,10 +393,21 @@ on_term(GObject *term, GParamSpec *property, gpointer data)
   const ReviewTerm *chosen = chosen_term(review);
   g_autofree char *scope =
       sheet_scope(review->sheet, clock_wall_us(), chosen->seconds);
-  g_autofree char *text = g_strdup_printf("An approval passes: %s.", scope);
+  const bool yes = counts_longer(review, false);
+  const bool no = counts_longer(review, true);
+  g_autofree char *text =
+      g_strdup_printf("%s counts for: %s.%s",
+                      yes && no ? "Your answer, yes or no,"
+                      : yes     ? "An approval"
+                                : "A denial",
+                      scope,
+                      yes && no ? ""
+                      : yes     ? " A denial is for this request only."
+                                : " An approval is for this request only.");
 
   (void)term;
   (void)property;
+  review_term_name(review->at.term);
   gtk_label_set_text(GTK_LABEL(review->at.scope), text);
   gtk_widget_set_visible(review->at.scope, !chosen->once);
 }

@@ -119,7 +119,11 @@ describe(const PendingView *pending, GVariantDict *dict)
   add_needs(dict, request->needs);
   g_variant_dict_insert(dict, "findings", "u", request->n_findings);
   g_variant_dict_insert(dict, "can_mask", "b", request->can_mask);
-  g_variant_dict_insert(dict, "can_grant", "b", can_grant(request->needs));
+  g_variant_dict_insert(dict,
+                        "can_grant",
+                        "b",
+                        can_grant(request->needs) &&
+                            approve_can_remember(request));
   g_variant_dict_insert(dict, "since_us", "x", pending->since_us);
   g_variant_dict_insert(dict, "deadline_us", "x", pending->deadline_us);
   g_variant_dict_insert(dict, "waiting", "u", pending->waiting);

@@ -148,6 +148,15 @@ export class Desktop {
     return found;
   }
 
+  /** Of the windows that are shown, those whose title matches. */
+  windows(title) {
+    try {
+      return this.tool('xdotool', 'search', '--onlyvisible', '--name', title).trim().split('\n').filter(Boolean);
+    } catch {
+      return [];
+    }
+  }
+
   click({ x, y }, button = 1) {
     this.tool('xdotool', 'mousemove', `${x}`, `${y}`, 'sleep', '0.2', 'click', `${button}`);
   }

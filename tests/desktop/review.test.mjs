@@ -78,13 +78,7 @@ async function held(user = `Deploy to staging with ${KEY}, please. (${++asked})`
   return { promise, id };
 }
 
-const windows = () => {
-  try {
-    return desktop.tool('xdotool', 'search', '--onlyvisible', '--name', '^Review$').trim().split('\n').filter(Boolean);
-  } catch {
-    return [];
-  }
-};
+const windows = () => desktop.windows('^Review$');
 const isOpen = () => until(() => windows().length === 1, 'the review window', 30000, 200);
 const isClosed = () => until(() => windows().length === 0, 'no review window', 30000, 200);
 
