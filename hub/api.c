@@ -32,14 +32,21 @@ refuse_with(Client *client, const GError *error)
   if (error->domain == REVIEW_ERROR) {
     client_refuse(client, 400, "form", error->message);
   } else if (error->domain == REVIEWS_ERROR &&
-             error->code != REVIEWS_ERROR_STORE) {
+             error->code < (int)G_N_ELEMENTS(rows)) {
     client_refuse(client,
                   rows[error->code].status,
                   rows[error->code].code,
                   error->message);
   } else {
+    const bool later =
+        db_error_passes(error) ||
+        g_error_matches(error, REVIEWS_ERROR, REVIEWS_ERROR_LATER);
+
     log_error("store error=\"%s\"", error->message);
-    client_refuse(client, 500, "store", "the hub cannot store this now");
+    client_refuse(client,
+                  later ? 503 : 500,
+                  "store",
+                  "the hub cannot reach its database now");
   }
 }
 
@@ -64,11 +71,15 @@ needs_role(Client *client, HubRole role, const char *why)
 /* ---- the hub itself -------------------------------------------------------
  */
 
+/* Of use to balancers: without its database this hub answers nobody. */
 static void
 get_health(Client *client, const char *id)
 {
   (void)id;
-  client_json(client, 200, "{\"status\":\"ok\"}");
+  if (db_is_lost(store_db(client_hub(client)->store)))
+    client_json(client, 503, "{\"status\":\"database\"}");
+  else
+    client_json(client, 200, "{\"status\":\"ok\"}");
 }
 
 static void
@@ -178,11 +189,16 @@ signer(Client *client)
   uint8_t signature[SIGNATURE_LEN];
   g_autofree char *id = NULL;
   g_autoptr(Machine) machine = NULL;
+  g_autoptr(GError) error = NULL;
   size_t len;
   const char *body = client_body(client, &len);
 
   if (header && review_request_parse(header, &id, signature))
-    machine = store_get_machine(client_hub(client)->store, id, NULL);
+    machine = store_get_machine(client_hub(client)->store, id, &error);
+  if (error) {
+    refuse_with(client, error);
+    return NULL;
+  }
   if (machine && g_str_equal(machine->issuer, person->issuer) &&
       g_str_equal(machine->subject, person->subject) &&
       review_verify(

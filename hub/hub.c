@@ -53,6 +53,26 @@ on_changed(const Review *review, ReviewChange change, void *data)
     webhook_tell(hub->webhook, review, change);
 }
 
+/* What other hubs did. */
+static void
+on_heard(const char *payload, void *data)
+{
+  Hub *hub = data;
+  const char *id = store_heard(hub->store, payload);
+
+  if (id)
+    reviews_heard(hub->reviews, id);
+}
+
+static void
+on_again(void *data)
+{
+  Hub *hub = data;
+
+  if (!db_is_lost(store_db(hub->store)))
+    reviews_reload(hub->reviews);
+}
+
 static void
 on_tick(void *data)
 {
@@ -67,6 +87,8 @@ on_tick(void *data)
   if (hub->page)
     page_tick(hub->page);
   rate_forget(hub->rates, hub->config->rate);
+  if (db_shares(store_db(hub->store)))
+    on_again(hub); /* a wake-up may be lost */
   if (now - hub->pruned_us >= PRUNE_US) {
     g_autoptr(GError) error = NULL;
 
@@ -206,7 +228,7 @@ make_parts(Hub *hub, GError **error)
   hub->store = store_open(config->store ? config->store : database,
                           config->store_password_file,
                           error);
-  if (!hub->store)
+  if (!hub->store || !store_check_key(hub->store, hub->fingerprint, error))
     return false;
   if (config->metrics_token_file) {
     hub->metrics_token = file_read_secret(config->metrics_token_file, error);
@@ -217,6 +239,8 @@ make_parts(Hub *hub, GError **error)
       hub->loop, config, hub->store, hub->key, on_changed, hub, error);
   if (!hub->reviews || !make_gate(hub, error))
     return false;
+  hub->link = store_link_new(hub->loop, store_db(hub->store));
+  store_link_on(hub->link, STORE_CHANNEL, on_heard, on_again, hub);
   if (config->page_url) {
     hub->page = page_new(hub, error);
     if (!hub->page)
@@ -263,6 +287,7 @@ hub_free(Hub *hub)
   if (!hub)
     return;
   stop_listening(hub);
+  store_link_free(hub->link);
   loop_timer_free(hub->tick);
   loop_timer_free(hub->drain);
   webhook_free(hub->webhook);

@@ -80,6 +80,14 @@ metrics_text(const Hub *hub)
   gauge(
       out, "connections", "Open connections.", g_hash_table_size(hub->clients));
   gauge(out, "streams", "Open event streams.", count_streams(hub));
+  gauge(out,
+        "database_connected",
+        "1 while the database is there.",
+        !db_is_lost(store_db(hub->store)));
+  counter(out,
+          "database_lost_total",
+          "How often its connection was lost.",
+          store_link_losses(hub->link));
   counter(out,
           "reviews_posted_total",
           "Requests for review that were taken.",

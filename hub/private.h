@@ -6,6 +6,7 @@
 #include "http/http.h"
 #include "hub/hub.h"
 #include "hub/reviews.h"
+#include "hub/store/link.h"
 #include "kit/secret.h"
 
 typedef struct {
@@ -21,6 +22,7 @@ struct hub {
   Loop *loop;
   const HubConfig *config;
   Store *store;
+  StoreLink *link; /* to the other hubs of one database */
   SigningKey *key;
   char *fingerprint;
   Reviews *reviews;

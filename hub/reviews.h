@@ -15,7 +15,8 @@ typedef enum {
   REVIEWS_ERROR_DECIDED,   /* 409: it ended, or this person answered before */
   REVIEWS_ERROR_REFUSED,   /* 400: what cannot be reviewed or answered so */
   REVIEWS_ERROR_FULL,      /* 429: too many of one person wait */
-  REVIEWS_ERROR_STORE      /* 500 */
+  REVIEWS_ERROR_STORE,     /* 500 */
+  REVIEWS_ERROR_LATER      /* 503: the database is away, busy or full */
 } ReviewsErrorCode;
 
 typedef enum {
@@ -31,7 +32,8 @@ typedef struct {
 
 typedef struct reviews Reviews;
 
-/* Those that are pending in the store go on; what passed its deadline meanwhile
+/* Several hubs may share a store: a review is in each of them, and ends once.
+ * Those that are pending in the store go on; what passed its deadline meanwhile
  * expires. The configuration, store and key must outlive it. changed() is told
  * of everything, on the loop's thread. Fails as the store does. */
 Reviews *reviews_new(Loop *loop,
@@ -67,6 +69,11 @@ const Review *reviews_withdraw(Reviews *reviews,
                                const char *id,
                                const Person *person,
                                GError **error);
+/* Another hub that shares the database changed this one: sees what became of
+ * it, and tells. */
+void reviews_heard(Reviews *reviews, const char *id);
+/* The same for all: after wake-ups may have been missed. */
+void reviews_reload(Reviews *reviews);
 /* The pending one of that id, borrowed; NULL. */
 const Review *reviews_pending(Reviews *reviews, const char *id);
 /* All pending, in no order: GHashTable of id → Review. */

@@ -343,7 +343,8 @@ review_show(PageVisit *visit, int status, const char *why, const char *reason)
 static void
 refuse_answer(PageVisit *visit, const GError *error, const char *reason)
 {
-  if (error->code == REVIEWS_ERROR_STORE) {
+  if (error->code == REVIEWS_ERROR_STORE ||
+      error->code == REVIEWS_ERROR_LATER) {
     log_error("store error=\"%s\"", error->message);
     review_show(visit, 500, "The hub cannot store this now.", reason);
   } else {

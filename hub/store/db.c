@@ -19,6 +19,8 @@ struct db {
   char *where;
   char *password_file; /* or NULL */
   unsigned patience_ms;
+  void (*lost)(void *data);
+  void *data;
 };
 
 bool
@@ -144,6 +146,13 @@ db_is_lost(const Db *db)
   return !db->link;
 }
 
+void
+db_on_lost(Db *db, void (*func)(void *data), void *data)
+{
+  db->lost = func;
+  db->data = data;
+}
+
 bool
 db_reopen(Db *db, GError **error)
 {
@@ -177,12 +186,20 @@ is_there(const Db *db, GError **error)
   return false;
 }
 
+static void
+lose(Db *db)
+{
+  if (db->lost)
+    db->lost(db->data);
+  drop(db);
+}
+
 /* What a call came to; a connection that broke is given up. */
 static DbResult
 seen(Db *db, DbResult result)
 {
   if (result == DB_FAILED && db->engine->is_lost(db->link))
-    drop(db);
+    lose(db);
   return result;
 }
 
@@ -471,6 +488,6 @@ db_hear(Db *db,
     return false;
   if (!db->engine->hear || db->engine->hear(db->link, each, data, error))
     return true;
-  drop(db);
+  lose(db);
   return false;
 }

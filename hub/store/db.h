@@ -70,6 +70,9 @@ void db_set_patience(Db *db, unsigned ms);
  * with DB_ERROR_LOST, until db_reopen() or db_take(). SQLite never. What was
  * under way may have been done or not. */
 bool db_is_lost(const Db *db);
+/* func(data) is called whenever it is found to be lost, by the call that found
+ * it out, before its descriptor is closed. */
+void db_on_lost(Db *db, void (*func)(void *data), void *data);
 /* Connects again. Blocks as db_open() does: for threads of their own. */
 bool db_reopen(Db *db, GError **error);
 /* Puts the connection of `fresh`, opened elsewhere, into `db`; takes fresh. */

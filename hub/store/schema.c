@@ -65,9 +65,16 @@ static const char head_2[] =
     "INSERT INTO record_head(id, seq)"
     " SELECT 1, coalesce(max(seq), 0) FROM record;";
 
+/* So long it had waited when others were asked, too, the last time; and whose
+ * signatures this database's decisions have. */
+static const char shared_3[] =
+    "ALTER TABLE review ADD COLUMN escalated_us BIGINT NOT NULL DEFAULT 0;"
+    "CREATE TABLE hub(id BIGINT PRIMARY KEY, fingerprint TEXT NOT NULL);";
+
 static const DbVersion versions[] = {
     {.sqlite = sqlite_1, .postgresql = postgresql_1},
     DB_SAME(head_2),
+    DB_SAME(shared_3),
 };
 
 const DbPart store_part = {"store", versions, G_N_ELEMENTS(versions)};

@@ -3,10 +3,14 @@
  * record. */
 #include "hub/store/store.h"
 #include "hub/store/schema.h"
+#include "kit/secret.h"
 #include <string.h>
+
+#define MARK_BYTES 8
 
 struct store {
   Db *db;
+  char mark[2 * MARK_BYTES + 2]; /* of this hub's wake-ups: hex and a space */
 };
 
 static const char *const states[] = {"pending",
@@ -65,7 +69,11 @@ Store *
 store_open(const char *where, const char *password_file, GError **error)
 {
   g_autoptr(Store) store = g_new0(Store, 1);
+  g_autoptr(Secret) random = secret_new_random(MARK_BYTES);
 
+  hex_encode(secret_bytes(random), MARK_BYTES, store->mark);
+  store->mark[sizeof store->mark - 2] = ' ';
+  store->mark[sizeof store->mark - 1] = '\0';
   store->db = db_open_with(where, password_file, error);
   if (!store->db || !db_migrate(store->db, &store_part, error))
     return NULL;
@@ -116,6 +124,54 @@ store_note(Db *db,
                 DB_TEXT(detail));
 }
 
+bool
+store_check_key(Store *store, const char *fingerprint, GError **error)
+{
+  g_autoptr(DbRows) rows = NULL;
+
+  if (!db_shares(store->db))
+    return true;
+  if (db_run(store->db,
+             NULL,
+             error,
+             "INSERT INTO hub(id, fingerprint) VALUES(1, $1)"
+             " ON CONFLICT (id) DO NOTHING",
+             DB_TEXT(fingerprint)) != DB_DONE)
+    return false;
+  rows = db_query(store->db, error, "SELECT fingerprint FROM hub WHERE id=1");
+  if (!rows || !db_next(rows, error))
+    return false;
+  if (g_str_equal(db_text(rows, 0), fingerprint))
+    return true;
+  g_set_error(error,
+              DB_ERROR,
+              DB_ERROR_OPEN,
+              "the hubs of this database sign by another key (%s) than this "
+              "one's hub.key (%s): give it theirs",
+              db_text(rows, 0),
+              fingerprint);
+  return false;
+}
+
+const char *
+store_heard(const Store *store, const char *payload)
+{
+  const char *space = strchr(payload, ' ');
+
+  return space && !g_str_has_prefix(payload, store->mark) ? space + 1 : NULL;
+}
+
+/* Wakes the other hubs, and ends the transaction. */
+static DbResult
+finish(Store *store, const char *id, DbResult result, GError **error)
+{
+  g_autofree char *payload = g_strconcat(store->mark, id, NULL);
+
+  if (result == DB_DONE && !db_notify(store->db, STORE_CHANNEL, payload, error))
+    result = DB_FAILED;
+  return db_finish(store->db, result, error);
+}
+
 /* ---- changes --------------------------------------------------------------
  */
 
@@ -151,7 +207,7 @@ store_add(Store *store, const Review *review, GError **error)
                         &by,
                         digest,
                         error);
-  return db_finish(store->db, result, error);
+  return finish(store, review->ask->id, result, error);
 }
 
 /* Only what is pending ends: compare and set. */
@@ -204,38 +260,28 @@ add_voice(Store *store,
 }
 
 DbResult
-store_answer(Store *store,
-             const char *id,
-             const ReviewVoice *voice,
-             ReviewState state,
-             const char *decision,
-             GError **error)
+store_escalate(Store *store,
+               const char *id,
+               int64_t waited_us,
+               int64_t at_us,
+               GError **error)
 {
-  const Actor by = {voice->issuer, voice->subject, voice->user};
+  int64_t changed = 0;
   DbResult result;
 
   if (!db_begin(store->db, error))
     return DB_FAILED;
-  /* Also where it goes on: what ended takes no answer. */
-  result = set_state(store, id, state, voice->at_us, decision, error);
+  result = db_run(store->db,
+                  &changed,
+                  error,
+                  "UPDATE review SET escalated_us=$1"
+                  " WHERE id=$2 AND state=0 AND escalated_us<$1",
+                  DB_INT(waited_us),
+                  DB_TEXT(id));
+  if (result == DB_DONE && changed != 1)
+    result = DB_CONFLICT;
   if (result == DB_DONE)
-    result = add_voice(store, id, voice, error);
-  if (result == DB_DONE)
-    result = store_note(store->db,
-                        "answer",
-                        voice->at_us,
-                        id,
-                        &by,
-                        review_outcome_name(voice->answer),
-                        error);
-  if (result == DB_DONE && state != STATE_PENDING)
-    result = store_note(store->db,
-                        "decision",
-                        voice->at_us,
-                        id,
-                        NULL,
-                        decision ? decision : review_state_name(state),
-                        error);
+    result = store_note(store->db, "escalation", at_us, id, NULL, NULL, error);
   return db_finish(store->db, result, error);
 }
 
@@ -255,7 +301,7 @@ store_end(Store *store,
   if (result == DB_DONE)
     result = store_note(
         store->db, review_state_name(state), at_us, id, by, NULL, error);
-  return db_finish(store->db, result, error);
+  return finish(store, id, result, error);
 }
 
 static bool
@@ -313,7 +359,7 @@ store_prune(Store *store, int64_t before_us, GError **error)
  */
 
 static bool
-read_voices(Store *store, Review *review, GError **error)
+read_voices(Store *store, const char *id, GPtrArray *voices, GError **error)
 {
   g_autoptr(GError) why = NULL;
   g_autoptr(DbRows) rows =
@@ -321,7 +367,7 @@ read_voices(Store *store, Review *review, GError **error)
                error,
                "SELECT issuer, subject, \"user\", groups, answer, reason, at_us"
                " FROM answer WHERE review=$1 ORDER BY n",
-               DB_TEXT(review->ask->id));
+               DB_TEXT(id));
 
   if (!rows)
     return false;
@@ -335,7 +381,7 @@ read_voices(Store *store, Review *review, GError **error)
                            .answer = (ReviewOutcome)db_int(rows, 4),
                            .reason = db_dup(rows, 5),
                            .at_us = db_int(rows, 6)};
-    g_ptr_array_add(review->voices, voice);
+    g_ptr_array_add(voices, voice);
   }
   if (!why)
     return true;
@@ -345,7 +391,7 @@ read_voices(Store *store, Review *review, GError **error)
 
 #define REVIEW_COLUMNS                                                         \
   "SELECT issuer, subject, \"user\", machine, ask, received_us, state,"        \
-  " ended_us, decision FROM review "
+  " ended_us, decision, escalated_us FROM review "
 
 /* The rows' reviews, in their order. */
 static GPtrArray *
@@ -367,6 +413,7 @@ read_reviews(Store *store, DbRows *rows, GError **error)
     review->state = (ReviewState)db_int(rows, 6);
     review->ended_us = db_int(rows, 7);
     review->decision = db_dup(rows, 8);
+    review->told_us = db_int(rows, 9);
     review->ask = review_ask_parse(ask, strlen(ask), &why);
     if (!review->ask) {
       g_set_error(error,
@@ -381,9 +428,12 @@ read_reviews(Store *store, DbRows *rows, GError **error)
     g_propagate_error(error, g_steal_pointer(&why));
     return NULL;
   }
-  for (guint i = 0; i < list->len; i++)
-    if (!read_voices(store, list->pdata[i], error))
+  for (guint i = 0; i < list->len; i++) {
+    const Review *review = list->pdata[i];
+
+    if (!read_voices(store, review->ask->id, review->voices, error))
       return NULL;
+  }
   return g_steal_pointer(&list);
 }
 
@@ -413,6 +463,103 @@ store_list(Store *store, bool pending, unsigned limit, GError **error)
 
   return rows ? read_reviews(store, rows, error) : NULL;
 }
+
+/* ---- answers --------------------------------------------------------------
+ */
+
+static DbResult
+note_answer(Store *store,
+            const char *id,
+            const ReviewVoice *voice,
+            const char *decision,
+            GError **error)
+{
+  const Actor by = {voice->issuer, voice->subject, voice->user};
+  DbResult result = store_note(store->db,
+                               "answer",
+                               voice->at_us,
+                               id,
+                               &by,
+                               review_outcome_name(voice->answer),
+                               error);
+
+  if (result == DB_DONE && decision)
+    result = store_note(
+        store->db, "decision", voice->at_us, id, NULL, decision, error);
+  return result;
+}
+
+/* Inside the transaction; `voices` are those before and, last, the new one. */
+static DbResult
+answer(Store *store,
+       const char *id,
+       GPtrArray *voices,
+       ReviewVoice *taken,
+       StoreDecide decide,
+       void *data,
+       ReviewState *state,
+       char **decision,
+       GError **error)
+{
+  /* Also where it goes on: what ended takes no answer, and whoever answers at
+   * another hub waits from here on. */
+  DbResult result = set_state(store, id, STATE_PENDING, 0, NULL, error);
+  const ReviewVoice *voice = taken;
+
+  if (result == DB_DONE && !read_voices(store, id, voices, error))
+    result = DB_FAILED;
+  g_ptr_array_add(voices, taken);
+  if (result == DB_DONE && !decide(voices, state, decision, data))
+    result = DB_CONFLICT;
+  if (result == DB_DONE && *state != STATE_PENDING)
+    result = set_state(store, id, *state, voice->at_us, *decision, error);
+  if (result == DB_DONE)
+    result = add_voice(store, id, voice, error);
+  return result == DB_DONE ? note_answer(store, id, voice, *decision, error)
+                           : result;
+}
+
+DbResult
+store_answer(Store *store,
+             Review *review,
+             ReviewVoice *taken,
+             StoreDecide decide,
+             void *data,
+             ReviewState *state,
+             GError **error)
+{
+  g_autoptr(GPtrArray) voices =
+      g_ptr_array_new_with_free_func(review_voice_free);
+  g_autofree char *decision = NULL;
+  ReviewState found = STATE_PENDING;
+  DbResult result;
+
+  if (!db_begin(store->db, error)) {
+    review_voice_free(taken);
+    return DB_FAILED;
+  }
+  result = answer(store,
+                  review->ask->id,
+                  voices,
+                  taken,
+                  decide,
+                  data,
+                  &found,
+                  &decision,
+                  error);
+  result = finish(store, review->ask->id, result, error);
+  if (result != DB_DONE)
+    return result;
+  *state = found;
+  g_ptr_array_unref(review->voices);
+  review->voices = g_steal_pointer(&voices);
+  if (decision)
+    review->decision = g_steal_pointer(&decision);
+  return DB_DONE;
+}
+
+/* ---- machines and the record ----------------------------------------------
+ */
 
 Machine *
 store_get_machine(Store *store, const char *id, GError **error)

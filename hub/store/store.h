@@ -27,7 +27,7 @@ typedef struct {
   int64_t ended_us;  /* 0: pending */
   char *decision;    /* sealed JSON, or NULL */
   GPtrArray *voices; /* ReviewVoice, in order */
-  int64_t told_us;   /* of waiting, when reviewers were last told; not stored */
+  int64_t told_us;   /* of waiting, when others were last asked, too */
 } Review;
 Review *review_new(void);
 void review_free(void *review);
@@ -61,6 +61,17 @@ typedef struct store Store;
 Store *store_open(const char *where, const char *password_file, GError **error);
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
+/* Whether this hub's decisions are signed by the same key as those of the
+ * others on this database; the first one says which. DB_ERROR_OPEN when not. A
+ * database of its own takes any. */
+bool store_check_key(Store *store, const char *fingerprint, GError **error);
+
+/* Of wake-ups: a review was changed. */
+#define STORE_CHANNEL "hoop_review"
+/* The review that a payload speaks of, behind its hub's mark; NULL: this hub
+ * sent it itself. */
+const char *store_heard(const Store *store, const char *payload);
+
 /* Its connection, for what else the loop's thread keeps there; the store's. */
 Db *store_db(Store *store);
 /* A row of the record, for parts that change something of their own inside a
@@ -75,14 +86,23 @@ DbResult store_note(Db *db,
 
 /* CONFLICT: the id is there. */
 DbResult store_add(Store *store, const Review *review, GError **error);
-/* One answer, and with it, unless state is STATE_PENDING, the end. CONFLICT:
- * the review is no longer pending, or the person answered before; nothing was
- * changed. */
+/* What an answer comes to. `voices`: all that were given, the new one last,
+ * also those that came by another hub. False: it is refused (its person was
+ * among them). `*decision` (g_free): sealed, when the state is not pending. */
+typedef bool (*StoreDecide)(const GPtrArray *voices,
+                            ReviewState *state,
+                            char **decision,
+                            void *data);
+/* One answer, and with it the end when decide() says so; nobody else answers
+ * it meanwhile. Takes `voice`. Then `review` has the voices, and the decision
+ * when it ended; its state is the caller's to set, *state. CONFLICT: it is no
+ * longer pending, or decide() refused; nothing was changed. */
 DbResult store_answer(Store *store,
-                      const char *id,
-                      const ReviewVoice *voice,
-                      ReviewState state,
-                      const char *decision,
+                      Review *review,
+                      ReviewVoice *voice,
+                      StoreDecide decide,
+                      void *data,
+                      ReviewState *state,
                       GError **error);
 /* Ends it without an answer. CONFLICT: it is no longer pending. */
 DbResult store_end(Store *store,
@@ -91,6 +111,13 @@ DbResult store_end(Store *store,
                    int64_t at_us,
                    const Actor *by,
                    GError **error);
+/* Others may answer now, too, who waited for it for `waited_us`. CONFLICT: it
+ * is no longer pending, or another hub noted that. */
+DbResult store_escalate(Store *store,
+                        const char *id,
+                        int64_t waited_us,
+                        int64_t at_us,
+                        GError **error);
 /* NULL without error: there is none. */
 Review *store_get(Store *store, const char *id, GError **error);
 /* Newest first, at most `limit`; pending: those alone. GPtrArray of Review. */
