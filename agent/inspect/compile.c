@@ -62,10 +62,13 @@ find_sights(CompiledRules *rules)
   rules->sights = sights_new(SIGHTS_BEST);
   for (unsigned i = 0; i < rules->n; i++) {
     CompiledRule *rule = &rules->rules[i];
+    g_autofree char *expression = NULL;
 
-    if (left > 1 && !rule->opened && rule->gate == 0 &&
-        !regex_has_pair(rule->expression) &&
-        sights_add(rules->sights, rule->expression, i)) {
+    if (left == 1 || rule->opened || rule->gate != 0 ||
+        regex_has_pair(rule->expression))
+      continue;
+    expression = regex_sight(rule->expression);
+    if (expression != NULL && sights_add(rules->sights, expression, i)) {
       rule->seen = true;
       left--;
     }

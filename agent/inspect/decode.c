@@ -86,7 +86,7 @@ wide_halves(const uint8_t *bytes, size_t len, unsigned *offset)
 {
   size_t zeros[2] = {0, 0}, others = 0, bad = 0, from = 0;
 
-  if (len < 4)
+  if (len < 4 || memchr(bytes, 0, len) == NULL)
     return false;
   if (bytes[0] + bytes[1] == 0xff + 0xfe)
     from = 2;
@@ -112,12 +112,18 @@ narrow(GString *out, size_t before, unsigned offset)
   g_string_truncate(out, to);
 }
 
-/* The first bytes of a run. */
+/* The first bytes of a run. Most are no text at a glance: the first byte with a
+ * high bit begins no character. */
 static bool
 begins_text(const uint8_t *bytes, size_t len)
 {
   unsigned offset;
+  size_t i = 0;
 
+  while (i < len && bytes[i] < 0x80)
+    i++;
+  if (i < len && (bytes[i] < 0xc2 || bytes[i] > 0xf4))
+    return wide_halves(bytes, len, &offset);
   return count_bad(bytes, len) == 0 || wide_halves(bytes, len, &offset);
 }
 

@@ -82,6 +82,9 @@ bool regex_has_pair(const char *regex);
 /* What libhs looks for of a token rule's regex: each match of that ends where a
  * match of this does, or, when *cut, not before. The caller frees it. */
 char *regex_search(const char *regex, bool *cut);
+/* What the sights look for of that, which ends wherever it does; NULL when its
+ * options are not for them. The caller frees it. */
+char *regex_sight(const char *expression);
 
 /* The length of a group at the beginning that stands there once; 0: none. */
 size_t regex_first_group(const char *regex);

@@ -32,9 +32,11 @@ static bool
 contains(const char *text, size_t len, const char *part)
 {
   const size_t n = strlen(part);
+  const char lower = g_ascii_tolower(*part), upper = g_ascii_toupper(*part);
 
   for (size_t i = 0; i + n <= len; i++)
-    if (g_ascii_strncasecmp(text + i, part, n) == 0)
+    if ((text[i] == lower || text[i] == upper) &&
+        g_ascii_strncasecmp(text + i, part, n) == 0)
       return true;
   return false;
 }

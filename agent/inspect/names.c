@@ -164,15 +164,23 @@ static const char *const about_before[] = {
 static bool
 is_one_of(const char *word, const char *const *list)
 {
-  return g_strv_contains(list, word);
+  for (; *list != NULL; list++)
+    if (**list == *word && strcmp(*list, word) == 0)
+      return true;
+  return false;
 }
 
 static bool
 ends_with_one(const char *word, const char *const *list)
 {
-  for (unsigned i = 0; list[i] != NULL; i++)
-    if (g_str_has_suffix(word, list[i]))
+  const size_t len = strlen(word);
+
+  for (; *list != NULL; list++) {
+    const size_t n = strlen(*list);
+
+    if (n <= len && memcmp(word + len - n, *list, n) == 0)
       return true;
+  }
   return false;
 }
 

@@ -582,3 +582,13 @@ regex_search(const char *regex, bool *cut)
   }
   return g_string_free(out, FALSE);
 }
+
+char *
+regex_sight(const char *expression)
+{
+  const size_t options = regex_options(expression);
+
+  return options == 0 || (options == strlen("(?m)") && expression[2] == 'm')
+             ? without_lookarounds(expression + options)
+             : NULL;
+}

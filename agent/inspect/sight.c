@@ -14,9 +14,11 @@
 #define MAX_SIGHTS 32
 /* What is longer is not worth reading. */
 #define EXPRESSION_MAX 256
-/* Places of one expression that are looked at. */
-#define MAX_PROBES 4
-#define MAX_RANGES 2
+/* Places of one expression that are looked at; the first two everywhere, the
+ * others only where those two say that one may begin. */
+#define MAX_PROBES 5
+#define MAX_RANGES 5
+#define FAST_RANGES 2
 /* How many of a text's bytes may be where one begins: looking on from each
  * costs some 20 ns. */
 #define SURE 0.0001
@@ -160,32 +162,56 @@ find_probes(const Tail *tail, Probe probes[SIGHT_BACK], unsigned *n)
   return false;
 }
 
-/* Takes two probes, the first one of one range, and no more than it needs. */
+/* The first from `from` on of so many ranges at most; n when there is none. */
+static unsigned
+next_probe(const Probe *probes, unsigned from, unsigned n, unsigned ranges)
+{
+  while (from < n && probes[from].n > ranges)
+    from++;
+  return from;
+}
+
+/* Takes a probe unless it is there. */
+static void
+take_probe(Sight *sight, const Probe *probe)
+{
+  for (unsigned i = 0; i < sight->n; i++)
+    if (sight->probes[i].offset == probe->offset)
+      return;
+  sight->probes[sight->n++] = *probe;
+}
+
+/* Takes two probes, the first one of one range, no more than it needs, and the
+ * last one: it keeps out what is too short. */
 static bool
 choose_probes(const Tail *tail, Sight *sight)
 {
   Probe probes[SIGHT_BACK + 1];
-  double share = 1;
-  unsigned n, first = 0;
+  const Probe *last = &probes[0];
+  unsigned n, first, second;
+  double share;
 
   if (!find_probes(tail, probes, &n))
     return false;
-  while (first < n && probes[first].n > 1)
-    first++;
+  first = next_probe(probes, 0, n, 1);
   if (first == n)
     return false;
+  second = next_probe(probes, first == 0 ? 1 : 0, n, FAST_RANGES);
   sight->probes[sight->n++] = probes[first];
-  share *= MIN(probe_members(&probes[first]) / COMMON, 1);
-  for (unsigned i = 0;
-       i < n && sight->n < MAX_PROBES && (sight->n < 2 || share > SURE);
-       i++) {
-    if (i == first)
+  sight->probes[sight->n++] = probes[second < n ? second : first];
+  share = MIN(probe_members(&probes[first]) / COMMON, 1);
+  if (second < n)
+    share *= MIN(probe_members(&probes[second]) / COMMON, 1);
+  for (unsigned i = 0; i < n; i++) {
+    if (probes[i].offset > last->offset)
+      last = &probes[i];
+    if (i == first || i == second || share <= SURE ||
+        sight->n == MAX_PROBES - 1)
       continue;
     share *= MIN(probe_members(&probes[i]) / COMMON, 1);
-    sight->probes[sight->n++] = probes[i];
+    take_probe(sight, &probes[i]);
   }
-  if (sight->n == 1)
-    sight->probes[sight->n++] = probes[first];
+  take_probe(sight, last);
   return share <= NOT_SURE;
 }
 
