@@ -178,10 +178,8 @@ post_machine(Client *client, const char *id)
   client_json(client, 201, json);
 }
 
-/* The machine that signed the body, bound to whoever sends it; NULL: answered.
- */
-static Machine *
-signer(Client *client)
+Machine *
+api_signer(Client *client)
 {
   const Person *person = client_person(client);
   const char *header =
@@ -231,7 +229,7 @@ post_review(Client *client, const char *id)
                   ROLE_REQUESTER,
                   "your groups do not let you ask for reviews here"))
     return;
-  machine = signer(client);
+  machine = api_signer(client);
   if (!machine)
     return;
   ask = review_ask_parse(body, len, &error);
@@ -447,6 +445,11 @@ static const Route routes[] = {
     {"POST", "/v1/reviews/*/answer", false, true, post_answer},
     {"GET", "/v1/events", false, false, get_events},
     {"GET", "/v1/record", false, false, get_record},
+    {"POST", "/v1/logs", false, true, api_post_logs, true},
+    {"GET", "/v1/audit", false, false, api_get_audit},
+    {"GET", "/v1/audit/export", false, false, api_get_export},
+    {"GET", "/v1/audit/alerts", false, false, api_get_alerts},
+    {"GET", "/v1/audit/journals", false, false, api_get_journals},
 };
 
 /* The path against a row's; ids are 32 lower-case hex digits. */

@@ -26,6 +26,8 @@ struct client {
   size_t body_max;  /* of this request's */
   PageVisit *visit; /* NULL: it is the API's */
   bool stream;
+  const ClientWork *work; /* or NULL */
+  void *work_data;
 };
 
 Hub *
@@ -122,16 +124,79 @@ client_json(Client *client, int status, const char *json)
   client_text(client, status, "application/json", json);
 }
 
+/* The code of a google.rpc.Status, which OTLP's errors are. */
+static int
+rpc_code(int status)
+{
+  static const int codes[][2] = {
+      {400, 3}, {401, 16}, {403, 7}, {413, 8}, {415, 3}, {429, 8}, {503, 14}};
+
+  for (size_t i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (codes[i][0] == status)
+      return codes[i][1];
+  return 2;
+}
+
 void
 client_refuse(Client *client, int status, const char *code, const char *why)
 {
-  GString *out = g_string_new("{\"error\":{");
+  GString *out = g_string_new("{");
 
-  json_put_text(out, "code", code);
-  json_put_text(out, "message", why);
-  g_string_append(out, "}}");
+  if (client->route && client->route->otlp) {
+    json_put_number(out, "code", rpc_code(status));
+    json_put_text(out, "message", why);
+    g_string_append_c(out, '}');
+  } else {
+    g_string_append(out, "\"error\":{");
+    json_put_text(out, "code", code);
+    json_put_text(out, "message", why);
+    g_string_append(out, "}}");
+  }
   client_json(client, status, out->str);
   g_string_free(out, TRUE);
+}
+
+/* ---- answers that come later ----------------------------------------------
+ */
+
+void
+client_work(Client *client, const ClientWork *work, void *data)
+{
+  client->work = work;
+  client->work_data = data;
+}
+
+void
+client_start(Client *client, const char *type, const char *name)
+{
+  g_autoptr(HttpHeaders) headers = common_headers();
+  g_autofree char *disposition =
+      g_strdup_printf("attachment; filename=\"%s\"", name);
+
+  http_headers_add(headers, "Content-Type", type);
+  http_headers_add(headers, "Content-Disposition", disposition);
+  count(client, 200);
+  if (client->hub->draining)
+    http_conn_close_after(client->conn);
+  http_conn_send_head(client->conn, 200, headers, HTTP_BODY_CHUNKED, -1);
+}
+
+bool
+client_more(Client *client, const char *text, size_t len)
+{
+  return len == 0 || http_conn_send(client->conn, text, len);
+}
+
+void
+client_finish(Client *client)
+{
+  http_conn_end(client->conn);
+}
+
+void
+client_abort(Client *client)
+{
+  http_conn_abort(client->conn);
 }
 
 /* ---- streams --------------------------------------------------------------
@@ -390,8 +455,11 @@ on_finished(HttpConn *conn, void *data)
 static void
 on_writable(HttpConn *conn, void *data)
 {
+  const Client *client = data;
+
   (void)conn;
-  (void)data;
+  if (client->work && client->work->writable)
+    client->work->writable(client->work_data);
 }
 
 static void
@@ -402,6 +470,8 @@ on_closed(HttpConn *conn, void *data)
 
   (void)conn;
   access_check_cancel(client->check);
+  if (client->work)
+    client->work->gone(client->work_data);
   request_clear(client);
   g_hash_table_remove(hub->clients, client);
   g_free(client);

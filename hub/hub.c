@@ -211,6 +211,19 @@ make_gate(Hub *hub, GError **error)
   return hub->gate != NULL;
 }
 
+/* In a file of its own, so that reviews never wait for what is shipped. */
+static bool
+make_audit(Hub *hub, GError **error)
+{
+  const HubConfig *config = hub->config;
+  g_autofree char *file = g_build_filename(config->state_dir, "audit.db", NULL);
+  const AuditOptions options = {
+      .where = file, .key = hub->key, .retain_days = config->audit_retain_days};
+
+  hub->audit = audit_new(hub->loop, &options, error);
+  return hub->audit != NULL;
+}
+
 static bool
 make_parts(Hub *hub, GError **error)
 {
@@ -235,6 +248,8 @@ make_parts(Hub *hub, GError **error)
     if (!hub->metrics_token)
       return false;
   }
+  if (!make_audit(hub, error))
+    return false;
   hub->reviews = reviews_new(
       hub->loop, config, hub->store, hub->key, on_changed, hub, error);
   if (!hub->reviews || !make_gate(hub, error))
@@ -294,6 +309,7 @@ hub_free(Hub *hub)
   page_free(hub->page);
   access_gate_free(hub->gate);
   reviews_free(hub->reviews);
+  audit_free(hub->audit);
   store_free(hub->store);
   signing_key_free(hub->key);
   secret_unref(hub->metrics_token);

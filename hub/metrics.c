@@ -67,6 +67,31 @@ put_webhook(GString *out, const Webhook *webhook)
           count.dropped);
 }
 
+static void
+put_audit(GString *out, AuditCount count)
+{
+  gauge(out,
+        "audit_waiting",
+        "Requests with logs that are not stored yet.",
+        count.waiting);
+  counter(out, "audit_requests_total", "Requests with logs.", count.requests);
+  counter(out, "audit_rows_total", "Rows that were stored.", count.taken);
+  counter(out, "audit_rows_known_total", "Rows that came again.", count.known);
+  counter(out,
+          "audit_rows_rejected_total",
+          "Rows that were not taken.",
+          count.rejected);
+  counter(out,
+          "audit_requests_failed_total",
+          "Requests with logs that were not stored.",
+          count.failed);
+  counter(out, "audit_alerts_total", "Breaks of agents' chains.", count.alerts);
+  counter(out,
+          "audit_receipts_total",
+          "Receipts that were signed.",
+          count.receipts);
+}
+
 char *
 metrics_text(const Hub *hub)
 {
@@ -115,5 +140,6 @@ metrics_text(const Hub *hub)
           hub->count.rate_limited);
   if (hub->webhook)
     put_webhook(out, hub->webhook);
+  put_audit(out, audit_count(hub->audit));
   return g_string_free(out, FALSE);
 }

@@ -4,6 +4,7 @@
 #define HOOP_HUB_PRIVATE_H
 
 #include "http/http.h"
+#include "hub/audit/audit.h"
 #include "hub/hub.h"
 #include "hub/reviews.h"
 #include "hub/store/link.h"
@@ -26,6 +27,7 @@ struct hub {
   SigningKey *key;
   char *fingerprint;
   Reviews *reviews;
+  Audit *audit;
   AccessGate *gate;
   Secret *metrics_token; /* or NULL */
   Page *page;            /* or NULL: none is configured */
@@ -96,16 +98,43 @@ void client_send(Client *client, const char *text);
 void client_set_person(Client *client, const Person *person);
 void client_set_visit(Client *client, PageVisit *visit);
 
+/* Whose answer comes later: gone() is called when the client leaves before
+ * (never after client_work(client, NULL, NULL)), writable() (or NULL) when it
+ * takes more again. */
+typedef struct {
+  void (*gone)(void *data);
+  void (*writable)(void *data);
+} ClientWork;
+void client_work(Client *client, const ClientWork *work, void *data);
+/* An answer in pieces, as a file of that name. more: false when the client is
+ * slow: wait for writable(). */
+void client_start(Client *client, const char *type, const char *name);
+bool client_more(Client *client, const char *text, size_t len);
+void client_finish(Client *client);
+/* Breaks off, so that nobody takes it for the whole. */
+void client_abort(Client *client);
+
 /* ---- api.c: what can be asked */
 typedef struct {
   const char *method, *path; /* `*` is one part of the path: the id */
   bool open;                 /* nobody needs to be known for it */
   bool body;
   void (*handle)(Client *client, const char *id);
+  bool otlp; /* errors have OTLP's form */
 } Route;
 /* NULL: *status is 404 or 405. `id` (g_free) is the part that `*` stands for.
  */
 const Route *api_route(const HttpRequest *request, char **id, int *status);
+/* The machine that signed the body, bound to whoever sends it; NULL: answered.
+ */
+Machine *api_signer(Client *client);
+
+/* ---- api-audit.c: the record of all agents */
+void api_post_logs(Client *client, const char *id);
+void api_get_audit(Client *client, const char *id);
+void api_get_export(Client *client, const char *id);
+void api_get_alerts(Client *client, const char *id);
+void api_get_journals(Client *client, const char *id);
 
 /* ---- rate.c */
 /* False: this person asks too often. */

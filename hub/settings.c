@@ -57,6 +57,8 @@ static const Row rows[] = {
     KEY("roles", "requester", "*", LIST, requester, 0, 0),
     KEY("roles", "auditor", "", LIST, auditor, 0, 0),
     KEY("roles", "admin", "", LIST, admin, 0, 0),
+    KEY("roles", "sender", "", LIST, sender, 0, 0),
+    KEY("audit", "retain-days", "365", NUMBER, audit_retain_days, 1, 36500),
     REVIEWERS_KEY("groups", NULL, LIST, groups, 0, 0),
     REVIEWERS_KEY("escalation", NULL, TEXT, escalation, 0, 0),
     REVIEWERS_KEY("escalate-after", "60", NUMBER, escalate_after, 1, 86400),
@@ -219,6 +221,7 @@ hub_config_free(HubConfig *config)
   g_strfreev(config->requester);
   g_strfreev(config->auditor);
   g_strfreev(config->admin);
+  g_strfreev(config->sender);
   g_ptr_array_unref(config->reviewers);
   g_ptr_array_unref(config->issuers);
   g_free(config);
@@ -250,8 +253,8 @@ object_of(HubConfig *config, const char *group, const char **plain)
   }
   *plain = group;
   return g_str_equal(group, "hub") || g_str_equal(group, "limits") ||
-                 g_str_equal(group, "roles") || g_str_equal(group, "page") ||
-                 g_str_equal(group, "webhook")
+                 g_str_equal(group, "roles") || g_str_equal(group, "audit") ||
+                 g_str_equal(group, "page") || g_str_equal(group, "webhook")
              ? config
              : NULL;
 }
@@ -425,9 +428,11 @@ hub_config_reviewers(const HubConfig *config, const char *name)
 bool
 hub_has_role(const HubConfig *config, const Person *person, HubRole role)
 {
-  char *const *groups = role == ROLE_REQUESTER ? config->requester
-                        : role == ROLE_AUDITOR ? config->auditor
-                                               : config->admin;
+  char **const lists[] = {[ROLE_REQUESTER] = config->requester,
+                          [ROLE_AUDITOR] = config->auditor,
+                          [ROLE_ADMIN] = config->admin,
+                          [ROLE_SENDER] = config->sender};
+  char *const *groups = lists[role];
 
   if (!person->groups) /* the strictest of all: nobody */
     return false;

@@ -51,7 +51,9 @@ typedef struct {
   char *webhook_url_file; /* or NULL: none is told */
   char *webhook_ca_file;  /* or NULL */
   /* [roles]: groups; "*" is everybody whose groups are known */
-  char **requester, **auditor, **admin;
+  char **requester, **auditor, **admin, **sender;
+  /* [audit] */
+  unsigned audit_retain_days;
   GPtrArray *reviewers; /* HubReviewers */
   GPtrArray *issuers;   /* HubIssuer; one at least */
 } HubConfig;
@@ -65,7 +67,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HubConfig, hub_config_free)
 const HubReviewers *hub_config_reviewers(const HubConfig *config,
                                          const char *name);
 
-typedef enum { ROLE_REQUESTER, ROLE_AUDITOR, ROLE_ADMIN } HubRole;
+typedef enum {
+  ROLE_REQUESTER,
+  ROLE_AUDITOR,
+  ROLE_ADMIN,
+  ROLE_SENDER /* of logs that no enrolled machine signed */
+} HubRole;
 /* Whether the person's groups give the role. */
 bool hub_has_role(const HubConfig *config, const Person *person, HubRole role);
 
