@@ -40,6 +40,21 @@ shipping_check(const Config *config, GError **error)
   return false;
 }
 
+/* To the hub as whoever enrolled there; to others without. */
+static bool
+on_authorize(const char *url,
+             const void *body,
+             size_t len,
+             HttpHeaders *headers,
+             void *data,
+             GError **error)
+{
+  const struct agent *agent = data;
+
+  return !agent->relay ||
+         relay_authorize(agent->relay, url, body, len, headers, error);
+}
+
 bool
 shipping_start(struct agent *agent, GError **error)
 {
@@ -48,6 +63,8 @@ shipping_start(struct agent *agent, GError **error)
 
   if (!options.endpoint)
     return true;
+  options.authorize = on_authorize;
+  options.authorize_data = agent;
   if (!daemon_upstream_options(
           agent->config, &options.upstream, &userpwd, error))
     return false;

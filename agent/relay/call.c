@@ -179,6 +179,40 @@ call_authorize(Relay *relay,
   return good;
 }
 
+static bool
+add_signature(Relay *relay,
+              HttpHeaders *headers,
+              const void *body,
+              size_t len,
+              GError **error)
+{
+  g_autofree char *signature = review_request_sign(relay->machine, body, len);
+
+  if (signature && http_headers_add(headers, REVIEW_HEADER, signature))
+    return true;
+  g_set_error_literal(
+      error, RELAY_ERROR, RELAY_ERROR_KEY, "the machine's key cannot sign");
+  return false;
+}
+
+bool
+relay_authorize(Relay *relay,
+                const char *url,
+                const void *body,
+                size_t len,
+                HttpHeaders *headers,
+                GError **error)
+{
+  const size_t origin = relay->url ? strlen(relay->url) : 0;
+
+  if (origin == 0 || strncmp(url, relay->url, origin) != 0 ||
+      url[origin] != '/')
+    return true;
+  return add_signature(relay, headers, body, len, error) &&
+         (http_headers_get(headers, "Authorization") ||
+          call_authorize(relay, headers, NULL, error));
+}
+
 static HttpHeaders *
 make_headers(Relay *relay, const CallSpec *spec, GError **error)
 {
@@ -188,16 +222,9 @@ make_headers(Relay *relay, const CallSpec *spec, GError **error)
   http_headers_add(headers, "User-Agent", "hoop-agent");
   if (spec->body)
     http_headers_add(headers, "Content-Type", "application/json");
-  if (spec->sign) {
-    g_autofree char *signature =
-        review_request_sign(relay->machine, spec->body, strlen(spec->body));
-
-    if (!signature || !http_headers_add(headers, REVIEW_HEADER, signature)) {
-      g_set_error_literal(
-          error, RELAY_ERROR, RELAY_ERROR_KEY, "the machine's key cannot sign");
-      return NULL;
-    }
-  }
+  if (spec->sign &&
+      !add_signature(relay, headers, spec->body, strlen(spec->body), error))
+    return NULL;
   if (!spec->open && !call_authorize(relay, headers, spec->issuer, error))
     return NULL;
   return g_steal_pointer(&headers);

@@ -70,6 +70,17 @@ void relay_enrol(Relay *relay,
                               void *data),
                  void *data);
 
+/* Adds to the headers of a request to `url` what the hub lets it in by: the
+ * access token of whoever is signed in, unless there is one, and the machine's
+ * signature over the body. Nothing for a URL that is not of the hub that is
+ * enrolled. RELAY_ERROR_SIGNED_OUT, _KEY. */
+bool relay_authorize(Relay *relay,
+                     const char *url,
+                     const void *body,
+                     size_t len,
+                     HttpHeaders *headers,
+                     GError **error);
+
 /* Asks the hub as whoever is signed in: method and path as in hoop-hub(7), body
  * NULL or JSON. done(json, NULL) or done(NULL, error), once, never from inside.
  */

@@ -39,6 +39,16 @@ typedef struct ship_options {
   const char *ca_file;      /* more trust anchors, PEM; or NULL */
   const char *receiver_key; /* Ed25519, 64 hex digits: whose receipts are kept;
                                NULL: any whose signature is good */
+  /* Without token_file: adds what else a request to `url` is let in by: a token
+   * where there is none yet, a signature over its body; or NULL. False with
+   * error: it is tried again later. On the loop. */
+  bool (*authorize)(const char *url,
+                    const void *body,
+                    size_t len,
+                    HttpHeaders *headers,
+                    void *data,
+                    GError **error);
+  void *authorize_data;
   unsigned interval;        /* s between looks for new rows */
   UpstreamOptions upstream; /* proxy and time limits; ca_file is not used */
   const char *journal_path;

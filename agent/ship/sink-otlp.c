@@ -28,6 +28,13 @@ typedef struct {
   char *token_file;
   Identity *identity; /* with `issuer` alone */
   char *issuer;
+  bool (*authorize)(const char *url,
+                    const void *body,
+                    size_t len,
+                    HttpHeaders *headers,
+                    void *data,
+                    GError **error);
+  void *authorize_data;
   OtlpSend *job; /* under way, or NULL */
   bool stopped;
 } Otlp;
@@ -288,6 +295,19 @@ add_token(const Otlp *otlp, HttpHeaders *headers, GError **error)
   return good;
 }
 
+static bool
+add_credentials(const OtlpSend *job, HttpHeaders *headers, GError **error)
+{
+  const Otlp *otlp = job->otlp;
+  size_t len;
+  const void *body = g_bytes_get_data(job->body, &len);
+
+  return add_token(otlp, headers, error) &&
+         (otlp->token_file || !otlp->authorize ||
+          otlp->authorize(
+              otlp->url, body, len, headers, otlp->authorize_data, error));
+}
+
 static HttpHeaders *
 make_headers(const OtlpSend *job, GError **error)
 {
@@ -301,7 +321,7 @@ make_headers(const OtlpSend *job, GError **error)
   http_headers_add(headers, "Accept", "application/json");
   http_headers_add(headers, "User-Agent", agent);
   http_headers_add(headers, "Idempotency-Key", key);
-  return add_token(job->otlp, headers, error) ? g_steal_pointer(&headers)
+  return add_credentials(job, headers, error) ? g_steal_pointer(&headers)
                                               : NULL;
 }
 
@@ -510,6 +530,8 @@ sink_otlp_new(const SinkEnv *env, GError **error)
   otlp->token_file = g_strdup(env->options->token_file);
   otlp->identity = env->options->identity;
   otlp->issuer = g_strdup(env->options->issuer);
+  otlp->authorize = env->options->authorize;
+  otlp->authorize_data = env->options->authorize_data;
   otlp->url = otlp_url(env->options->endpoint, &why);
   if (otlp->url) {
     const char *host = strstr(otlp->url, "://") + 3;

@@ -41,8 +41,9 @@ export class Hub {
     return this;
   }
 
-  /** {status, json} of a request; token: of the person, or none. */
-  ask(method, where, { token, body, headers = {} } = {}) {
+  /** {status, json} of a request; token: of the person, or none; bytes: the
+   * body as it is, with headers that say what it is. */
+  ask(method, where, { token, body, bytes, headers = {} } = {}) {
     return new Promise((resolve, reject) => {
       const request = https.request(
         {
@@ -66,7 +67,7 @@ export class Hub {
           answer.on('data', (piece) => (text += piece));
           answer.on('end', () => {
             let json;
-            if (/json/.test(answer.headers['content-type']))
+            if (/\/json/.test(answer.headers['content-type']))
               json = JSON.parse(text);
             resolve({ status: answer.statusCode, json, text });
           });
@@ -75,9 +76,10 @@ export class Hub {
       request.on('error', reject);
       request.on('timeout', () => request.destroy(new Error('no answer')));
       request.end(
-        typeof body === 'string' || body === undefined
-          ? body
-          : JSON.stringify(body),
+        bytes ??
+          (typeof body === 'string' || body === undefined
+            ? body
+            : JSON.stringify(body)),
       );
     });
   }
