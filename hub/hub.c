@@ -211,14 +211,17 @@ make_gate(Hub *hub, GError **error)
   return hub->gate != NULL;
 }
 
-/* In a file of its own, so that reviews never wait for what is shipped. */
+/* In a file of its own (or by connections of its own), so that reviews never
+ * wait for what is shipped. */
 static bool
 make_audit(Hub *hub, GError **error)
 {
   const HubConfig *config = hub->config;
   g_autofree char *file = g_build_filename(config->state_dir, "audit.db", NULL);
-  const AuditOptions options = {
-      .where = file, .key = hub->key, .retain_days = config->audit_retain_days};
+  const AuditOptions options = {.where = config->store ? config->store : file,
+                                .password_file = config->store_password_file,
+                                .key = hub->key,
+                                .retain_days = config->audit_retain_days};
 
   hub->audit = audit_new(hub->loop, &options, error);
   return hub->audit != NULL;

@@ -28,7 +28,6 @@
 struct audit {
   Loop *loop;
   const SigningKey *key;
-  char *where;
   unsigned retain_days;
   WorkerPool *parsers, *writer, *reader;
   Db *writing, *reading; /* their threads' */
@@ -461,8 +460,9 @@ on_prune(void *data)
 Audit *
 audit_new(Loop *loop, const AuditOptions *options, GError **error)
 {
-  g_autoptr(Db) writing = audit_open(options->where, error);
-  g_autoptr(Db) reading = writing ? db_open(options->where, error) : NULL;
+  g_autoptr(Db) writing =
+      audit_open(options->where, options->password_file, error);
+  g_autoptr(Db) reading = writing ? db_open_like(writing, error) : NULL;
   Audit *audit;
 
   if (!reading)
@@ -472,7 +472,6 @@ audit_new(Loop *loop, const AuditOptions *options, GError **error)
   audit = g_new0(Audit, 1);
   *audit = (Audit){.loop = loop,
                    .key = options->key,
-                   .where = g_strdup(options->where),
                    .retain_days = options->retain_days,
                    .parsers = worker_pool_new(PARSERS, MAX_POSTS),
                    .writer = worker_pool_new(1, 1),
@@ -510,7 +509,6 @@ audit_free(Audit *audit)
   db_free(audit->reading);
   g_ptr_array_unref(audit->posts);
   g_ptr_array_unref(audit->reads);
-  g_free(audit->where);
   g_free(audit);
 }
 

@@ -117,15 +117,15 @@ bool audit_verify(Db *db,
                   AuditVerified *out,
                   GError **error);
 
-/* Opens the record: `where` as db_open() has it; its tables are brought to this
+/* Opens the record: as db_open_with() has it; its tables are brought to this
  * version. */
-Db *audit_open(const char *where, GError **error);
+Db *audit_open(const char *where, const char *password_file, GError **error);
 
 /* ---- In the hub: the loop's thread -----------------------------------------
  */
 
 typedef struct {
-  const char *where; /* for db_open() */
+  const char *where, *password_file; /* for db_open_with() */
   const SigningKey *key;
   unsigned retain_days; /* 0: for good */
 } AuditOptions;

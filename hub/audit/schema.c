@@ -42,9 +42,9 @@ static const DbVersion versions[] = {
 static const DbPart part = {"audit", versions, G_N_ELEMENTS(versions)};
 
 Db *
-audit_open(const char *where, GError **error)
+audit_open(const char *where, const char *password_file, GError **error)
 {
-  g_autoptr(Db) db = db_open(where, error);
+  g_autoptr(Db) db = db_open_with(where, password_file, error);
 
   return db && db_migrate(db, &part, error) ? g_steal_pointer(&db) : NULL;
 }
