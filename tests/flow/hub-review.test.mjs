@@ -45,7 +45,7 @@ rules:
     match: {direction: request, prompt: hurry}
     action: approve
     by: ['reviewer:leads']
-    timeout: ${4 * patience}
+    timeout: ${2 * patience}
 `;
 
 const fixture = new Fixture();
@@ -78,10 +78,10 @@ async function join(user) {
 }
 
 before(async () => {
-  provider = await startOidcProvider(fixture, {
-    users: USERS,
-    audience: AUDIENCE,
-  });
+  [provider, backend] = await Promise.all([
+    startOidcProvider(fixture, { users: USERS, audience: AUDIENCE }),
+    startBackend(fixture),
+  ]);
   hub = await new Hub(fixture, {
     hub: { audience: AUDIENCE },
     roles: { auditor: 'audit' },
@@ -89,11 +89,14 @@ before(async () => {
     'reviewers "security"': { groups: 'security' },
     'identity "corp"': { issuer: provider.issuer, 'ca-file': provider.ca },
   }).start();
-  backend = await startBackend(fixture);
-  ada = await join('ada');
-  bob = await join('bob');
-  for (const user of ['ada', 'cyd', 'eve', 'aud'])
+  const sign = async (user) => {
     tokens[user] = await accessToken(provider, user, AUDIENCE);
+  };
+  [ada, bob] = await Promise.all([
+    join('ada'),
+    join('bob'),
+    ...['ada', 'cyd', 'eve', 'aud'].map(sign),
+  ]);
   client = ada.client({ mode: 'base-url', token: backend.token });
 });
 after(() => fixture.close());
