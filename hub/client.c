@@ -397,8 +397,11 @@ on_request(HttpConn *conn, HttpRequest *request, void *data)
   (void)conn;
   request_clear(client);
   client->request = request;
-  if (client->hub->page && page_serves(request) && !client->hub->draining) {
-    page_begin(client->hub->page, client);
+  if (client->hub->page && page_serves(request)) {
+    if (client->hub->draining)
+      client_refuse(client, 503, "stopping", "the hub is being stopped");
+    else
+      page_begin(client->hub->page, client);
     return;
   }
   client->route = api_route(request, &client->id, &status);

@@ -84,8 +84,6 @@ on_tick(void *data)
   g_hash_table_iter_init(&each, hub->clients);
   while (g_hash_table_iter_next(&each, &client, NULL))
     client_tick(client, now);
-  if (hub->page)
-    page_tick(hub->page);
   rate_forget(hub->rates, hub->config->rate);
   if (db_shares(store_db(hub->store)))
     on_again(hub); /* a wake-up may be lost */

@@ -4,11 +4,12 @@
 #include "kit/log.h"
 #include <string.h>
 
-/* Of which is looked through, and of which is shown. */
-#define MAX_READ 1000
-#define MAX_SHOWN 200
+/* Reviews that are looked through: each may hold a long text. */
+#define MAX_REVIEWS 200
 #define MAX_NAME 120
+/* Rows of the record that are shown, and that are searched at one time. */
 #define MAX_ROWS 100
+#define MAX_SEARCHED 1000
 
 static void
 put_search(Html *html, const char *action, const char *words)
@@ -143,7 +144,8 @@ history_show(PageVisit *visit, const char *query)
       form_parse(query ? query : "", query ? strlen(query) : 0);
   const char *words = form_get(form, "words");
   g_autoptr(GError) error = NULL;
-  g_autoptr(GPtrArray) list = store_list(hub->store, false, MAX_READ, &error);
+  g_autoptr(GPtrArray) list =
+      store_list(hub->store, false, MAX_REVIEWS, &error);
   g_autoptr(Html) html = NULL;
   unsigned n = 0;
 
@@ -155,7 +157,7 @@ history_show(PageVisit *visit, const char *query)
   html_raw(html, "<div class=\"head\"><h1>History</h1>");
   put_search(html, "history", words);
   html_raw(html, "</div>");
-  for (guint i = 0; i < list->len && n < MAX_SHOWN; i++) {
+  for (guint i = 0; i < list->len; i++) {
     const Review *review = list->pdata[i];
 
     if (review->state == STATE_PENDING ||
@@ -170,6 +172,10 @@ history_show(PageVisit *visit, const char *query)
     html_raw(html, "</ol>");
   else
     html_raw(html, "<div class=\"empty\"><p>Nothing is here.</p></div>");
+  if (list->len == MAX_REVIEWS)
+    html_raw(html,
+             "<p class=\"dim\">The latest 200 requests were looked "
+             "at.</p>");
   frame_end(html);
   page_answer(visit, 200, html);
 }
@@ -263,7 +269,7 @@ record_show(PageVisit *visit, const char *query)
   rows.html = html;
   if (!store_each_record(hub->store,
                          (int64_t)behind,
-                         rows.words && *rows.words ? MAX_READ : MAX_ROWS,
+                         rows.words && *rows.words ? MAX_SEARCHED : MAX_ROWS,
                          put_row,
                          &rows,
                          &error)) {

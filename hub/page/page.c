@@ -8,6 +8,8 @@
 
 #define CONNECT_S 10
 #define IDLE_S 30
+/* Sessions that are due to end or to be renewed. */
+#define TICK_MS 1000
 #define COOKIE_NAME "__Host-hoop-hub"
 /* Nothing is loaded or run but what the hub itself serves, nothing is framed,
  * nothing is sent elsewhere; and no script makes markup out of text. */
@@ -54,6 +56,15 @@ make_portal(Page *page, GError **error)
   return page->portal != NULL;
 }
 
+static void
+on_tick(void *data)
+{
+  Page *page = data;
+
+  sessions_tick(page->sessions);
+  loop_timer_set(page->tick, TICK_MS);
+}
+
 Page *
 page_new(Hub *hub, GError **error)
 {
@@ -76,6 +87,8 @@ page_new(Hub *hub, GError **error)
   sha256(signature, sizeof signature, page->seal);
   secret_wipe(signature, sizeof signature);
   page->sessions = sessions_new(page->portal, hub->config);
+  page->tick = loop_timer_new(hub->loop, on_tick, page);
+  loop_timer_set(page->tick, TICK_MS);
   return page;
 }
 
@@ -84,18 +97,13 @@ page_free(Page *page)
 {
   if (!page)
     return;
+  loop_timer_free(page->tick);
   sessions_free(page->sessions);
   portal_free(page->portal);
   g_ptr_array_unref(page->issuers);
   secret_wipe(page->seal, sizeof page->seal);
   g_free(page->host);
   g_free(page);
-}
-
-void
-page_tick(Page *page)
-{
-  sessions_tick(page->sessions);
 }
 
 /* ---- answers --------------------------------------------------------------

@@ -8,8 +8,6 @@
 /* The page of a hub whose configuration has one; the hub outlives it. */
 Page *page_new(Hub *hub, GError **error);
 void page_free(Page *page);
-/* Every now and then. */
-void page_tick(Page *page);
 
 /* Whether a request is the page's to answer: all that is not the API's. */
 bool page_serves(const HttpRequest *request);

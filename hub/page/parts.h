@@ -16,6 +16,7 @@ struct page {
   Portal *portal;
   GPtrArray *issuers; /* HubIssuer: at whom people sign in; not owned */
   Sessions *sessions;
+  LoopTimer *tick;
   char *host; /* that requests must name */
   uint8_t seal[SHA256_LEN];
   unsigned asking; /* sign-ins that wait for a provider */

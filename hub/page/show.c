@@ -12,14 +12,19 @@
  */
 
 static void
-put_prompt(Html *html, const ReviewAsk *ask)
+put_prompt(Html *html, const Review *review)
 {
+  const ReviewAsk *ask = review->ask;
   g_autoptr(Html) text = html_new();
   const unsigned masks = html_prompt(text, ask->text);
 
   html_raw(html,
            "<section class=\"prompt\" aria-labelledby=\"sent\">"
-           "<h2 id=\"sent\">What would be sent");
+           "<h2 id=\"sent\">");
+  if (review->state == STATE_PENDING)
+    html_raw(html, "What would be sent");
+  else
+    html_raw(html, "What was shown");
   if (ask->masks)
     html_raw(html, " <span class=\"tag\">masked</span>");
   if (masks > 0) {
@@ -94,7 +99,12 @@ put_why(Html *html, const Review *review)
 
   html_raw(html,
            "<section class=\"why\" aria-labelledby=\"why\">"
-           "<h2 id=\"why\">Why it waits</h2><ul class=\"rules\">");
+           "<h2 id=\"why\">");
+  if (review->state == STATE_PENDING)
+    html_raw(html, "Why it waits");
+  else
+    html_raw(html, "Why it waited");
+  html_raw(html, "</h2><ul class=\"rules\">");
   for (guint i = 0; i < ask->rules->len; i++)
     put_rule(html, ask->rules->pdata[i], review->voices);
   html_raw(html, "</ul>");
@@ -106,7 +116,7 @@ put_why(Html *html, const Review *review)
     html_raw(html, "</blockquote>");
   }
   if (review->voices->len > 0) {
-    html_raw(html, "<h2>Answers so far</h2><ul class=\"voices\">");
+    html_raw(html, "<h2>Answers</h2><ul class=\"voices\">");
     for (guint i = 0; i < review->voices->len; i++)
       put_voice(html, review->voices->pdata[i]);
     html_raw(html, "</ul>");
@@ -305,7 +315,7 @@ put_page(PageVisit *visit,
   html_raw(html, ">");
   put_heading(html, review);
   put_why(html, review);
-  put_prompt(html, review->ask);
+  put_prompt(html, review);
   if (reviews_may_answer(visit->page->hub->reviews, review, visit->person))
     put_form(visit, html, review, why, reason);
   else

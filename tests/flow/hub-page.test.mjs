@@ -474,3 +474,37 @@ test('a chat is told: a link, whatever it does, and no content', async () => {
   assert.ok(messages.every((one) => one.path === '/made-up-hook'));
   assert.doesNotMatch(site.hub.child.stderr, /made-up-hook/);
 });
+
+// Waits for most of an ID token's life.
+const slow = !process.env.HOOP_THOROUGH && 'HOOP_THOROUGH is not set';
+
+test('renewed: groups that are gone are gone, and who is out is out', { skip: slow }, async () => {
+  const { provider } = site;
+  provider.change({ ttl: { id: 12 } });
+  const review = await machines.eve.post();
+  const where = `${site.url}/reviews/${review.id}`;
+  const [cyd, ada] = [await site.browser('cyd'), await site.browser('ada')];
+  assert.ok(formOf(await cyd.open(where)));
+  const users = { ...USERS, cyd: { ...USERS.cyd, groups: [] } };
+  provider.change({ users, ttl: { id: 12 } });
+  await until(
+    async () => (await cyd.request(where)).status === 404,
+    'cyd to be in no group',
+    30000,
+  );
+  assert.equal((await cyd.request(`${site.url}/`)).status, 200);
+  assert.ok(formOf(await ada.open(where)), 'ada is as she was');
+  // The provider ends the sign-in.
+  const { front } = provider;
+  front.rewrite = (call, given) =>
+    call.form.grant_type === 'refresh_token'
+      ? { ...given, status: 400, body: '{"error":"invalid_grant"}' }
+      : undefined;
+  await until(
+    async () => (await ada.request(where)).status === 303,
+    'ada to be signed out',
+    30000,
+  );
+  front.rewrite = undefined;
+  provider.change({ users: USERS, ttl: { id: 600 } });
+});
