@@ -453,9 +453,9 @@ take_request(PageVisit *visit, const PageRoute *route)
   const HttpRequest *request = client_request(visit->client);
   const bool post = g_str_equal(request->method, "POST");
 
-  if (!post && !g_str_equal(request->method, "GET")) {
-    page_refuse(visit, 405, "Refused", "This cannot be done here.");
-  } else if (!(post ? (void *)route->post : (void *)route->get)) {
+  const bool get = g_str_equal(request->method, "GET");
+
+  if (!(post && route->post) && !(get && route->get)) {
     page_refuse(visit, 405, "Refused", "This cannot be done here.");
   } else if (!visit->session) {
     ask_in(visit, route, post);

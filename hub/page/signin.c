@@ -282,7 +282,7 @@ on_grant(const char *url,
 
   (void)url;
   settled(visit);
-  if (error || !grant) {
+  if (error) {
     tell_failure(visit, error);
     return;
   }

@@ -198,10 +198,14 @@ test('on a phone, in light and dark: readable, nothing moves', { skip }, async (
   });
   const { id } = await machine.post({ text: `${'x'.repeat(400)}\u202E` });
   for (const [scheme, width, height, mobile] of [
-    ['light', 390, 844, true],
     ['dark', 390, 844, true],
-    ['dark', 1280, 800, false],
     ['light', 1280, 800, false],
+    ...(process.env.HOOP_THOROUGH
+      ? [
+          ['light', 390, 844, true],
+          ['dark', 1280, 800, false],
+        ]
+      : []),
   ]) {
     await tab.scheme(scheme);
     await tab.size(width, height, mobile);
@@ -229,10 +233,12 @@ test('on a phone, in light and dark: readable, nothing moves', { skip }, async (
       return box.top >= 0 && box.bottom <= innerHeight && box.height >= 44;
     });
     assert.ok(seen, `${scheme} ${width}: the buttons are out of sight`);
+    const picture = await tab.picture();
+    assert.ok(picture.length > 5000, 'nothing is to be seen');
     if (process.env.HOOP_PICTURES)
       fs.writeFileSync(
         path.join(process.env.HOOP_PICTURES, `review-${scheme}-${width}.png`),
-        await tab.picture(),
+        picture,
       );
   }
 });
