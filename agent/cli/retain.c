@@ -21,9 +21,14 @@ say_gone(const Call *call, const JournalPruned *gone, bool dry)
     json_object_object_add(json, "dry_run", json_object_new_boolean(dry));
     json_object_object_add(json, "rows", json_object_new_int64(gone->rows));
     json_object_object_add(json, "bodies", json_object_new_int64(gone->bodies));
-    if (dry)
+    if (dry) {
       json_object_object_add(
           json, "through_seq", json_object_new_int64(gone->through_seq));
+      json_object_object_add(
+          json, "used_bytes", json_object_new_uint64(gone->used));
+      json_object_object_add(
+          json, "beside_bytes", json_object_new_uint64(gone->beside));
+    }
     print_json(json);
     return;
   }
@@ -36,6 +41,24 @@ say_gone(const Call *call, const JournalPruned *gone, bool dry)
            gone->rows,
            gone->bodies,
            dry && gone->by_size ? ", about, for max-size." : ".");
+}
+
+/* What counts to max-size, and how much of it there is. */
+static void
+say_size(const JournalPruned *plan, const JournalRetention *keep)
+{
+  g_autofree char *used = g_format_size(plan->used);
+  g_autofree char *beside = g_format_size(plan->beside);
+  g_autofree char *all = g_format_size(plan->used + plan->beside);
+  g_autofree char *most = g_format_size(keep->max_size);
+
+  if (keep->max_size)
+    printf("%s of %s (max-size) in use: %s of rows and bodies, %s of the "
+           "search index and other files beside.\n",
+           all,
+           most,
+           used,
+           beside);
 }
 
 static int
@@ -53,6 +76,8 @@ tell(const Call *call, const Config *config)
   if (!journal_prune_plan(reader, &keep, &gone, &error))
     return complain_error(call, error);
   say_gone(call, &gone, true);
+  if (!call_has(call, "json"))
+    say_size(&gone, &keep);
   return CLI_DONE;
 }
 

@@ -179,6 +179,8 @@ typedef struct {
   int64_t rows, bodies;
   int64_t through_seq; /* the newest row that went; 0: none */
   bool by_size;        /* max-size asked for it, not age */
+  uint64_t used;       /* of a plan: bytes that the journal has in use, and */
+  uint64_t beside;     /* of the files beside it: both count to max-size */
 } JournalPruned;
 typedef void (*JournalPrunedDone)(const JournalPruned *pruned,
                                   const GError *error,

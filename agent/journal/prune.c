@@ -6,6 +6,8 @@
 
 #include "kit/clock.h"
 
+#include <sys/stat.h>
+
 /* One integer by SQL with up to three parameters: ?1 is a text (or NULL), ?2
  * and ?3 are numbers. */
 static bool
@@ -121,6 +123,31 @@ prune_used(sqlite3 *db, const char *path, uint64_t *used, GError **error)
   return true;
 }
 
+uint64_t
+prune_beside(const char *path)
+{
+  static const char *const endings[] = {
+      ".search", ".search-wal", ".search-shm", "-shm", ".key", ".lock"};
+  uint64_t size = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(endings); i++) {
+    g_autofree char *file = g_strconcat(path, endings[i], NULL);
+    struct stat info;
+
+    if (stat(file, &info) == 0)
+      size += (uint64_t)info.st_size;
+  }
+  return size;
+}
+
+unsigned
+prune_share(uint64_t beside, uint64_t used)
+{
+  return used / 100 == 0
+             ? 0
+             : (unsigned)MIN(beside / (used / 100), PRUNE_MOST_BESIDE);
+}
+
 /* ---- Beforehand --------------------------------------------------------- */
 
 /* Rows and bodies up to the cut. */
@@ -150,18 +177,20 @@ count(JournalReader *reader, int64_t cut, JournalPruned *out, GError **error)
 static bool
 cut_for_size(JournalReader *reader,
              const JournalRetention *keep,
+             const JournalPruned *plan,
              int64_t limit,
              int64_t *cut,
              GError **error)
 {
   int64_t first, last;
-  uint64_t used, aim;
+  const uint64_t share = prune_share(plan->beside, plan->used);
+  const uint64_t used = plan->used + plan->used / 100 * share;
+  uint64_t aim;
 
   *cut = 0;
   if (keep->max_size == 0 || keep->retain_us == 0)
     return true;
-  if (!prune_used(reader->db, reader->path, &used, error) ||
-      !prune_first(reader->db, reader->path, &first, error) ||
+  if (!prune_first(reader->db, reader->path, &first, error) ||
       !read_number(reader->db,
                    reader->path,
                    "SELECT coalesce(max(seq), 0) FROM rows",
@@ -208,7 +237,9 @@ journal_prune_plan(JournalReader *reader,
                                         &by_age,
                                         error))
     return false;
-  if (!cut_for_size(reader, keep, limit, &by_size, error))
+  plan.beside = prune_beside(reader->path);
+  if (!prune_used(reader->db, reader->path, &plan.used, error) ||
+      !cut_for_size(reader, keep, &plan, limit, &by_size, error))
     return false;
   plan.through_seq = MAX(by_age, by_size);
   plan.by_size = by_size > by_age;

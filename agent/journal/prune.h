@@ -31,5 +31,13 @@ bool prune_cut(sqlite3 *db,
                GError **error);
 /* Bytes of pages in use, whatever the file's size. */
 bool prune_used(sqlite3 *db, const char *path, uint64_t *used, GError **error);
+/* Bytes of the files beside the database and its log: the search index above
+ * all, which shrinks some time after the rows that it is about. They count by
+ * what share of `used` they are, in percent, so that rows are not taken away
+ * for an index that lags behind; at most PRUNE_MOST_BESIDE. */
+uint64_t prune_beside(const char *path);
+unsigned prune_share(uint64_t beside, uint64_t used);
+/* No index is so much larger than what it is about. */
+#define PRUNE_MOST_BESIDE 300
 
 #endif

@@ -13,6 +13,8 @@
 /* Unused pages are kept for new rows up to this many, or this share of all. */
 #define KEEP_PAGES 256
 #define KEEP_SHARE 20
+/* The index follows within seconds; files beside are looked at again after. */
+#define BESIDE_US ((int64_t)10 * 60 * G_USEC_PER_SEC)
 
 /* Deletes what a row number says; the number of rows that went. */
 static bool
@@ -99,6 +101,21 @@ cut_off(Store *store,
          store_commit(store, error);
 }
 
+/* What counts to max-size: pages in use and, as the share that they were, the
+ * files beside. What an index gives back for the rows that went is seen when it
+ * had the time to. */
+static uint64_t
+counted(Store *store, uint64_t used)
+{
+  const int64_t now = clock_mono_us();
+
+  if (!store->shrinking && now >= store->beside_until) {
+    store->beside = prune_share(prune_beside(store->path), used);
+    store->beside_until = now + BESIDE_US;
+  }
+  return used + used / 100 * store->beside;
+}
+
 /* The next cut for age, or else for size; 0: none is due. */
 static bool
 find_cut(Store *store, int64_t *cut, bool *by_size, GError **error)
@@ -106,6 +123,7 @@ find_cut(Store *store, int64_t *cut, bool *by_size, GError **error)
   const JournalRetention *keep = &store->keep;
   int64_t first, limit;
   uint64_t used;
+  bool was = store->shrinking;
 
   *cut = 0;
   if (keep->retain_us == 0)
@@ -126,8 +144,11 @@ find_cut(Store *store, int64_t *cut, bool *by_size, GError **error)
   if (*cut >= first || keep->max_size == 0)
     return true;
   *by_size = true;
+  used = counted(store, used);
   store->shrinking = used > keep->max_size / 100 *
                                 (store->shrinking ? PRUNE_UNTIL : PRUNE_ABOVE);
+  if (was && !store->shrinking)
+    store->beside_until = clock_mono_us() + BESIDE_US;
   return !store->shrinking ||
          prune_cut(store->db, store->path, limit, INT64_MAX, cut, error);
 }

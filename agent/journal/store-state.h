@@ -32,6 +32,8 @@ struct store {
   uint8_t escrow_key[ESCROW_KEY_LEN];
   JournalRetention keep; /* ship_to is owned */
   bool shrinking;        /* pruning for size has begun */
+  unsigned beside;       /* prune_share() of the files beside it, and until */
+  int64_t beside_until;  /* when (clock_mono_us()) that is believed */
   Head head;
   Head committed;
   int wal_frames;

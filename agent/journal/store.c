@@ -253,7 +253,8 @@ bool
 store_nearly_full(const Store *store)
 {
   return store->keep.max_size > 0 && store->keep.retain_us > 0 &&
-         store->place.size > store->keep.max_size / 100 * PRUNE_ABOVE;
+         store->place.size + store->place.size / 100 * store->beside >
+             store->keep.max_size / 100 * PRUNE_ABOVE;
 }
 
 bool

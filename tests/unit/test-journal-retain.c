@@ -380,6 +380,54 @@ test_shrink(void)
   test_verify_intact(test->path);
 }
 
+static void
+put_beside(TestJournal *test, int64_t size)
+{
+  g_autofree char *path = g_strconcat(test->path, ".search", NULL);
+  g_autofree char *bytes = g_malloc0((gsize)size);
+
+  g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
+}
+
+/* The files beside count to max-size by the share that they are; an index that
+ * does not give way is no reason to take everything. */
+static void
+test_beside(void)
+{
+  g_autoptr(TestJournal) test = test_journal_new();
+  JournalPruned seen;
+  int64_t most, rows;
+
+  test->options.durability = DURABILITY_GROUPED;
+  test_journal_open(test);
+  for (int i = 0; i < 500; i++)
+    g_assert_true(put_noise(test, "some"));
+  test_journal_close(test);
+  most = file_size(test->path) * 13 / 10;
+  test->options.keep =
+      (JournalRetention){.retain_us = 90 * DAY_US, .max_size = (uint64_t)most};
+  seen = plan(test);
+  g_assert_cmpint(seen.rows, ==, 0);
+  g_assert_cmpuint(seen.beside, <, 100 * 1000);
+  put_beside(test, most / 2);
+  seen = plan(test);
+  g_assert_true(seen.by_size);
+  g_assert_cmpint(seen.rows, >=, 100);
+  g_assert_cmpuint(seen.beside, >=, (guint64)most / 2);
+  test_journal_open(test);
+  seen = prune(test);
+  g_assert_true(seen.by_size);
+  g_assert_cmpint(seen.rows, >=, 100);
+  rows = test_count(test->path, "SELECT count(*) FROM rows");
+  g_assert_cmpint(rows, >, 500);
+  g_assert_cmpint(prune(test).rows, ==, 0);
+  /* Beyond max-size by itself: nothing is refused for it. */
+  put_beside(test, most * 2);
+  g_assert_true(put_noise(test, "more"));
+  test_journal_close(test);
+  test_verify_intact(test->path);
+}
+
 /* What comes again and again is marked as used often enough, before and after
  * the agent was started anew. */
 static void
@@ -416,6 +464,7 @@ main(int argc, char **argv)
   g_test_add_func("/journal/retain/again", test_again);
   g_test_add_func("/journal/retain/parts", test_parts_go);
   g_test_add_func("/journal/retain/lag", test_lag);
+  g_test_add_func("/journal/retain/beside", test_beside);
   g_test_add_func("/journal/retain/shipped", test_shipped);
   g_test_add_func("/journal/retain/open", test_open);
   g_test_add_func("/journal/retain/kept", test_kept);
