@@ -403,6 +403,39 @@ say_lines(GString *out,
   g_string_append(out, lines->len ? "</table></section>\n" : "</section>\n");
 }
 
+/* How long people took to answer. */
+static void
+say_held(const Audit *audit, GString *out)
+{
+  static const char *const heads[] = {
+      "times", "timed out", "p50", "p95", "longest"};
+  g_autoptr(GArray) spans = waits_spans(audit->waits);
+
+  g_string_append(out, "<section>");
+  heading(out, "How long people took", NULL);
+  g_string_append(out,
+                  spans->len ? "<table><tr><th>Asked by</th>"
+                             : "<p class=\"none\">Nobody was asked.</p>");
+  for (unsigned i = 0; spans->len && i < G_N_ELEMENTS(heads); i++)
+    g_string_append_printf(out, "<th class=\"n\">%s</th>", heads[i]);
+  for (unsigned i = 0; i < MIN(spans->len, TOP_NAMES + 1); i++) {
+    const WaitSpan *one = &g_array_index(spans, WaitSpan, i);
+    const int64_t times[] = {one->p50_us, one->p95_us, one->most_us};
+
+    g_string_append(out, "</tr><tr>");
+    cell(out, NULL, one->rule ? one->rule : "(all)");
+    number_cell(out, one->n);
+    number_cell(out, one->timeouts);
+    for (unsigned k = 0; k < G_N_ELEMENTS(times); k++) {
+      g_autofree char *text = span_text(times[k]);
+
+      cell(out, "n", text);
+    }
+  }
+  g_string_append(out,
+                  spans->len ? "</tr></table></section>\n" : "</section>\n");
+}
+
 /* ---- Events --------------------------------------------------------------
  */
 
@@ -479,6 +512,7 @@ audit_html(const Audit *audit, GString *out)
   say_lines(out, "Models", "Model", audit->models, true);
   say_lines(out, "Clients", "Client", audit->clients, true);
   g_string_append(out, "</div>\n");
+  say_held(audit, out);
   say_all_events(audit, out);
   g_string_append(
       out,

@@ -361,6 +361,7 @@ audit_row(const JournalEntry *entry, void *data)
       row->detail ? json_tokener_parse(row->detail) : NULL;
 
   see_kind(audit, row, detail);
+  waits_row(entry, audit->waits);
   if (row->kind == ROW_REQUEST || row->kind == ROW_RESPONSE ||
       row->kind == ROW_TOOL)
     count_matched(audit, detail);
@@ -387,6 +388,7 @@ audit_new(void)
                                 &audit->pauses,
                                 &audit->gaps};
 
+  audit->waits = waits_new();
   audit->rules = lines_new();
   audit->users = lines_new();
   audit->models = lines_new();
@@ -403,6 +405,7 @@ audit_free(Audit *audit)
 {
   if (!audit)
     return;
+  waits_free(audit->waits);
   g_hash_table_unref(audit->rules);
   g_hash_table_unref(audit->users);
   g_hash_table_unref(audit->models);

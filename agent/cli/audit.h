@@ -4,6 +4,7 @@
 #define HOOP_CLI_AUDIT_H
 
 #include "cli/verb.h"
+#include "cli/waits.h"
 #include "journal/journal.h"
 
 /* How often a name came up. */
@@ -32,6 +33,7 @@ typedef struct {
   GHashTable *rules, *users, *models, *clients; /* name → AuditLine */
   GHashTable *why_refused;                      /* name → AuditLine */
   GHashTable *days; /* GINT_TO_POINTER(Julian day, local) → AuditDay */
+  Waits *waits;     /* how long approvals took */
   GPtrArray *approvals, *refusals, *signins, *pauses, *gaps; /* AuditEvent */
   unsigned n_approvals, n_refusals, n_signins, n_pauses, n_gaps;
   JournalVerification verified;

@@ -3,6 +3,7 @@
  * in the record, on which days, for whom, and what they used. */
 #include "cli/replay.h"
 #include "cli/show.h"
+#include "cli/waits.h"
 #include "kit/clock.h"
 #include <limits.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ typedef struct {
   GHashTable *verdicts, *rules, *users, *models, *days; /* name → Line */
   uint64_t requests, answers, tools;
   int64_t first_us, last_us, bytes, tokens_in, tokens_out;
+  Waits *waits;
 } Stats;
 
 static void
@@ -215,6 +217,34 @@ say_users(const Stats *stats)
   table_print(table);
 }
 
+/* How long people took. */
+static void
+say_held(const Stats *stats)
+{
+  g_autoptr(GArray) spans = waits_spans(stats->waits);
+  Table *table;
+
+  if (!spans->len)
+    return;
+  puts("");
+  table = table_new((const char *[]){
+      "ASKED BY", "TIMES", "TIMED OUT", "P50", "P95", "LONGEST", NULL});
+  for (guint i = 0; i < spans->len; i++) {
+    const WaitSpan *one = &g_array_index(spans, WaitSpan, i);
+    g_autofree char *count = g_strdup_printf("%u", one->n);
+    g_autofree char *late = g_strdup_printf("%u", one->timeouts);
+    g_autofree char *p50 = span_text(one->p50_us);
+    g_autofree char *p95 = span_text(one->p95_us);
+    g_autofree char *most = span_text(one->most_us);
+
+    table_add(
+        table,
+        (const char *[]){
+            one->rule ? one->rule : "(all)", count, late, p50, p95, most});
+  }
+  table_print(table);
+}
+
 /* A bar of `width` columns at most, in eighths of one. g_free. */
 static char *
 bar(uint64_t count, uint64_t most, unsigned width)
@@ -336,6 +366,7 @@ say(const Stats *stats)
   puts("");
   say_charts(stats);
   say_rules(stats);
+  say_held(stats);
   say_users(stats);
 }
 
@@ -368,6 +399,27 @@ rules_json(const Stats *stats, bool shadow)
     add_text(json, "rule", name);
     add_text(json, "action", line->action);
     add_number(json, "matched", (int64_t)line->count);
+    json_object_array_add(list, json);
+  }
+  return list;
+}
+
+static struct json_object *
+held_json(const Stats *stats)
+{
+  g_autoptr(GArray) spans = waits_spans(stats->waits);
+  struct json_object *list = json_object_new_array();
+
+  for (guint i = 0; i < spans->len; i++) {
+    const WaitSpan *one = &g_array_index(spans, WaitSpan, i);
+    struct json_object *json = json_object_new_object();
+
+    add_text(json, "rule", one->rule);
+    add_number(json, "asked", one->n);
+    add_number(json, "timeouts", one->timeouts);
+    add_number(json, "p50_us", one->p50_us);
+    add_number(json, "p95_us", one->p95_us);
+    add_number(json, "max_us", one->most_us);
     json_object_array_add(list, json);
   }
   return list;
@@ -440,20 +492,36 @@ say_json(const Stats *stats)
   json_object_object_add(json, "verdicts", verdicts);
   json_object_object_add(json, "rules", rules_json(stats, false));
   json_object_object_add(json, "shadow", rules_json(stats, true));
+  json_object_object_add(json, "held", held_json(stats));
   json_object_object_add(json, "users", users_json(stats));
   json_object_object_add(json, "models", counts_json(models, "model"));
   json_object_object_add(json, "days", counts_json(days, "day"));
   print_json(json);
 }
 
+/* Counts by hour, and each approval. */
+static bool
+count_all(JournalReader *reader,
+          const JournalQuery *query,
+          Stats *stats,
+          GError **error)
+{
+  JournalQuery approvals = *query;
+
+  approvals.kind = ROW_APPROVAL;
+  return journal_counts(reader, query, see, stats, error) &&
+         journal_query(reader, &approvals, waits_row, stats->waits, error);
+}
+
 int
 journal_stats(const Call *call)
 {
   JournalQuery query = {.kind = -1};
+  g_autoptr(Waits) waits = waits_new();
   g_autoptr(Config) config = NULL;
   g_autoptr(JournalReader) reader = NULL;
   g_autoptr(GError) error = NULL;
-  Stats stats = {0};
+  Stats stats = {.waits = waits};
   GHashTable **const tables[] = {
       &stats.verdicts, &stats.rules, &stats.users, &stats.models, &stats.days};
   int code = CLI_DONE;
@@ -468,7 +536,7 @@ journal_stats(const Call *call)
   for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++)
     *tables[i] =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_line);
-  if (!journal_counts(reader, &query, see, &stats, &error))
+  if (!count_all(reader, &query, &stats, &error))
     code = complain_error(call, error);
   else if (call_has(call, "json"))
     say_json(&stats);

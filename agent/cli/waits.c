@@ -38,7 +38,7 @@ waits_new(void)
   waits->all.spans = g_array_new(FALSE, FALSE, sizeof(int64_t));
   waits->rules =
       g_hash_table_new_full(g_str_hash, g_str_equal, NULL, times_free);
-  return held;
+  return waits;
 }
 
 void
@@ -107,7 +107,9 @@ waits_row(const JournalEntry *entry, void *data)
       struct json_object *one = json_object_array_get_idx(rules, i);
 
       if (json_object_is_type(one, json_type_string))
-        add(times_of(waits, json_object_get_string(one)), row->held_us, timeout);
+        add(times_of(waits, json_object_get_string(one)),
+            row->held_us,
+            timeout);
     }
   }
   json_object_put(detail);

@@ -25,7 +25,7 @@ typedef struct {
   int64_t p50_us, p95_us, most_us;
 } WaitSpan;
 /* All, then by rule, those that were asked for most first; empty when nothing
- * was held. g_array_unref; names are held's. */
+ * was held. g_array_unref; names are the Waits'. */
 GArray *waits_spans(Waits *waits);
 
 #endif

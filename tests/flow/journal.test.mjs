@@ -212,6 +212,11 @@ test('journal stats: the same with and without the index', async () => {
   assert.equal(stats.models.reduce((sum, one) => sum + one.requests, 0), requests);
   assert.equal(stats.days.reduce((sum, one) => sum + one.requests, 0), requests);
   assert.match(await fine('journal', 'stats'), /Requests by day[^]*█[^]*Requests by model/);
+  const [all, ...byRule] = stats.held;
+  assert.deepEqual([all.rule, all.asked, all.timeouts], [null, 1, 0]);
+  assert.ok(all.p50_us > 0 && all.p50_us === all.p95_us && all.p95_us === all.max_us);
+  assert.deepEqual(byRule.map((one) => one.asked), [1]);
+  assert.match(await fine('journal', 'stats'), /ASKED BY[^]*\(all\) +1 +0 /);
   const ranged = await agent.json('journal', 'stats', '--since', '1h', '--until', 'now');
   assert.equal(ranged.requests, requests);
 });
