@@ -102,4 +102,27 @@ bool bundle_may_follow(const Bundle *bundle,
                        int64_t now_us,
                        GError **error);
 
+/* ---- What agents run -------------------------------------------------------
+ */
+
+#define BUNDLE_MAX_PROBLEM 2000
+
+/* An agent's word on the policy that it enforces, which its machine signs. */
+typedef struct {
+  char *version;                  /* of the agent */
+  char revision[SHA256_HEX_SIZE]; /* of the policy in force, all layers */
+  int64_t bundle;                 /* version in force; 0: none */
+  char *problem;                  /* with the hub's policy, or NULL */
+  int64_t at_us;                  /* wall clock of the agent */
+} BundleReport;
+void bundle_report_clear(BundleReport *report);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BundleReport, bundle_report_clear)
+/* One JSON object; g_free. A long problem is cut. */
+char *bundle_report_format(const BundleReport *report);
+/* The inverse, strictly, into an empty *out; BUNDLE_ERROR_FORM. */
+bool bundle_report_parse(const char *text,
+                         size_t len,
+                         BundleReport *out,
+                         GError **error);
+
 #endif

@@ -90,6 +90,7 @@ typedef struct {
   unsigned ship_interval;               /* s */
   /* [hub] */
   char *hub_url, *hub_pinned_key, *hub_ca_file; /* or NULL */
+  bool hub_require_policy;
   /* [connection "…"] */
   GPtrArray *connections; /* ConfigConnection; "copilot" is always there */
   /* [identity "…"] */

@@ -19,15 +19,10 @@ typedef enum {
 bool daemon_run(const Config *config, GError **error);
 
 /* The policy files that a configuration names, in layer order, or the shipped
- * default; for the daemon and for `policy` and `scan`. g_free the array. */
+ * default, behind the hub's policy where this machine has one; for the daemon
+ * and for `policy` and `scan`. g_free the array. */
 typedef struct policy Policy;
 Policy *daemon_load_policy(const Config *config, GError **error);
-/* The same in place of `former`; see policy_load_over(). */
-Policy *daemon_load_policy_over(const Config *config,
-                                Policy *former,
-                                char ***seen,
-                                char **held,
-                                GError **error);
 /* Where the files of the layers are looked for: central, system, user; the
  * first and the last need not be there. g_strfreev. */
 char **daemon_policy_files(const Config *config);

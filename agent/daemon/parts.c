@@ -147,16 +147,20 @@ may_be_there(const char *path)
 }
 
 Policy *
-daemon_load_policy_over(const Config *config,
-                        Policy *former,
-                        char ***seen,
-                        char **held,
-                        GError **error)
+daemon_load_layers(const Config *config,
+                   const Central *central,
+                   Policy *former,
+                   char ***seen,
+                   char **held,
+                   GError **error)
 {
   g_auto(GStrv) files = daemon_policy_files(config);
-  PolicySource sources[3];
+  g_autoptr(PolicyMemory) memory = central_memory(central);
+  PolicySource sources[4];
   size_t n = 0;
 
+  if (memory)
+    sources[n++] = (PolicySource){CENTRAL_ENTRY, LAYER_CENTRAL, FILE_ROOTS};
   if (may_be_there(files[0]))
     sources[n++] = (PolicySource){files[0], LAYER_CENTRAL, FILE_ROOTS};
   /* What is shipped is as much to be trusted as the program beside it. */
@@ -164,13 +168,16 @@ daemon_load_policy_over(const Config *config,
       files[1], LAYER_SYSTEM, config->policy_file ? FILE_OWN : FILE_ANYONES};
   if (may_be_there(files[2]))
     sources[n++] = (PolicySource){files[2], LAYER_USER, FILE_OWN};
-  return policy_load_over(sources, n, former, seen, held, error);
+  return policy_load_beside(memory, sources, n, former, seen, held, error);
 }
 
 Policy *
 daemon_load_policy(const Config *config, GError **error)
 {
-  return daemon_load_policy_over(config, NULL, NULL, NULL, error);
+  g_auto(Central) central = {.bundle = NULL};
+
+  central_read(config, &central);
+  return daemon_load_layers(config, &central, NULL, NULL, NULL, error);
 }
 
 static bool
@@ -442,7 +449,8 @@ agent_make(struct agent *agent, GError **error)
    * writes a row that says how the agent started. */
   return make_upstream(agent, error) && make_journal(agent, error) &&
          make_env(agent, error) && budget_start(agent, error) &&
-         shipping_start(agent, error) && reviewers_start(agent, error);
+         shipping_start(agent, error) && reviewers_start(agent, error) &&
+         central_start(agent, error);
 }
 
 /* What one loop posts to the other, and that back again. */
@@ -501,4 +509,7 @@ agent_unmake(struct agent *agent)
     close(agent->lock_fd);
   g_free(agent->self_url);
   g_free(agent->policy_error);
+  central_clear(&agent->central);
+  bundle_free(agent->bundle);
+  g_free(agent->bundle_problem);
 }

@@ -32,7 +32,9 @@ agent_paused(const struct agent *agent)
 {
   if (agent->stopped)
     return agent->stopped;
-  return agent->outdated ? outdated : agent->paused;
+  if (agent->outdated)
+    return outdated;
+  return agent->unbundled ? agent->unbundled : agent->paused;
 }
 
 /* What clients are told behind "hoop-agent is paused". g_free; NULL: it is
@@ -46,6 +48,9 @@ sentence(const struct agent *agent)
   if (agent->outdated)
     return g_strdup_printf("%s. `hoop-agent status` says what is wrong.",
                            outdated);
+  if (agent->unbundled)
+    return g_strdup_printf("%s. `hoop-agent status` says what is wrong.",
+                           agent->unbundled);
   if (agent->paused)
     return g_strdup_printf("(%s). Run `hoop-agent resume`.", agent->paused);
   return NULL;
@@ -134,6 +139,26 @@ agent_set_outdated(struct agent *agent, bool is_outdated)
   post_pause(agent);
 }
 
+/* Texts are the same as long as the reason is. */
+void
+agent_set_unbundled(struct agent *agent, const char *why)
+{
+  g_autofree char *text =
+      why ? g_strdup_printf("until the hub's policy is there: %s", why) : NULL;
+
+  if (g_strcmp0(agent->unbundled, text) == 0)
+    return;
+  if (!agent->unbundled != !text)
+    record_agent(agent,
+                 ROW_PAUSE,
+                 text ? "paused" : "resumed",
+                 "{\"by\":\"hub policy\"}");
+  g_free(agent->unbundled);
+  agent->unbundled = g_steal_pointer(&text);
+  if (agent->env)
+    post_pause(agent);
+}
+
 /* ---- The administrator's -------------------------------------------------
  */
 
@@ -217,4 +242,5 @@ pause_stop(struct agent *agent)
   g_clear_pointer(&agent->pause_watch, watch_free);
   g_clear_pointer(&agent->paused, g_free);
   g_clear_pointer(&agent->stopped, g_free);
+  g_clear_pointer(&agent->unbundled, g_free);
 }

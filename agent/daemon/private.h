@@ -4,6 +4,7 @@
 #define HOOP_DAEMON_PRIVATE_H
 
 #include "approve/approve.h"
+#include "bundle/bundle.h"
 #include "bus/bus.h"
 #include "conn/conn.h"
 #include "daemon/daemon.h"
@@ -36,6 +37,13 @@ typedef struct happened Happened;
 
 typedef struct wake Wake;
 
+/* The hub's policy as it lies on this disk. */
+typedef struct {
+  Bundle *bundle;  /* or NULL: there is none */
+  BundleMark mark; /* of the last that was taken; version 0: none */
+  char *problem;   /* why one that was taken cannot be had; or NULL */
+} Central;
+
 /* All of it belongs to the main thread, but for what the data thread's loop
  * runs once it is started: upstream, env, front. */
 struct agent {
@@ -50,6 +58,12 @@ struct agent {
   char *policy_error;     /* of the last reload, or NULL */
   unsigned budget_window; /* s that the exchanges' ledger reaches back */
   unsigned reloads;       /* so far: what an earlier one made comes too late */
+  Central central;        /* as it was read with the last reload */
+  Bundle *bundle;         /* of the policy in force, or NULL */
+  char *bundle_problem;   /* with what the hub sent last, or NULL */
+  bool bundle_expired;    /* it is enforced nevertheless */
+  char *unbundled;        /* why nothing goes without the hub's policy */
+  guint central_timer;
   uint8_t rules_digest[SHA256_LEN]; /* of rules.d, as the detector has it */
   Watch *policy_watch;
   GArray *allowed; /* Allowed */
@@ -158,6 +172,40 @@ void shipping_connect(struct agent *agent);
 /* As Status tells it; NULL where nothing is shipped. */
 GVariant *shipping_status(struct agent *agent);
 
+/* ---- central.c: the hub's policy */
+/* The file that it begins with, as messages name it. */
+#define CENTRAL_ROOT "hub:"
+#define CENTRAL_ENTRY CENTRAL_ROOT "/" BUNDLE_POLICY
+void central_clear(Central *central);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Central, central_clear)
+/* Into an empty one; whatever is wrong is its problem. */
+void central_read(const Config *config, Central *out);
+/* Its files for policy_load_beside(); NULL: there is none, and none was. */
+PolicyMemory *central_memory(const Central *central);
+/* Where it lies, to be watched; g_free. */
+char *central_file(const Config *config);
+/* What came from the hub: checked as a whole, stored, in force. */
+void central_take(struct agent *agent, GBytes *bytes);
+/* The agent's policy is the one that was made of agent->central. */
+void central_accepted(struct agent *agent);
+/* What follows from the hub's policy, or its absence; and the hub is told. */
+void central_follow(struct agent *agent);
+/* For ROW_POLICY: what is in force of the hub; g_free, NULL: nothing. */
+char *central_detail(const struct agent *agent);
+/* The last part that is made. */
+bool central_start(struct agent *agent, GError **error);
+void central_stop(struct agent *agent);
+/* Into the Status of the hub. */
+void central_status(const struct agent *agent, GVariantDict *dict);
+
+/* All layers in place of `former` (or NULL); see policy_load_beside(). */
+Policy *daemon_load_layers(const Config *config,
+                           const Central *central,
+                           Policy *former,
+                           char ***seen,
+                           char **held,
+                           GError **error);
+
 /* ---- reviewers.c: the hub's. After identity and journal, before control */
 bool reviewers_start(struct agent *agent, GError **error);
 /* After the approvals' end. */
@@ -228,6 +276,8 @@ void agent_pause(struct agent *agent, unsigned seconds);
 /* A new central policy cannot come into force: until one does, everything
  * governed is refused. */
 void agent_set_outdated(struct agent *agent, bool outdated);
+/* The hub's policy is needed and not there: why, or NULL. */
+void agent_set_unbundled(struct agent *agent, const char *why);
 /* Ends the user's own; false when an administrator's goes on. */
 bool agent_resume(struct agent *agent, GError **error);
 

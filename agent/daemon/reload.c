@@ -100,7 +100,14 @@ accept(struct agent *agent,
   budget_follow(agent, policy);
   loop_post(agent->data_loop, apply_policy, change);
   grants_follow(agent->grants, policy);
-  record_agent(agent, ROW_POLICY, "loaded", NULL);
+  {
+    g_autofree char *detail = NULL;
+
+    central_accepted(agent);
+    central_follow(agent);
+    detail = central_detail(agent);
+    record_agent(agent, ROW_POLICY, "loaded", detail);
+  }
   log_info("policy %.12s loaded", policy_revision(policy));
   agent_set_outdated(agent, false);
   agent_state_changed(agent);
@@ -189,12 +196,32 @@ watched_paths(const struct agent *agent, char **seen)
 {
   g_auto(GStrv) files = daemon_policy_files(agent->config);
   g_autofree char *rules = daemon_rules_dir(agent->config);
+  g_autofree char *central = central_file(agent->config);
   g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
 
   g_strv_builder_addv(paths, (const char **)files);
-  g_strv_builder_addv(paths, (const char **)seen);
+  for (char **path = seen; *path; path++)
+    if (!g_str_has_prefix(*path, CENTRAL_ROOT))
+      g_strv_builder_add(paths, *path);
+  g_strv_builder_add(paths, central);
   g_strv_builder_add(paths, rules);
   return g_strv_builder_end(paths);
+}
+
+/* A policy of the hub that is lost keeps no agent from starting: it has to
+ * fetch it again, and lets nothing through meanwhile. */
+static Policy *
+load_layers(struct agent *agent, char ***seen, char **why, GError **error)
+{
+  static const Central none;
+  const bool lost = !agent->policy && agent->central.problem;
+
+  return daemon_load_layers(agent->config,
+                            lost ? &none : &agent->central,
+                            agent->policy,
+                            seen,
+                            why,
+                            error);
 }
 
 /* The policy as its files say now, all of which are watched since before they
@@ -207,9 +234,11 @@ load(struct agent *agent, char **held, GError **error)
     g_auto(GStrv) paths = NULL;
     g_autoptr(GError) failed = NULL;
     g_autofree char *why = NULL;
-    g_autoptr(Policy) policy = daemon_load_policy_over(
-        agent->config, agent->policy, &seen, &why, &failed);
+    g_autoptr(Policy) policy = NULL;
 
+    central_clear(&agent->central);
+    central_read(agent->config, &agent->central);
+    policy = load_layers(agent, &seen, &why, &failed);
     paths = watched_paths(agent, seen);
     if (tries < MAX_TRIES &&
         !watch_has_paths(agent->policy_watch, (const char *const *)paths)) {
@@ -276,6 +305,7 @@ reload(struct agent *agent, bool changed, GError **error)
     g_propagate_error(error, g_steal_pointer(&failed));
     return false;
   }
+  central_follow(agent);
   if (held)
     g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_START, held);
   return held == NULL;

@@ -20,6 +20,14 @@ on_enrolled(void *data)
   approve_set_kinds(agent->approve, OWN_KINDS | 1 << APPROVER_REVIEWER);
   record_agent(agent, ROW_POLICY, "enrolled", NULL);
   log_info("hub: enrolled at %s", relay_status(agent->relay).url);
+  /* Another hub's policy does not hold any more. */
+  agent_reload(agent, NULL);
+}
+
+static void
+on_bundle(GBytes *bytes, void *data)
+{
+  central_take(data, bytes);
 }
 
 bool
@@ -34,6 +42,7 @@ reviewers_start(struct agent *agent, GError **error)
                           .approve = agent->approve,
                           .notice = on_notice,
                           .enrolled = on_enrolled,
+                          .bundle = on_bundle,
                           .data = agent};
 
   if (!config->identities->len) {
@@ -58,6 +67,7 @@ reviewers_start(struct agent *agent, GError **error)
 void
 reviewers_stop(struct agent *agent)
 {
+  central_stop(agent);
   g_clear_pointer(&agent->relay, relay_free);
 }
 
@@ -81,6 +91,7 @@ reviewers_status(struct agent *agent)
   control_add_text(&dict, "fingerprint", status.fingerprint);
   control_add_text(&dict, "problem", status.problem);
   g_variant_dict_insert(&dict, "waiting", "u", status.waiting);
+  central_status(agent, &dict);
   return g_variant_dict_end(&dict);
 }
 

@@ -48,13 +48,14 @@ finish(Call *call, GError *taken)
   const CallDone done = call->done;
   void *data = call->data;
   g_autofree char *text = NULL;
+  const bool same = call->status == 304;
   size_t len = call->body.len;
 
   text = g_malloc(len + 1);
   memcpy(text, buf_bytes(&call->body), len);
   text[len] = '\0';
   call_free(call);
-  done(error ? NULL : text, error ? 0 : len, error, data);
+  done(error || same ? NULL : text, error ? 0 : len, error, data);
 }
 
 static GError *
@@ -126,7 +127,7 @@ judge(const Call *call)
 {
   g_autofree char *words = NULL;
 
-  if (call->status >= 200 && call->status < 300)
+  if ((call->status >= 200 && call->status < 300) || call->status == 304)
     return NULL;
   words = words_of(call);
   return g_error_new(RELAY_ERROR,
@@ -218,10 +219,12 @@ make_headers(Relay *relay, const CallSpec *spec, GError **error)
 {
   g_autoptr(HttpHeaders) headers = http_headers_new();
 
-  http_headers_add(headers, "Accept", "application/json");
+  http_headers_add(headers, "Accept", spec->accept ?: "application/json");
   http_headers_add(headers, "User-Agent", "hoop-agent");
   if (spec->body)
     http_headers_add(headers, "Content-Type", "application/json");
+  if (spec->etag)
+    http_headers_add(headers, "If-None-Match", spec->etag);
   if (spec->sign &&
       !add_signature(relay, headers, spec->body, strlen(spec->body), error))
     return NULL;

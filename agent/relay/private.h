@@ -3,6 +3,7 @@
 #ifndef HOOP_RELAY_PRIVATE_H
 #define HOOP_RELAY_PRIVATE_H
 
+#include "bundle/bundle.h"
 #include "kit/buf.h"
 #include "relay/relay.h"
 #include "review/review.h"
@@ -43,6 +44,16 @@ struct relay {
   LoopTimer *reconnect;
   unsigned failures;
   char *problem;
+
+  /* The hub's policy. */
+  void (*bundle)(GBytes *bytes, void *user_data);
+  LoopTimer *look;
+  Call *looking;
+  bool look_again; /* the hub told while it was looked */
+  char *etag; /* of what is taken, or NULL */
+  BundleReport report;
+  Call *reporting;
+  bool reported; /* the hub has the report */
 };
 
 /* ---- pin.c: what outlasts the agent */
@@ -71,6 +82,9 @@ typedef struct {
   const char *issuer; /* whose access token; NULL: the first's */
   bool open;          /* without one */
   bool sign;          /* by the machine */
+  const char *accept; /* what is asked for; NULL: JSON */
+  const char *etag;   /* what is known, or NULL: where that is all, done()
+                         comes without text and error */
 } CallSpec;
 /* done is called once, never from inside; NULL data's owner ends it by
  * call_cancel(). Never NULL. */
@@ -99,6 +113,11 @@ void held_refresh(Relay *relay);
 void held_ended(Relay *relay, const char *id);
 /* Why none of them may be answered; NULL: all is well. */
 void held_note(Relay *relay, const char *why);
+
+/* ---- bundle.c: the hub's policy
+ * Looks for it soon, at a time that chance picks. */
+void bundles_look(Relay *relay);
+void bundles_stop(Relay *relay);
 
 /* ---- ask.c: from what is held to what is asked
  * NULL: no reviewer is asked. */

@@ -47,6 +47,24 @@ is_expected(const Relay *relay, const uint8_t key[SIGNING_KEY_LEN])
           memcmp(expected, key, sizeof expected) == 0);
 }
 
+bool
+relay_pinned_key(const char *state_dir,
+                 const char *url,
+                 const char *pinned_key,
+                 uint8_t key[SIGNING_KEY_LEN],
+                 GError **error)
+{
+  const Relay relay = {.expected = (char *)(uintptr_t)pinned_key};
+  g_autofree char *pinned = NULL;
+  uint8_t found[SIGNING_KEY_LEN];
+
+  if (!pin_load(state_dir, &pinned, found, error) || !pinned ||
+      !is_expected(&relay, found) || (url && !g_str_equal(url, pinned)))
+    return false;
+  memcpy(key, found, sizeof found);
+  return true;
+}
+
 static bool
 load(Relay *relay, GError **error)
 {
@@ -88,6 +106,7 @@ relay_new(Loop *loop, const RelayOptions *options, GError **error)
   relay->approve = options->approve;
   relay->notice = options->notice;
   relay->enrolled = options->enrolled;
+  relay->bundle = options->bundle;
   relay->data = options->data;
   relay->state_dir = g_strdup(options->state_dir);
   relay->configured = g_strdup(options->url);
@@ -112,6 +131,7 @@ relay_free(Relay *relay)
   if (!relay)
     return;
   held_stop(relay);
+  bundles_stop(relay);
   stream_stop(relay);
   while (relay->calls->len > 0)
     call_abandon(relay->calls->pdata[0]);

@@ -7,6 +7,7 @@
 #include "approve/approve.h"
 #include "identity/identity.h"
 #include "kit/loop.h"
+#include "kit/signing.h"
 #include "upstream/upstream.h"
 
 #define RELAY_ERROR (relay_error_quark())
@@ -31,6 +32,8 @@ typedef struct {
   void (*notice)(const char *text, void *data);
   /* Reviewers can be asked from now on. */
   void (*enrolled)(void *data);
+  /* A policy of the hub, as it came: nothing of it is believed yet. */
+  void (*bundle)(GBytes *bytes, void *data);
   void *data;
 } RelayOptions;
 
@@ -47,6 +50,28 @@ void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
 bool relay_is_enrolled(const Relay *relay);
+
+/* The key that is pinned in this folder, under the same conditions as
+ * relay_new() takes it (url and pinned_key: agent.conf's, or NULL). False: none
+ * is, or, with *error, it cannot be read. Any thread; no Relay is needed. */
+bool relay_pinned_key(const char *state_dir,
+                      const char *url,
+                      const char *pinned_key,
+                      uint8_t key[SIGNING_KEY_LEN],
+                      GError **error);
+
+/* The hub's policy that is taken, by its digest: it is not sent again. NULL:
+ * none is. */
+void relay_took_bundle(Relay *relay, const char *digest);
+/* What is in force, for the hub to know: copied, sent when it is another than
+ * before and whenever the hub is there again. */
+typedef struct {
+  const char *version;  /* of the agent */
+  const char *revision; /* of the policy, hex */
+  int64_t bundle;       /* of the hub's, 0: none */
+  const char *problem;  /* or NULL */
+} RelayReport;
+void relay_report(Relay *relay, const RelayReport *report);
 
 typedef struct {
   const char *url;

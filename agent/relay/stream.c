@@ -49,6 +49,8 @@ on_line(Relay *relay, const char *line)
     relay->ended = false;
   else if (g_str_equal(line, "event: ended"))
     relay->ended = true;
+  else if (g_str_equal(line, "event: bundle"))
+    bundles_look(relay);
   else if (relay->ended && g_str_has_prefix(line, "id: "))
     held_ended(relay, line + 4);
 }
@@ -65,6 +67,8 @@ on_head(int status, HttpHeaders *headers, void *data)
   relay->failures = 0;
   set_problem(relay, NULL);
   held_refresh(relay);
+  relay->reported = false;
+  bundles_look(relay);
 }
 
 /* Lines that are too long are data that nobody looks at here. */

@@ -60,6 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   const char *end = memchr(data + head, '\n', size - head);
   const size_t len =
       end ? (size_t)(end - (const char *)data) - head : size - head;
+  g_auto(BundleReport) report = {.version = NULL};
   BundleMark mark;
   GString *made;
 
@@ -78,6 +79,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     g_assert_cmpint(mark.version, >, 0);
     g_assert_true(bundle_mark_parse(text, strlen(text), &mark));
+  }
+  if (bundle_report_parse((const char *)data, size, &report, NULL)) {
+    g_auto(BundleReport) again = {.version = NULL};
+    g_autofree char *text = bundle_report_format(&report);
+
+    g_assert_true(bundle_report_parse(text, strlen(text), &again, NULL));
+    g_assert_cmpstr(report.version, ==, again.version);
   }
   return 0;
 }
