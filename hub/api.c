@@ -2,6 +2,7 @@
 /* What can be asked of the hub, request by request: hoop-hub(7). */
 #include "config.h"
 
+#include "hub/bundle/serve.h"
 #include "hub/private.h"
 #include "kit/clock.h"
 #include "kit/json-put.h"
@@ -208,6 +209,16 @@ api_signer(Client *client)
                 "no machine that is bound to you signed this; run "
                 "`hoop-agent enrol`");
   return NULL;
+}
+
+static void
+post_state(Client *client, const char *id)
+{
+  g_autoptr(Machine) machine = signer(client);
+
+  (void)id;
+  if (machine)
+    desk_take_report(client, machine);
 }
 
 /* ---- reviews --------------------------------------------------------------
@@ -438,6 +449,8 @@ static const Route routes[] = {
     {"GET", "/metrics", true, false, get_metrics},
     {"GET", "/v1/hub", true, false, get_hub},
     {"POST", "/v1/machines", false, true, post_machine},
+    {"POST", "/v1/machines/state", false, true, post_state},
+    {"GET", "/v1/bundle", false, false, desk_send_bundle},
     {"POST", "/v1/reviews", false, true, post_review},
     {"GET", "/v1/reviews", false, false, get_reviews},
     {"GET", "/v1/reviews/*", false, false, get_review},

@@ -104,6 +104,45 @@ client_text(Client *client, int status, const char *type, const char *text)
   http_conn_reply(client->conn, status, headers, type, text, strlen(text));
 }
 
+static void
+answer_tagged(Client *client,
+              int status,
+              const char *type,
+              const char *etag,
+              const void *bytes,
+              size_t len)
+{
+  g_autoptr(HttpHeaders) headers = common_headers();
+
+  if (etag)
+    http_headers_add(headers, "ETag", etag);
+  count(client, status);
+  if (client->hub->draining)
+    http_conn_close_after(client->conn);
+  if (type) {
+    http_conn_reply(client->conn, status, headers, type, bytes, len);
+    return;
+  }
+  http_conn_send_head(client->conn, status, headers, HTTP_BODY_NONE, 0);
+  http_conn_end(client->conn);
+}
+
+void
+client_bytes(Client *client,
+             const char *type,
+             const char *etag,
+             const void *bytes,
+             size_t len)
+{
+  answer_tagged(client, 200, type, etag, bytes, len);
+}
+
+void
+client_empty(Client *client, int status, const char *etag)
+{
+  answer_tagged(client, status, NULL, etag, NULL, 0);
+}
+
 void
 client_reply(Client *client,
              int status,
@@ -236,6 +275,13 @@ client_begin_stream(Client *client, HttpHeaders *headers)
   count(client, 200);
   http_conn_send_head(client->conn, 200, headers, HTTP_BODY_CHUNKED, -1);
   client->stream = true;
+}
+
+void
+client_event(Client *client, const char *event)
+{
+  if (client->stream)
+    send(client, event);
 }
 
 void

@@ -2,6 +2,7 @@
 /* Puts the hub together: store, key, reviews, issuers, listener. */
 #include "config.h"
 
+#include "hub/bundle/serve.h"
 #include "hub/hub.h"
 #include "hub/page/page.h"
 #include "hub/page/webhook.h"
@@ -253,7 +254,8 @@ make_parts(Hub *hub, GError **error)
     return false;
   hub->reviews = reviews_new(
       hub->loop, config, hub->store, hub->key, on_changed, hub, error);
-  if (!hub->reviews || !make_gate(hub, error))
+  hub->bundles = hub->reviews ? bundle_desk_new(hub, error) : NULL;
+  if (!hub->bundles || !make_gate(hub, error))
     return false;
   hub->link = store_link_new(hub->loop, store_db(hub->store));
   store_link_on(hub->link, STORE_CHANNEL, on_heard, on_again, hub);
@@ -309,6 +311,7 @@ hub_free(Hub *hub)
   webhook_free(hub->webhook);
   page_free(hub->page);
   access_gate_free(hub->gate);
+  bundle_desk_free(hub->bundles);
   reviews_free(hub->reviews);
   audit_free(hub->audit);
   store_free(hub->store);

@@ -2,6 +2,7 @@
 /* hoop-hub: the program. Its one verb serves until it is told to stop. */
 #include "config.h"
 
+#include "hub/bundle/publish.h"
 #include "hub/hub.h"
 #include "hub/private.h"
 #include "kit/file.h"
@@ -23,6 +24,7 @@
 
 static const char usage[] =
     "Usage: hoop-hub serve [--config FILE] [--store URL] [--init]\n"
+    "       hoop-hub policy publish|rollout|status ...\n"
     "       hoop-hub --version | --help\n\n"
     "Runs the hub of a team: reviews of requests that agents hold.\n"
     "  --config FILE  instead of " DEFAULT_CONFIG "\n"
@@ -161,8 +163,10 @@ main(int argc, char **argv)
     fputs(usage, stdout);
     return 0;
   }
+  if (argc >= 2 && g_str_equal(argv[1], "policy"))
+    return bundle_verb(argc - 1, argv + 1);
   if (argc < 2 || !g_str_equal(argv[1], "serve"))
-    return misused("the verb is `serve`");
+    return misused("the verbs are serve and policy");
   for (int i = 2; i < argc; i++) {
     if (g_str_equal(argv[i], "--init"))
       init = true;

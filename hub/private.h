@@ -18,6 +18,7 @@ typedef struct {
 typedef struct client Client;
 typedef struct page Page;
 typedef struct webhook Webhook;
+typedef struct bundle_desk BundleDesk;
 
 struct hub {
   Loop *loop;
@@ -28,6 +29,7 @@ struct hub {
   char *fingerprint;
   Reviews *reviews;
   Audit *audit;
+  BundleDesk *bundles;
   AccessGate *gate;
   Secret *metrics_token; /* or NULL */
   Page *page;            /* or NULL: none is configured */
@@ -66,6 +68,9 @@ bool client_is_stream(const Client *client);
 /* Tells a stream of a change, when its person may see it. */
 void client_tell(Client *client, const Review *review, ReviewChange change);
 
+/* The text of an event, when it is a stream. */
+void client_event(Client *client, const char *event);
+
 Hub *client_hub(const Client *client);
 const Person *client_person(const Client *client);
 const HttpRequest *client_request(const Client *client);
@@ -77,6 +82,14 @@ void client_text(Client *client,
                  int status,
                  const char *type,
                  const char *text);
+/* Status 200 with an entity tag. */
+void client_bytes(Client *client,
+                  const char *type,
+                  const char *etag,
+                  const void *bytes,
+                  size_t len);
+/* Without a body; etag may be NULL. */
+void client_empty(Client *client, int status, const char *etag);
 void client_refuse(Client *client,
                    int status,
                    const char *code,

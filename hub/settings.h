@@ -13,7 +13,8 @@
 GQuark hub_error_quark(void);
 typedef enum {
   HUB_ERROR_CONFIG, /* names file, group and key */
-  HUB_ERROR_START   /* a certificate, a port, a key */
+  HUB_ERROR_START,  /* a certificate, a port, a key */
+  HUB_ERROR_POLICY  /* one that cannot be published */
 } HubErrorCode;
 
 /* [reviewers "NAME"]: who is meant when a policy says reviewer:NAME. */

@@ -50,7 +50,7 @@ struct relay {
   LoopTimer *look;
   Call *looking;
   bool look_again; /* the hub told while it was looked */
-  char *etag; /* of what is taken, or NULL */
+  char *etag;      /* of what is taken, or NULL */
   BundleReport report;
   Call *reporting;
   bool reported; /* the hub has the report */

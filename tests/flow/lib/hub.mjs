@@ -7,7 +7,7 @@ import https from 'node:https';
 import path from 'node:path';
 
 import { configText } from './agent.mjs';
-import { Child, checkEnv, privateEnv, tempDir, until } from './process.mjs';
+import { Child, checkEnv, privateEnv, run, tempDir, until } from './process.mjs';
 
 export class Hub {
   constructor(t, sections) {
@@ -41,6 +41,23 @@ export class Hub {
     return this;
   }
 
+  /** A verb of hoop-hub beside the one that serves: {code, stdout, stderr}. */
+  cli(args, options = {}) {
+    const file = path.join(this.dir, 'hoop-hub.conf');
+    const program = path.join(process.env.HOOP_BUILDDIR, 'hoop-hub');
+    return run(program, [...args, '--config', file], {
+      env: privateEnv(this.dir, checkEnv()),
+      stdin: options.stdin,
+      timeoutMs: 60000,
+    });
+  }
+
+  async json(args) {
+    const { code, stdout, stderr } = await this.cli([...args, '--json']);
+    if (code !== 0) throw new Error(`hoop-hub ${args.join(' ')}: ${stderr}`);
+    return JSON.parse(stdout);
+  }
+
   /** {status, json} of a request; token: of the person, or none; bytes: the
    * body as it is, with headers that say what it is. */
   ask(method, where, { token, body, bytes, headers = {} } = {}) {
@@ -69,7 +86,12 @@ export class Hub {
             let json;
             if (/\/json/.test(answer.headers['content-type']))
               json = JSON.parse(text);
-            resolve({ status: answer.statusCode, json, text });
+            resolve({
+              status: answer.statusCode,
+              headers: answer.headers,
+              json,
+              text,
+            });
           });
         },
       );
