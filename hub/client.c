@@ -280,8 +280,8 @@ client_begin_stream(Client *client, HttpHeaders *headers)
 void
 client_event(Client *client, const char *event)
 {
-  if (client->stream)
-    send(client, event);
+  if (client->stream && !client->visit)
+    client_send(client, event);
 }
 
 void

@@ -68,7 +68,7 @@ bool client_is_stream(const Client *client);
 /* Tells a stream of a change, when its person may see it. */
 void client_tell(Client *client, const Review *review, ReviewChange change);
 
-/* The text of an event, when it is a stream. */
+/* The text of an event, when it is an agent's stream. */
 void client_event(Client *client, const char *event);
 
 Hub *client_hub(const Client *client);
