@@ -214,7 +214,7 @@ api_signer(Client *client)
 static void
 post_state(Client *client, const char *id)
 {
-  g_autoptr(Machine) machine = signer(client);
+  g_autoptr(Machine) machine = api_signer(client);
 
   (void)id;
   if (machine)
