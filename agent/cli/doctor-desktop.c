@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* doctor's look at the desktop: where what waits for a person can be shown, and
- * where sign-ins are kept. Nothing here fails: the terminal always answers. */
+/* doctor's look at the desktop: where what waits for a person can be shown, how
+ * they prove to be there, and where sign-ins are kept. Nothing here fails: the
+ * terminal always answers. */
 #include "cli/doctor.h"
+#include "daemon/daemon.h"
 #include <gio/gio.h>
 
 /* A desktop that is well answers at once. */
@@ -11,6 +13,10 @@
 #define WATCHER "org.kde.StatusNotifierWatcher"
 #define SERVER "org.freedesktop.Notifications"
 #define SECRETS "org.freedesktop.secrets"
+/* PRESENCE_ACTION of approve/approve.h. */
+#define ACTION "org.hoop-agent.approve"
+#define ACTION_FOLDER "/usr/share/polkit-1/actions"
+#define ACTION_FILE HOOP_DATADIR "/../polkit-1/actions/" ACTION ".policy"
 #define SECRETS_PATH "/org/freedesktop/secrets"
 
 static bool
@@ -160,6 +166,108 @@ check_desktop(Doctor *doctor)
   }
   check_icon(doctor, bus);
   check_notifications(doctor, bus);
+}
+
+/* ---- Presence ------------------------------------------------------------
+ */
+
+static bool
+names_presence(const Approver *list, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++)
+    if (list[i].kind == APPROVER_PRESENCE)
+      return true;
+  return false;
+}
+
+static bool
+wants_presence(const Policy *policy)
+{
+  unsigned n;
+  const PolicyRule *const *rules = policy_rules(policy, &n);
+
+  for (unsigned i = 0; i < n; i++)
+    if (names_presence(rules[i]->approvers, rules[i]->n_approvers) ||
+        names_presence(rules[i]->next.list, rules[i]->next.n))
+      return true;
+  return false;
+}
+
+/* Of the actions that polkit knows; NULL: it does not answer. */
+static GVariant *
+polkit_actions(void)
+{
+  g_autoptr(GDBusConnection) bus =
+      g_bus_get_sync(G_BUS_TYPE_SYSTEM, NULL, NULL);
+  GVariant *reply = NULL;
+
+  if (bus)
+    reply = g_dbus_connection_call_sync(bus,
+                                        "org.freedesktop.PolicyKit1",
+                                        "/org/freedesktop/PolicyKit1/Authority",
+                                        "org.freedesktop.PolicyKit1.Authority",
+                                        "EnumerateActions",
+                                        g_variant_new("(s)", ""),
+                                        G_VARIANT_TYPE("(a(ssssssuuua{ss}))"),
+                                        G_DBUS_CALL_FLAGS_NONE,
+                                        ASK_MS,
+                                        NULL,
+                                        NULL);
+  return reply;
+}
+
+static bool
+knows_action(GVariant *reply)
+{
+  g_autoptr(GVariant) list = g_variant_get_child_value(reply, 0);
+  const size_t n = g_variant_n_children(list);
+
+  for (size_t i = 0; i < n; i++) {
+    g_autoptr(GVariant) action = g_variant_get_child_value(list, i);
+    const char *id;
+
+    g_variant_get_child(action, 0, "&s", &id);
+    if (g_str_equal(id, ACTION))
+      return true;
+  }
+  return false;
+}
+
+/* polkit reads one folder alone, wherever this was installed to. */
+void
+check_presence(Doctor *doctor)
+{
+  g_autoptr(Policy) policy =
+      doctor->config ? daemon_load_policy(doctor->config, NULL) : NULL;
+  g_autoptr(GVariant) actions = NULL;
+  g_autofree char *file = g_canonicalize_filename(ACTION_FILE, "/");
+  g_autofree char *advice =
+      g_strdup_printf("sudo install -m 644 %s " ACTION_FOLDER "/", file);
+
+  if (!policy || !wants_presence(policy))
+    return;
+  actions = polkit_actions();
+  if (!actions)
+    doctor_say(doctor,
+               "presence",
+               HEALTH_WARN,
+               "install polkit (package polkitd)",
+               "polkit does not answer: what a rule wants proved presence for "
+               "cannot be approved");
+  else if (!knows_action(actions))
+    doctor_say(doctor,
+               "presence",
+               HEALTH_WARN,
+               advice,
+               "polkit does not know " ACTION ", it reads " ACTION_FOLDER
+               " alone: what a rule wants proved presence for cannot be "
+               "approved");
+  else
+    doctor_say(doctor,
+               "presence",
+               HEALTH_OK,
+               NULL,
+               "polkit asks people to prove that they are there");
 }
 
 /* ---- Keyring -------------------------------------------------------------

@@ -82,6 +82,7 @@ verb_doctor(const Call *call)
       check_proxy,
       check_clients,
       check_desktop,
+      check_presence,
       check_keyring,
   };
   Doctor doctor = {.call = call};

@@ -39,6 +39,7 @@ void check_proxy(Doctor *doctor);
 void check_clients(Doctor *doctor);
 /* ---- doctor-desktop.c: what shows a person what waits */
 void check_desktop(Doctor *doctor);
+void check_presence(Doctor *doctor);
 void check_keyring(Doctor *doctor);
 
 #endif

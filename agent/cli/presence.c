@@ -14,14 +14,16 @@
 GPid
 presence_agent_start(void)
 {
-  /* Where the session has an agent of its own, that one asks. */
+  /* On a desktop its own agent asks, where it has one. polkit takes a fallback
+   * in a session only, so that elsewhere ours is none. */
+  const bool desktop = g_getenv("DISPLAY") || g_getenv("WAYLAND_DISPLAY");
   g_autofree char *pid = g_strdup_printf("%d", (int)getpid());
   char *const argv[] = {(char *)(uintptr_t) "pkttyagent",
                         (char *)(uintptr_t) "--process",
                         pid,
-                        (char *)(uintptr_t) "--fallback",
                         (char *)(uintptr_t) "--notify-fd",
                         (char *)(uintptr_t) "3",
+                        desktop ? (char *)(uintptr_t) "--fallback" : NULL,
                         NULL};
   int ready[2];
   const int target = 3;

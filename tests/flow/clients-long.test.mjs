@@ -38,7 +38,7 @@ clientTest('a chat held for 100 s and approved completes without a retry', async
   if (!thorough) return t.skip('HOOP_THOROUGH is not set');
   const since = await through.last();
   let done = false;
-  const running = runClient(t, through, 'language-server', 'be careful for long').finally(() => {
+  const running = runClient(t, through, 'language-server', 'be careful for long', { timeoutMs: 2 * HELD_MS }).finally(() => {
     done = true;
   });
   const pending = () => through.agent.json('pending');

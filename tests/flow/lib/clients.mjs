@@ -34,10 +34,10 @@ export const CLIENTS = {
   },
 };
 
-/** The client's answer to a prompt by its base URL. */
-export async function runClient(t, through, name, prompt) {
+/** The client's answer to a prompt by its base URL; options: the client's own. */
+export async function runClient(t, through, name, prompt, options = {}) {
   const reach = await through.reach(t, 'base-url', name);
-  return CLIENTS[name](prompt, reach);
+  return CLIENTS[name](prompt, { ...reach, ...options });
 }
 
 /** All that the user was shown. */
