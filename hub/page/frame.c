@@ -79,7 +79,7 @@ put_tabs(PageVisit *visit, Html *html, PageTab now, unsigned waiting)
   html_raw(html, "History</a>");
   if (hub_has_role(config, visit->person, ROLE_AUDITOR) ||
       hub_has_role(config, visit->person, ROLE_ADMIN)) {
-    put_tab(html, TAB_RECORD, now, "/record");
+    put_tab(html, TAB_RECORD, now, "/audit");
     html_raw(html, "Record</a>");
   }
   html_raw(html, "</nav>");

@@ -260,7 +260,9 @@ record_show(PageVisit *visit, const char *query)
     return;
   }
   html = frame_begin(visit, "Record", "record", TAB_RECORD);
-  html_raw(html, "<div class=\"head\"><h1>Record</h1>");
+  html_raw(html,
+           "<div class=\"head\"><h1>Record of this hub</h1>"
+           "<a href=\"/audit\">Record of all agents</a>");
   put_search(html, "record", rows.words);
   html_raw(html,
            "</div><div class=\"wide\"><table><thead><tr><th>Row</th>"

@@ -355,6 +355,7 @@ static const PageRoute routes[] = {
     {"/reviews/*", get_review, review_take},
     {"/history", history_show, NULL},
     {"/record", record_show, NULL},
+    {"/audit", agents_show, NULL},
     {"/help", get_help, NULL},
     {"/events", get_events, NULL},
     {"/sign-out", NULL, post_out},
@@ -550,6 +551,7 @@ page_visit_free(PageVisit *visit)
     portal_cancel(visit->call);
     visit->page->asking--;
   }
+  audit_read_cancel(visit->read);
   session_unref(visit->session);
   if (visit->person)
     person_unref(visit->person);

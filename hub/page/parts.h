@@ -28,6 +28,7 @@ struct page_visit {
   Session *session;     /* or NULL: nobody signed in */
   const Person *person; /* the session's when the request came; or NULL */
   PortalCall *call;
+  AuditRead *read; /* of the record of all agents */
   unsigned issuer; /* of a sign-in */
   char *to;        /* where it goes on */
   char *cookie;    /* what the browser is to keep meanwhile */
@@ -91,6 +92,7 @@ void review_show(PageVisit *visit,
 void review_take(PageVisit *visit, const Form *form);
 void history_show(PageVisit *visit, const char *query);
 void record_show(PageVisit *visit, const char *query);
+void agents_show(PageVisit *visit, const char *query);
 void help_show(PageVisit *visit);
 
 /* ---- assets.c */

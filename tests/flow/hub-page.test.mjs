@@ -10,7 +10,8 @@ import { after, before, test } from 'node:test';
 
 import { ensureCa, mintLeaf } from '../fake/ca.mjs';
 import { Fixture, tempDir, until } from './lib/harness.mjs';
-import { startHubPage, USERS } from './lib/hub-page.mjs';
+import { accessToken } from './lib/hub.mjs';
+import { AUDIENCE, startHubPage, USERS } from './lib/hub-page.mjs';
 
 const fixture = new Fixture();
 const NASTY = (n) => `"><img src=x onerror=p${n}>'`;
@@ -203,6 +204,38 @@ test('who is not asked sees nothing, and auditors see the record', async () => {
   const record = await aud.open(`${site.url}/record?words=${review.id}`);
   assert.match(record.text, new RegExp(`href="/reviews/${review.id}"`));
   await answer(bob, review.id, { answer: 'denied' });
+});
+
+test('auditors search the record of all agents', async () => {
+  const text = (key, stringValue) => ({ key, value: { stringValue } });
+  const logRecords = [1, 2, 3].map((n) => ({
+    timeUnixNano: `${Date.now() - n}000000`,
+    severityNumber: 9,
+    body: { stringValue: `said ${n} ${NASTY(30)}` },
+    attributes: [text('made.up', `${NASTY(31)} number-${n}`)],
+  }));
+  const sent = await site.hub.ask('POST', '/v1/logs', {
+    token: await accessToken(site.provider, 'aud', AUDIENCE),
+    body: {
+      resourceLogs: [{ resource: { attributes: [] }, scopeLogs: [{ logRecords }] }],
+    },
+  });
+  assert.equal(sent.status, 200, sent.text);
+  const aud = await site.browser('aud');
+  const all = await aud.open(`${site.url}/audit`);
+  assert.equal(all.status, 200);
+  assert.match(all.text, /href="\/audit" aria-current="page"/);
+  for (const n of [1, 2, 3]) assert.match(all.text, new RegExp(`number-${n}`));
+  assert.match(all.text, /onerror=p30&gt;/);
+  assert.match(all.text, /onerror=p31&gt;/);
+  assert.doesNotMatch(all.text, /<img src=x/);
+  const one = await aud.open(`${site.url}/audit?words=NUMBER-2&user=`);
+  assert.match(one.text, /number-2/);
+  assert.doesNotMatch(one.text, /number-1/);
+  const none = await aud.open(`${site.url}/audit?marked=1`);
+  assert.match(none.text, /No row here/);
+  assert.equal((await aud.open(`${site.url}/audit?before=x`)).status, 400);
+  assert.equal((await bob.open(`${site.url}/audit`)).status, 403);
 });
 
 test('every answer carries the headers, and assets their tag', async () => {

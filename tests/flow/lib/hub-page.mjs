@@ -46,7 +46,7 @@ export async function startHubPage(t, more = {}, options = {}) {
   fs.writeFileSync(secret, provider.siteSecret, { mode: 0o600 });
   const hub = await new Hub(t, {
     hub: { audience: AUDIENCE, port },
-    roles: { auditor: 'audit' },
+    roles: { auditor: 'audit', sender: 'audit' },
     'reviewers "leads"': { groups: 'team-leads' },
     'reviewers "security"': { groups: 'security' },
     'identity "corp"': {
