@@ -12,6 +12,8 @@
 /* Of one text, and of all texts of a row: what is longer is found by its
  * beginning. */
 #define MAX_TEXT ((size_t)1024 * 1024)
+/* From here on a copy less is worth it. */
+#define LONG_TEXT ((size_t)64 * 1024)
 #define MAX_ROW_TEXT ((size_t)4 * 1024 * 1024)
 /* Texts of one step: the bound on how long a transaction lasts. */
 #define STEP_TEXT ((size_t)4 * 1024 * 1024)
@@ -68,29 +70,54 @@ append_part(TalkPart *part, GString *out)
   g_string_append_c(out, '\n');
 }
 
-void
+/* Text and nothing else, short enough to be indexed whole: as it is. */
+static GBytes *
+plain_text(const JournalRow *row, GBytes *body, IndexSeen seen, void *data)
+{
+  const size_t len = g_bytes_get_size(body);
+  GString text = {.str = (char *)(uintptr_t)g_bytes_get_data(body, NULL),
+                  .len = len};
+  TalkPart part = {.role = TALK_OTHER, .kind = TALK_STRINGS, .text = &text};
+
+  return len > 0 && seen(text_key(row, &part), data) ? g_bytes_ref(body)
+                                                     : g_bytes_new(NULL, 0);
+}
+
+static GBytes *
+take_text(GString *text)
+{
+  const gsize len = text->len;
+
+  return g_bytes_new_take(g_string_free(text, FALSE), len);
+}
+
+GBytes *
 index_fresh_text(JournalReader *reader,
                  const JournalEntry *entry,
                  IndexSeen seen,
-                 void *data,
-                 GString *out)
+                 void *data)
 {
   const JournalRow *row = entry->row;
+  const bool answer = row->kind == ROW_RESPONSE;
   g_autoptr(GPtrArray) parts = NULL;
   g_autoptr(GBytes) body = NULL;
+  GString *out = g_string_new(NULL);
   Api api = API_OTHER;
+  const char *text;
+  size_t len;
 
-  if (!entry->has_body || !entry->body_len)
-    return;
-  body = journal_body(reader, entry->body_digest, NULL);
+  if (entry->has_body && entry->body_len > 0)
+    body = journal_body(reader, entry->body_digest, NULL);
   if (!body)
-    return;
+    return take_text(out);
   if (row->api)
     api_from_name(row->api, &api);
-  parts = talk_read(api,
-                    row->kind == ROW_RESPONSE,
-                    g_bytes_get_data(body, NULL),
-                    g_bytes_get_size(body));
+  text = g_bytes_get_data(body, &len);
+  if (len >= LONG_TEXT && len <= MAX_TEXT && talk_is_plain(answer, text, len)) {
+    g_string_free(out, TRUE);
+    return plain_text(row, body, seen, data);
+  }
+  parts = talk_read(api, answer, text, len);
   g_clear_pointer(&body, g_bytes_unref);
   for (unsigned i = 0; i < parts->len && out->len < MAX_ROW_TEXT; i++) {
     TalkPart *part = parts->pdata[i];
@@ -99,6 +126,7 @@ index_fresh_text(JournalReader *reader,
         seen(text_key(row, part), data))
       append_part(part, out);
   }
+  return take_text(out);
 }
 
 /* ---- One step ------------------------------------------------------------ */
@@ -203,14 +231,15 @@ static bool
 put_row(const JournalEntry *entry, void *data)
 {
   Step *step = data;
-  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GBytes) text =
+      index_fresh_text(step->reader, entry, see_text, step);
   g_autoptr(GString) facets = g_string_new(NULL);
+  const char *words = g_bytes_get_data(text, NULL);
 
-  index_fresh_text(step->reader, entry, see_text, step, text);
   facets_of_row(entry->row, facets);
   sqlite3_bind_int64(step->put_text, 1, entry->seq);
   /* Neither has NULs, and ended by one SQLite makes no copy of its own. */
-  sqlite3_bind_text(step->put_text, 2, text->str, -1, SQLITE_STATIC);
+  sqlite3_bind_text(step->put_text, 2, words ? words : "", -1, SQLITE_STATIC);
   sqlite3_bind_text(step->put_text, 3, facets->str, -1, SQLITE_STATIC);
   run_stmt(step, step->put_text);
   sqlite3_clear_bindings(step->put_text);
@@ -218,7 +247,7 @@ put_row(const JournalEntry *entry, void *data)
   step->done = entry->seq;
   memcpy(step->hash, entry->hash, SHA256_LEN);
   step->rows++;
-  step->text += text->len;
+  step->text += g_bytes_get_size(text);
   step->left--;
   step->whole = !step->failed && step->left > 0 && step->text < STEP_TEXT &&
                 !(step->index->stop && *step->index->stop);

@@ -54,13 +54,14 @@ bool index_step(Index *index,
                 bool *more,
                 GError **error);
 
-/* The texts of a row that were not said before: appended to `out`, a line end
- * behind each. seen(key) remembers and tells whether it is new. */
+/* The texts of a row that were not said before, a line end behind each (but not
+ * behind all of a long body that is nothing but text, which is not copied), and
+ * a NUL that does not count. seen(key) remembers and tells whether it is new.
+ */
 typedef bool (*IndexSeen)(int64_t key, void *data);
-void index_fresh_text(JournalReader *reader,
-                      const JournalEntry *entry,
-                      IndexSeen seen,
-                      void *data,
-                      GString *out);
+GBytes *index_fresh_text(JournalReader *reader,
+                         const JournalEntry *entry,
+                         IndexSeen seen,
+                         void *data);
 
 #endif

@@ -127,6 +127,7 @@ parts_join(sqlite3_stmt *stmt,
     return NULL;
   }
   buf_init(&text, len);
+  (void)buf_reserve(&text, len); /* growing would have some of it twice */
   for (size_t at = 0; at < data_len; at += PART_ID_LEN) {
     bool added = add_part(stmt, part_id_read(data + at), &text, len, error);
 

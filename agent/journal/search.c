@@ -145,11 +145,14 @@ static bool
 read_one(const JournalEntry *entry, void *data)
 {
   Search *search = data;
-  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GBytes) text = NULL;
+  const char *words;
+  size_t len;
 
   search->segment = index_segment(entry->seq);
-  index_fresh_text(search->reader, entry, is_new, search, text);
-  if (text->len && terms_match(search->terms, text->str, text->len))
+  text = index_fresh_text(search->reader, entry, is_new, search);
+  words = g_bytes_get_data(text, &len);
+  if (len > 0 && terms_match(search->terms, words, len))
     g_array_append_val(search->found, entry->seq);
   return true;
 }

@@ -213,6 +213,7 @@ buf_steal(Buf *buf)
     buf_clear(buf);
     return bytes;
   }
+  buf->data[buf->start + buf->len] = '\0'; /* grow() left a byte for it */
   stolen = g_new(Stolen, 1);
   *stolen = (Stolen){buf->data, buf->used};
   bytes = g_bytes_new_with_free_func(
@@ -232,6 +233,7 @@ bytes_new_wiped(const void *bytes, size_t len)
   stolen = g_new(Stolen, 1);
   *stolen = (Stolen){g_malloc(len + 1), len};
   memcpy(stolen->data, bytes, len);
+  stolen->data[len] = '\0';
   stolen->data[len] = 0; /* for who takes it for a text */
   return g_bytes_new_with_free_func(stolen->data, len, stolen_free, stolen);
 }

@@ -50,9 +50,9 @@ void buf_consume(Buf *buf, size_t len);
 /* Keeps the first `len` bytes. */
 void buf_truncate(Buf *buf, size_t len);
 /* Moves the contents into a GBytes (which wipes them when its last reference
- * goes) and leaves the Buf empty. */
+ * goes) and leaves the Buf empty. A NUL stands behind them. */
 GBytes *buf_steal(Buf *buf);
-/* A GBytes copy that wipes itself. */
+/* A GBytes copy that wipes itself, with a NUL behind it. */
 GBytes *bytes_new_wiped(const void *bytes, size_t len);
 
 #endif

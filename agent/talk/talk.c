@@ -345,3 +345,16 @@ talk_read(Api api, bool answer, const char *body, size_t len)
   json_object_put(json);
   return parts;
 }
+
+bool
+talk_is_plain(bool answer, const char *body, size_t len)
+{
+  size_t at = 0;
+
+  while (at < len && g_ascii_isspace(body[at]))
+    at++;
+  /* json-c takes comments, too. */
+  return at < len && strchr("{[/", body[at]) == NULL &&
+         !(answer && talk_is_stream(body, len)) &&
+         g_utf8_validate(body, (gssize)len, NULL);
+}

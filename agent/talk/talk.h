@@ -48,4 +48,8 @@ typedef struct {
  * g_ptr_array_unref. Any thread. */
 GPtrArray *talk_read(Api api, bool answer, const char *body, size_t len);
 
+/* Whether that would be one part (TALK_OTHER, TALK_STRINGS) with just the
+ * body's bytes; false also where this is not seen at a glance. Any thread. */
+bool talk_is_plain(bool answer, const char *body, size_t len);
+
 #endif

@@ -276,6 +276,10 @@ test_steal(void)
     g_assert_true(buf_append_str(&buf, text));
     buf_consume(&buf, 2);
     bytes = buf_steal(&buf);
+    g_assert_cmpint(
+        ((const char *)g_bytes_get_data(bytes, NULL))[g_bytes_get_size(bytes)],
+        ==,
+        '\0');
     g_assert_cmpmem(
         g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), text, n);
     check(&buf, "");

@@ -259,6 +259,47 @@ wrong_types(void)
       }
 }
 
+/* Where talk_is_plain() says so, a body is its own and only part. */
+static void
+plain(void)
+{
+  static const struct {
+    const char *body;
+    bool plain;
+  } cases[] = {{"the quick fox", true},
+               {" \t\n- a list\n", true},
+               {"\"quoted\"", true},
+               {"17", true},
+               {"null", true},
+               {"true words", true},
+               {"gr\xc3\xbc\xc3\x9f", true},
+               {"data: {}\n\n", false},
+               {": said\n", false},
+               {"{\"choices\":[]}", false},
+               {" [1]", false},
+               {"/* c */ {\"error\":\"e\"}", false},
+               {"bad \xff", false},
+               {"", false},
+               {"  ", false}};
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    const char *body = cases[i].body;
+    g_autoptr(GPtrArray) parts = talk_read(API_OTHER, true, body, strlen(body));
+    const TalkPart *part = parts->len == 1 ? parts->pdata[0] : NULL;
+
+    g_assert_true(talk_is_plain(true, body, strlen(body)) == cases[i].plain);
+    if (!cases[i].plain)
+      continue;
+    g_assert_nonnull(part);
+    g_assert_cmpint(part->role, ==, TALK_OTHER);
+    g_assert_cmpint(part->kind, ==, TALK_STRINGS);
+    g_assert_null(part->name);
+    g_assert_cmpstr(part->text->str, ==, body);
+  }
+  g_assert_false(talk_is_plain(true, "a\0b", 3));
+  g_assert_true(talk_is_plain(false, "data: x", 7));
+}
+
 static void
 bounded(void)
 {
@@ -291,6 +332,7 @@ main(int argc, char **argv)
   g_test_add_func("/talk/messages", messages);
   g_test_add_func("/talk/others", others);
   g_test_add_func("/talk/wrong-types", wrong_types);
+  g_test_add_func("/talk/plain", plain);
   g_test_add_func("/talk/bounded", bounded);
   return g_test_run();
 }
