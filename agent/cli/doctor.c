@@ -78,6 +78,7 @@ verb_doctor(const Call *call)
       check_policy,
       check_journal,
       check_shipping,
+      check_hub,
       check_sessions,
       check_proxy,
       check_clients,

@@ -33,6 +33,8 @@ void check_policy(Doctor *doctor);
 void check_journal(Doctor *doctor);
 void check_sessions(Doctor *doctor);
 void check_shipping(Doctor *doctor);
+/* ---- doctor-hub.c: the team's hub */
+void check_hub(Doctor *doctor);
 /* ---- doctor-clients.c: what leads to it */
 void check_trust(Doctor *doctor);
 void check_proxy(Doctor *doctor);

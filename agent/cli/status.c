@@ -132,6 +132,38 @@ say_shipping(GVariant *status)
 }
 
 static void
+say_hub(GVariant *status)
+{
+  g_autoptr(GVariant) hub =
+      g_variant_lookup_value(status, "hub", G_VARIANT_TYPE("a{sv}"));
+  gboolean enrolled = FALSE, connected = FALSE, expired = FALSE;
+  guint64 version = 0;
+
+  if (!hub)
+    return;
+  g_variant_lookup(hub, "enrolled", "b", &enrolled);
+  g_variant_lookup(hub, "connected", "b", &connected);
+  g_variant_lookup(hub, "bundle_expired", "b", &expired);
+  line("hub",
+       connected ? INK_GREEN : INK_YELLOW,
+       "%s, %s",
+       text(hub, "url"),
+       connected  ? "connected"
+       : enrolled ? "out of reach"
+                  : "not enrolled: hoop-agent enrol");
+  if (g_variant_lookup(hub, "bundle_version", "t", &version))
+    line("",
+         expired ? INK_RED : INK_PLAIN,
+         "its policy %s, version %" G_GUINT64_FORMAT "%s%s",
+         text(hub, "bundle"),
+         version,
+         expired ? ", EXPIRED " : "",
+         expired ? text(hub, "bundle_expires") : "");
+  if (text(hub, "bundle_problem"))
+    line("", INK_RED, "%s", text(hub, "bundle_problem"));
+}
+
+static void
 say_values(GVariant *status)
 {
   const char *failed = text(status, "values_error");
@@ -243,6 +275,7 @@ say(GVariant *status)
   say_policy(status);
   if (!detection)
     line("detection", INK_YELLOW, "switched off: nothing is inspected");
+  say_hub(status);
   say_values(status);
   say_journal(status);
   say_shipping(status);

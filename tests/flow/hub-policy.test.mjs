@@ -165,6 +165,11 @@ test('a version that is rolled out is in force at once', async () => {
   await blocks('zebra');
   const shown = await agent.cli(['policy', 'show']);
   assert.match(shown.stdout, /central: hub:\/policy\.yaml:\d+/);
+  const doctor = await agent.cli(['doctor']);
+  assert.match(doctor.stdout, /ok +hub +https:.* answers, enrolled, key .* pinned/);
+  assert.match(doctor.stdout, /ok +hub policy +version \d+ of policy, good until/);
+  const { stdout } = await agent.cli(['status']);
+  assert.match(stdout, /its policy policy, version \d+/);
   const rows = await agent.journal();
   const row = rows.findLast((one) => one.kind === 'policy');
   assert.equal(JSON.parse(JSON.stringify(row.detail)).bundle.version, version);
