@@ -25,6 +25,7 @@
 static const char usage[] =
     "Usage: hoop-hub serve [--config FILE] [--store URL] [--init]\n"
     "       hoop-hub policy publish|rollout|status ...\n"
+    "       hoop-hub audit list|export|alerts|journals|verify [...]\n"
     "       hoop-hub --version | --help\n\n"
     "Runs the hub of a team: reviews of requests that agents hold.\n"
     "  --config FILE  instead of " DEFAULT_CONFIG "\n"
@@ -165,8 +166,10 @@ main(int argc, char **argv)
   }
   if (argc >= 2 && g_str_equal(argv[1], "policy"))
     return bundle_verb(argc - 1, argv + 1);
+  if (argc >= 2 && g_str_equal(argv[1], "audit"))
+    return cli_audit(argc - 2, argv + 2, DEFAULT_CONFIG);
   if (argc < 2 || !g_str_equal(argv[1], "serve"))
-    return misused("the verbs are serve and policy");
+    return misused("the verbs are serve, policy and audit");
   for (int i = 2; i < argc; i++) {
     if (g_str_equal(argv[i], "--init"))
       init = true;

@@ -149,6 +149,10 @@ void api_get_export(Client *client, const char *id);
 void api_get_alerts(Client *client, const char *id);
 void api_get_journals(Client *client, const char *id);
 
+/* ---- cli-audit.c: `hoop-hub audit`; what is behind these words. The exit
+ * status. `config`: the file where none is named. */
+int cli_audit(int argc, char **argv, const char *config);
+
 /* ---- rate.c */
 /* False: this person asks too often. */
 bool rate_take(GHashTable *rates, const Person *person, unsigned per_minute);

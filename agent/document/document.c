@@ -61,6 +61,13 @@ look(Names *names, const JsonToken *token)
     return object_ends(names) ? NULL : "a name stands twice in one object";
   case JSON_KEY:
   case JSON_STRING:
+    if (!token->escaped) { /* it is what it stands for, between its quotes */
+      if (token->type == JSON_KEY)
+        g_ptr_array_add(names->names,
+                        g_strndup(names->text + token->start + 1,
+                                  token->end - token->start - 2));
+      return NULL;
+    }
     decoded = g_string_new(NULL);
     json_unescape(names->text, token, decoded);
     if (strlen(decoded->str) != decoded->len)

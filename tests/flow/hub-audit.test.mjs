@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import zlib from 'node:zlib';
 
@@ -359,6 +360,47 @@ test('what is sought is found, by pages', async () => {
   const csv = (await exported('csv')).trim().split('\r\n');
   assert.equal(csv.length, 13);
   assert.match(csv[1], /"'=cmd\(\)"/);
+});
+
+test('the record on the command line, and one that somebody edits', async () => {
+  const chain = new Chain();
+  const journal = chain.id.toString('hex');
+  await ship([...chain.rows(4, { user: 'kim', verdict: 'block' }), chain.checkpoint()]);
+  const listed = await hub.cli(['audit', 'list', '--user', 'kim', '--limit', '2', '--json']);
+  assert.deepEqual(JSON.parse(listed.stdout).rows.map(({ seq }) => seq), [4, 3]);
+  assert.match((await hub.cli(['audit', 'list', '--user', 'kim'])).stdout, /kim {2}said/);
+  const lines = (await hub.cli(['audit', 'export', '--journal', journal])).stdout;
+  assert.equal(lines.trim().split('\n').length, 5);
+  const csv = (await hub.cli(['audit', 'export', '--journal', journal, '--format', 'csv'])).stdout;
+  assert.equal(csv.trim().split('\r\n').length, 6);
+  assert.match((await hub.cli(['audit', 'alerts'])).stdout, / fork /);
+  assert.match((await hub.cli(['audit', 'journals'])).stdout, new RegExp(`${journal} {2}ada {2}row 4, signed 4`));
+  const whole = await hub.cli(['audit', 'verify', '--journal', journal, '--json']);
+  assert.equal(whole.code, 0, whole.stdout + whole.stderr);
+  assert.deepEqual(JSON.parse(whole.stdout), {
+    faults: [],
+    journals: 1,
+    rows: 4,
+    checkpoints: 1,
+  });
+  for (const [edit, fault] of [
+    ["UPDATE audit_row SET attributes = replace(attributes, 'block', 'allow') WHERE journal = ? AND seq = 2", /not what its hash covers/],
+    ['DELETE FROM audit_row WHERE journal = ? AND seq = 3', /row 3: this row, and perhaps more/],
+    ['DELETE FROM audit_row WHERE journal = ? AND seq = 4', /from here on came, and are missing/],
+  ]) {
+    execFileSync('python3', [
+      '-c',
+      'import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], timeout=20)\ndb.execute(sys.argv[2], (sys.argv[3],))\ndb.commit()',
+      path.join(hub.state, 'audit.db'),
+      edit,
+      journal,
+    ]);
+    const { code, stdout } = await hub.cli(['audit', 'verify', '--journal', journal]);
+    assert.equal(code, 1);
+    assert.match(stdout, fault);
+  }
+  for (const words of [[], ['lost'], ['list', '--since', 'soon'], ['list', '--limit', '0']])
+    assert.equal((await hub.cli(['audit', ...words])).code, 2, words.join(' '));
 });
 
 test('a hub that is killed has every row that it acknowledged, once', async () => {

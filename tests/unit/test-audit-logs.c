@@ -36,6 +36,8 @@ shipped(void)
 
     test_append(test, test_request(id, "a body that is longer than that"));
     row = test_response(id, "short");
+    g_free(row->groups);
+    g_free(row->user);
     row->groups = g_strdup(i % 3 ? "" : "a,b,,c");
     row->user = g_strdup(i % 2 ? "dev" : "");
     test_append(test, row);
