@@ -310,6 +310,7 @@ is_origin(const char *url)
   const char *host = url + strlen("https://");
 
   return g_str_has_prefix(url, "https://") && *host &&
+         !g_str_has_suffix(url, ":443") &&
          strspn(host,
                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                 "0123456789.-:[]") == strlen(host);

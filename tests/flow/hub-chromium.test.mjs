@@ -10,11 +10,12 @@ import { after, before, test } from 'node:test';
 
 import { Chromium, spkiOf } from '../providers/devtools.mjs';
 import { findChromium, providersOff } from '../providers/install.mjs';
-import { callOf, Fixture, startAgent, startBackend, tempDir } from './lib/harness.mjs';
+import { callOf, Fixture, startAgent, startBackend, tempDir, until } from './lib/harness.mjs';
 import { accessToken } from './lib/hub.mjs';
 import { AUDIENCE, startHubPage } from './lib/hub-page.mjs';
 import { identityOf, signIn } from './lib/signin.mjs';
 
+const METRICS = 'made-up-metrics-token';
 const POLICY = `version: 1
 default: allow
 tunnels: allow
@@ -41,7 +42,9 @@ let tab;
 
 before(async () => {
   if (skip) return;
-  site = await startHubPage(fixture);
+  const metrics = path.join(tempDir(fixture, 'hoop-metrics-'), 'token');
+  fs.writeFileSync(metrics, METRICS, { mode: 0o600 });
+  site = await startHubPage(fixture, {}, {}, { 'metrics-token-file': metrics });
   machine = await site.machine('eve');
   backend = await startBackend(fixture);
   agent = await startAgent(fixture, {
@@ -174,6 +177,25 @@ test('another decides: the open page says so, and keeps nothing to press', { ski
   );
   assert.equal(await tab.run('document.getElementById("yes")'), null);
   assert.match(await tab.run('document.querySelector(".voices").innerText'), /cyd[^]*not so/);
+});
+
+test('one tab listens for all, and the next one when it is closed', { skip }, async () => {
+  const streams = async () => {
+    const { text } = await site.hub.ask('GET', '/metrics', { token: METRICS });
+    return Number(/^hoop_hub_streams (\d+)/m.exec(text)[1]);
+  };
+  await tab.open(`${site.url}/`);
+  await until(async () => (await streams()) === 2, 'the stream, and the agent\'s', 20000);
+  const other = await chromium.tab();
+  await other.open(`${site.url}/`);
+  const shows = (n) => document.title.startsWith(`(${n})`);
+  await machine.post();
+  await Promise.all([tab.until(shows, 'one', 1), other.until(shows, 'one', 1)]);
+  assert.equal(await streams(), 2);
+  await tab.open('about:blank');
+  await machine.post();
+  await other.until(shows, 'two', 2);
+  await other.call('Page.close');
 });
 
 test('markup in a request stays text', { skip }, async () => {

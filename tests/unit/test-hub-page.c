@@ -198,6 +198,7 @@ test_settings(void)
       {HUB "[page]\nurl=http://hub.example\n" CORP "client-id=p\n", "https"},
       {HUB "[page]\nurl=https://hub.example/\n" CORP "client-id=p\n", "https"},
       {HUB "[page]\nurl=https://a@hub\n" CORP "client-id=p\n", "https"},
+      {HUB "[page]\nurl=https://hub:443\n" CORP "client-id=p\n", "https"},
       {HUB "[page]\nurl=https://\n" CORP "client-id=p\n", "https"},
       {HUB "[webhook]\nurl-file=/w\n" CORP, "needs the page"},
       {HUB "[page]\nidle=1\n" CORP, "idle"},

@@ -111,6 +111,7 @@
     }
   }
 
+  /** At once, then once a second, and less often where nobody looks. */
   let busy = false;
   let again = false;
   async function refresh() {
@@ -128,37 +129,53 @@
     } catch {
       // The next event, or the next connection, tries again.
     }
-    setTimeout(() => {
-      busy = false;
-      if (again) {
+    setTimeout(
+      () => {
+        busy = false;
+        if (!again) return;
         again = false;
         refresh();
-      }
-    }, 150);
+      },
+      document.hidden ? 5000 : 1000,
+    );
   }
 
-  function listen() {
-    const events = new EventSource('/events');
-    let first = true;
-    events.addEventListener('hello', () => {
-      say(live, '');
-      if (!first) refresh();
-      first = false;
-    });
-    for (const name of ['came', 'answered', 'ended'])
-      events.addEventListener(name, refresh);
-    events.addEventListener('error', () => {
-      if (events.readyState !== EventSource.CLOSED) {
-        say(live, 'The hub is out of reach. This page is tried again.');
-        return;
-      }
+  function take(what) {
+    if (what === 'away') {
+      say(live, 'The hub is out of reach. This page is tried again.');
+    } else if (what === 'over') {
       say(live, 'This page is no longer kept up to date: ');
       const link = document.createElement('a');
       link.href = location.pathname;
       link.textContent = 'load it again';
       live.append(link);
+    } else {
+      say(live, '');
+      refresh();
+    }
+  }
+
+  /** Browsers open few connections to one host: one tab listens for all. */
+  function listen() {
+    const others = new BroadcastChannel('hoop-hub');
+    const tell = (what) => {
+      others.postMessage(what);
+      take(what);
+    };
+    const open = () => {
+      const events = new EventSource('/events');
+      for (const name of ['hello', 'came', 'answered', 'ended'])
+        events.addEventListener(name, () => tell('changed'));
+      events.addEventListener('error', () =>
+        tell(events.readyState === EventSource.CLOSED ? 'over' : 'away'),
+      );
+      addEventListener('pagehide', () => events.close());
+    };
+    others.addEventListener('message', ({ data }) => take(data));
+    navigator.locks.request('hoop-hub', () => {
+      open();
+      return new Promise(() => {}); // until the tab is closed
     });
-    addEventListener('pagehide', () => events.close());
     addEventListener('pageshow', (event) => {
       if (event.persisted) location.reload();
     });

@@ -31,8 +31,11 @@ function freePort() {
   });
 }
 
-/** {hub, provider, ca, browser()}; more: sections of hoop-hub.conf. */
-export async function startHubPage(t, more = {}, options = {}) {
+/**
+ * {hub, provider, ca, browser(), machine()}; more: sections of hoop-hub.conf;
+ * options: of the provider; own: keys of [hub].
+ */
+export async function startHubPage(t, more = {}, options = {}, own = {}) {
   const port = await freePort();
   const url = `https://localhost:${port}`;
   const provider = await startOidcProvider(t, {
@@ -45,7 +48,7 @@ export async function startHubPage(t, more = {}, options = {}) {
   const secret = path.join(dir, 'secret');
   fs.writeFileSync(secret, provider.siteSecret, { mode: 0o600 });
   const hub = await new Hub(t, {
-    hub: { audience: AUDIENCE, port },
+    hub: { audience: AUDIENCE, port, ...own },
     roles: { auditor: 'audit', sender: 'audit' },
     'reviewers "leads"': { groups: 'team-leads' },
     'reviewers "security"': { groups: 'security' },
