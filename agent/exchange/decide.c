@@ -317,6 +317,8 @@ answered(Exchange *exchange, Outcome outcome, const char *reason)
                 digest,
                 message,
                 loop_now_us(exchange->env->loop));
+    if (outcome == OUTCOME_DENIED)
+      kin_deny(exchange, message);
   }
   exchange_refuse(exchange, "policy_denied", message);
 }
@@ -352,6 +354,8 @@ ask(Exchange *exchange)
   exchange_digest(exchange, "request", exchange->forward, hold.digest);
   before = refused_find(
       exchange->env->refused, hold.digest, loop_now_us(exchange->env->loop));
+  if (!before)
+    before = kin_denied(exchange);
   if (before) {
     exchange_refuse(exchange, "policy_denied", before);
     return;

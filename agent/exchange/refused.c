@@ -12,6 +12,7 @@
 typedef struct {
   uint8_t digest[SHA256_LEN];
   char *message;
+  GHashTable *covered; /* of what it speaks; NULL: of one request */
   int64_t until_us;
   GList link;
 } Denial;
@@ -42,6 +43,7 @@ denial_free(void *data)
   Denial *denial = data;
 
   g_free(denial->message);
+  g_clear_pointer(&denial->covered, g_hash_table_unref);
   g_free(denial);
 }
 
@@ -73,10 +75,11 @@ refused_free(Refused *refused)
 }
 
 void
-refused_add(Refused *refused,
-            const uint8_t digest[SHA256_LEN],
-            const char *message,
-            int64_t now_us)
+refused_add_all(Refused *refused,
+                const uint8_t digest[SHA256_LEN],
+                const char *message,
+                GHashTable *covered,
+                int64_t now_us)
 {
   Denial *denial = g_hash_table_lookup(refused->by_digest, digest);
 
@@ -87,14 +90,24 @@ refused_add(Refused *refused,
   denial = g_new0(Denial, 1);
   memcpy(denial->digest, digest, SHA256_LEN);
   denial->message = g_strdup(message);
+  denial->covered = covered;
   denial->until_us = now_us + KEPT_US;
   denial->link.data = denial;
   g_queue_push_tail_link(&refused->order, &denial->link);
   g_hash_table_insert(refused->by_digest, denial->digest, denial);
 }
 
-const char *
-refused_find(Refused *refused, const uint8_t digest[SHA256_LEN], int64_t now_us)
+void
+refused_add(Refused *refused,
+            const uint8_t digest[SHA256_LEN],
+            const char *message,
+            int64_t now_us)
+{
+  refused_add_all(refused, digest, message, NULL, now_us);
+}
+
+static const Denial *
+find(Refused *refused, const uint8_t digest[SHA256_LEN], int64_t now_us)
 {
   Denial *denial = g_hash_table_lookup(refused->by_digest, digest);
 
@@ -102,7 +115,34 @@ refused_find(Refused *refused, const uint8_t digest[SHA256_LEN], int64_t now_us)
     drop(refused, denial);
     denial = NULL;
   }
-  return denial ? denial->message : NULL;
+  return denial;
+}
+
+const char *
+refused_find(Refused *refused, const uint8_t digest[SHA256_LEN], int64_t now_us)
+{
+  const Denial *denial = find(refused, digest, now_us);
+
+  return denial && !denial->covered ? denial->message : NULL;
+}
+
+const char *
+refused_find_all(Refused *refused,
+                 const uint8_t digest[SHA256_LEN],
+                 GHashTable *wanted,
+                 int64_t now_us)
+{
+  const Denial *denial = find(refused, digest, now_us);
+  GHashTableIter each;
+  gpointer name;
+
+  if (!denial || !denial->covered)
+    return NULL;
+  g_hash_table_iter_init(&each, wanted);
+  while (g_hash_table_iter_next(&each, &name, NULL))
+    if (!g_hash_table_contains(denial->covered, name))
+      return NULL;
+  return denial->message;
 }
 
 void

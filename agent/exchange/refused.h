@@ -20,6 +20,18 @@ void refused_add(Refused *refused,
 const char *refused_find(Refused *refused,
                          const uint8_t digest[SHA256_LEN],
                          int64_t now_us);
+/* A denial of all that is held for nothing else than what this set of strings
+ * names; takes the set. The digest is that of what they have in common. */
+void refused_add_all(Refused *refused,
+                     const uint8_t digest[SHA256_LEN],
+                     const char *message,
+                     GHashTable *covered,
+                     int64_t now_us);
+/* Its message when it covers everything of `wanted`; or NULL. */
+const char *refused_find_all(Refused *refused,
+                             const uint8_t digest[SHA256_LEN],
+                             GHashTable *wanted,
+                             int64_t now_us);
 void refused_clear(Refused *refused);
 
 #endif

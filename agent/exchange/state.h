@@ -212,6 +212,13 @@ void head_clean_answer(Exchange *exchange, HttpHeaders *headers);
  * NULL. */
 char *head_shown(ExchangeEnv *env, const char *text);
 
+/* ---- kin.c: what belongs to the same interaction of a client
+ * A person denied it, in these words. */
+void kin_deny(Exchange *exchange, const char *message);
+/* The words in which another request of its interaction was denied that was
+ * held for all that this one is held for; or NULL. The table's. */
+const char *kin_denied(Exchange *exchange);
+
 /* ---- decide.c: the whole body is there */
 void exchange_inspect(Exchange *exchange);
 /* Inspects a body, here or on a worker; then() gets the inspection (its own

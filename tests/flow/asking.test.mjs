@@ -63,11 +63,11 @@ beforeEach(async () => {
   for (const left of await agent.json('pending')) await agent.cli(['deny', left.id]);
 });
 
-const ask = (text) =>
-  client.post('/chat/completions', callOf('chat', text).body);
+const ask = (text, headers = {}) =>
+  client.post('/chat/completions', callOf('chat', text).body, { headers });
 
-async function hold(text) {
-  const answer = ask(text);
+async function hold(text, headers) {
+  const answer = ask(text, headers);
   const [held] = await until(async () => {
     const list = await agent.json('pending');
     return list.length && list;
@@ -236,4 +236,35 @@ test('what was held when the agent stopped was denied, and says so', async () =>
   assert.deepEqual(await agent.json('pending'), []);
   assert.match(await fine('why', held.id), /refused|the agent stopped|interrupted/);
   assert.equal((await backend.modelCalls()).length, 0);
+});
+
+test('a denial counts for what else the same message makes a client ask', async () => {
+  const one = { 'x-interaction-id': '5f0c8a52-one' };
+  const { answer, held } = await hold('be careful with this', one);
+  await fine('deny', held.id, '--reason', 'not this');
+  assert.equal((await answer).status, 400);
+  const title = await ask('A title for: be careful with this', one);
+  assert.equal(title.status, 400);
+  assert.match(title.json.error.message, /denied: not this/);
+  // Held for something else, too; of another message; of none that is named.
+  for (const [text, headers] of [
+    ['be careful and reasoned with this', one],
+    ['be careful with that', { 'x-interaction-id': '5f0c8a52-two' }],
+    ['be careful with those', {}],
+  ]) {
+    const other = await hold(text, headers);
+    await fine('deny', other.held.id);
+    assert.equal((await other.answer).status, 400);
+  }
+  assert.deepEqual(await backend.modelCalls(), []);
+});
+
+test('what was approved says nothing of what else its message asks', async () => {
+  const one = { 'x-interaction-id': '5f0c8a52-three' };
+  const first = await hold('be careful with yes', one);
+  await fine('approve', first.held.id);
+  assert.equal((await first.answer).status, 200);
+  const second = await hold('A title for: be careful with yes', one);
+  await fine('approve', second.held.id);
+  assert.equal((await second.answer).status, 200);
 });

@@ -122,6 +122,43 @@ test_denials_bound(void)
   }
 }
 
+static GHashTable *
+named(const char *first, ...)
+{
+  GHashTable *set =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  va_list more;
+
+  va_start(more, first);
+  for (const char *at = first; at; at = va_arg(more, const char *))
+    g_hash_table_add(set, g_strdup(at));
+  va_end(more);
+  return set;
+}
+
+/* It denies what is held for less, never what is held for something else. */
+static void
+test_denied_all(void)
+{
+  g_autoptr(Refused) refused = refused_new();
+  g_autoptr(GHashTable) less = named("a", NULL);
+  g_autoptr(GHashTable) same = named("a", "b", NULL);
+  g_autoptr(GHashTable) more = named("a", "b", "c", NULL);
+  g_autoptr(GHashTable) other = named("c", NULL);
+  uint8_t digest[SHA256_LEN] = {1}, another[SHA256_LEN] = {2};
+
+  refused_add_all(refused, digest, "no", named("a", "b", NULL), 0);
+  g_assert_cmpstr(refused_find_all(refused, digest, less, 0), ==, "no");
+  g_assert_cmpstr(refused_find_all(refused, digest, same, 0), ==, "no");
+  g_assert_null(refused_find_all(refused, digest, more, 0));
+  g_assert_null(refused_find_all(refused, digest, other, 0));
+  g_assert_null(refused_find_all(refused, another, less, 0));
+  g_assert_null(refused_find(refused, digest, 0)); /* it is no request's */
+  g_assert_null(refused_find_all(refused, digest, less, 5 * MINUTE));
+  refused_add(refused, another, "once", 0);
+  g_assert_null(refused_find_all(refused, another, less, 0));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -133,6 +170,7 @@ main(int argc, char **argv)
   ADD("rates-bound", test_rates_bound);
   ADD("denials", test_denials);
   ADD("denials-bound", test_denials_bound);
+  ADD("denied-all", test_denied_all);
 #undef ADD
   return g_test_run();
 }
