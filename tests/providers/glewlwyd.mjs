@@ -259,7 +259,10 @@ export class Glewlwyd {
       confidential: true,
       client_secret: this.secret,
       scope: [],
-      redirect_uri: ['http://127.0.0.1/callback'],
+      redirect_uri: [
+        'http://127.0.0.1/callback',
+        ...(this.options.site ? [`${this.options.site}/sign-in/done`] : []),
+      ],
       token_endpoint_auth_method: ['client_secret_basic'],
       authorization_type: [
         'code',
@@ -302,6 +305,18 @@ export class Glewlwyd {
       );
   }
 
+  /** Opens the URL that a browser is sent to; the page after the redirect. */
+  async signIn(url, user, browser) {
+    await this.call(browser, 'POST', 'auth/', {
+      username: user,
+      password: PASSWORD,
+    });
+    await this.call(browser, 'PUT', `auth/grant/${this.secretId}`, {
+      scope: 'openid profile',
+    });
+    return browser.open(`${url}&g_continue`);
+  }
+
   async stop() {
     await this.child.stop();
   }
@@ -309,7 +324,8 @@ export class Glewlwyd {
 
 /**
  * Starts one for test t. options: rotate (refresh tokens are used once),
- * interval (s between polls; slow_down below it), ttl ({id, refresh, device} in
+ * interval (s between polls; slow_down below it), site (origin of a web page
+ * where people sign in by secretId, too), ttl ({id, refresh, device} in
  * s).
  */
 export function startGlewlwyd(t, options = {}) {

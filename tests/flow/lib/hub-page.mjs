@@ -33,20 +33,27 @@ function freePort() {
 
 /**
  * {hub, provider, ca, browser(), machine()}; more: sections of hoop-hub.conf;
- * options: of the provider; own: keys of [hub].
+ * options: of the provider, and `second`, which starts one more; own: keys of
+ * [hub].
  */
 export async function startHubPage(t, more = {}, options = {}, own = {}) {
   const port = await freePort();
   const url = `https://localhost:${port}`;
-  const provider = await startOidcProvider(t, {
-    users: USERS,
-    audience: AUDIENCE,
-    site: url,
-    ...options,
-  });
+  const [provider, second] = await Promise.all([
+    startOidcProvider(t, {
+      users: USERS,
+      audience: AUDIENCE,
+      site: url,
+      ...options,
+    }),
+    options.second?.(t, { site: url }),
+  ]);
   const dir = tempDir(t, 'hoop-page-');
-  const secret = path.join(dir, 'secret');
-  fs.writeFileSync(secret, provider.siteSecret, { mode: 0o600 });
+  const secretOf = (text) => {
+    const file = path.join(dir, `secret-${text.slice(0, 4)}`);
+    fs.writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  };
   const hub = await new Hub(t, {
     hub: { audience: AUDIENCE, port, ...own },
     roles: { auditor: 'audit', sender: 'audit' },
@@ -56,23 +63,39 @@ export async function startHubPage(t, more = {}, options = {}, own = {}) {
       issuer: provider.issuer,
       'ca-file': provider.ca,
       'client-id': provider.siteId,
-      'client-secret-file': secret,
+      'client-secret-file': secretOf(provider.siteSecret),
       scopes: provider.scopes,
     },
+    ...(second && {
+      'identity "second"': {
+        issuer: second.issuer,
+        'ca-file': second.ca,
+        'client-id': second.secretId,
+        'client-secret-file': secretOf(second.secret),
+        scopes: second.scopes,
+      },
+    }),
     ...more,
     page: { url, ...more.page },
   }).start();
   const ca = path.join(dir, 'ca.pem');
-  fs.writeFileSync(ca, fs.readFileSync(hub.ca) + fs.readFileSync(provider.ca));
+  fs.writeFileSync(
+    ca,
+    [hub, provider, second]
+      .map((one) => (one ? fs.readFileSync(one.ca, 'utf8') : ''))
+      .join(''),
+  );
   return {
     hub,
     provider,
+    second,
     url,
     ca,
     /** Somebody's browser, without scripts; signed in as user. */
     async browser(user) {
       const browser = new Browser(ca);
-      if (user) browser.page = await provider.signIn(`${url}/`, user, browser);
+      const start = second ? `${url}/sign-in?at=corp` : `${url}/`;
+      if (user) browser.page = await provider.signIn(start, user, browser);
       return browser;
     },
     async machine(user) {
