@@ -199,6 +199,7 @@ reviews_answer(Reviews *reviews,
     refuse_stored(reviews, id, result, deciding.twice, why, error);
     return NULL;
   }
+  review->elsewhere = false;
   if (state != STATE_PENDING)
     reviews_settle(reviews, review, state, now);
   else
@@ -231,6 +232,7 @@ reviews_withdraw(Reviews *reviews,
     refuse_stored(reviews, id, result, false, why, error);
     return NULL;
   }
+  review->elsewhere = false;
   reviews_settle(reviews, review, STATE_WITHDRAWN, now);
   return review;
 }

@@ -3,6 +3,7 @@
  * streams of events. */
 #include "hub/page/page.h"
 #include "hub/private.h"
+#include "hub/rules.h"
 #include "kit/clock.h"
 #include "kit/json-put.h"
 #include "kit/log.h"
@@ -26,6 +27,9 @@ struct client {
   size_t body_max;  /* of this request's */
   PageVisit *visit; /* NULL: it is the API's */
   bool stream;
+  unsigned turn;
+  bool sees_others;       /* of a stream: other people's reviews, perhaps */
+  unsigned owner;         /* of a stream: the hash of its person's subject */
   const ClientWork *work; /* or NULL */
   void *work_data;
 };
@@ -53,6 +57,12 @@ client_body(const Client *client, size_t *len)
 {
   *len = client->body.len;
   return (const char *)buf_bytes(&client->body);
+}
+
+unsigned
+client_turn(const Client *client)
+{
+  return client->turn;
 }
 
 bool
@@ -249,6 +259,15 @@ client_send(Client *client, const char *text)
     http_conn_abort(client->conn);
 }
 
+/* Of thousands of streams few are reviewers': this looks at nothing but the
+ * client itself. */
+bool
+client_may_hear(const Client *client, unsigned owner)
+{
+  return client->visit ||
+         (client->stream && (client->sees_others || client->owner == owner));
+}
+
 void
 client_tell(Client *client, const Review *review, ReviewChange change)
 {
@@ -288,9 +307,14 @@ void
 client_stream(Client *client)
 {
   g_autoptr(HttpHeaders) headers = common_headers();
+  const HubConfig *config = client->hub->config;
   GHashTableIter each;
   void *review;
 
+  client->owner = g_str_hash(client->person->subject);
+  client->sees_others = rules_is_reviewer(config, client->person) ||
+                        hub_has_role(config, client->person, ROLE_AUDITOR) ||
+                        hub_has_role(config, client->person, ROLE_ADMIN);
   client_begin_stream(client, headers);
   client_send(client, ": hoop-hub\n\n");
   g_hash_table_iter_init(&each, reviews_all_pending(client->hub->reviews));
@@ -547,6 +571,7 @@ client_begin(Hub *hub, int fd)
   Client *client = g_new0(Client, 1);
 
   client->hub = hub;
+  client->turn = hub->begun++;
   buf_init(&client->body, hub->config->max_body);
   g_hash_table_add(hub->clients, client);
   client->conn =

@@ -22,6 +22,7 @@
 #define ACCEPTS_A_ROUND 64
 /* Streams are kept alive well below the minute that proxies wait. */
 #define TICK_MS 15000
+#define TICK_TURNS 15
 #define DRAIN_MS 10000
 #define US_PER_S INT64_C(1000000)
 #define PRUNE_US (3600 * US_PER_S)
@@ -38,6 +39,7 @@ on_changed(const Review *review, ReviewChange change, void *data)
   static const char *const words[] = {
       "posted", "escalated", "answered", "ended"};
   Hub *hub = data;
+  const unsigned owner = g_str_hash(review->subject);
   GHashTableIter each;
   void *client;
 
@@ -49,8 +51,10 @@ on_changed(const Review *review, ReviewChange change, void *data)
            review->voices->len);
   g_hash_table_iter_init(&each, hub->clients);
   while (g_hash_table_iter_next(&each, &client, NULL))
-    client_tell(client, review, change);
-  if (hub->webhook)
+    if (client_may_hear(client, owner))
+      client_tell(client, review, change);
+  /* One hub tells, whoever shares its database. */
+  if (hub->webhook && (!review->elsewhere || change == CHANGE_ENDED))
     webhook_tell(hub->webhook, review, change);
 }
 
@@ -82,9 +86,15 @@ on_tick(void *data)
   GHashTableIter each;
   void *client;
 
+  /* A part of the streams at a time: thousands at once would hold up others. */
+  hub->turn = (hub->turn + 1) % TICK_TURNS;
+  loop_timer_set(hub->tick, TICK_MS / TICK_TURNS);
   g_hash_table_iter_init(&each, hub->clients);
   while (g_hash_table_iter_next(&each, &client, NULL))
-    client_tick(client, now);
+    if (client_turn(client) % TICK_TURNS == hub->turn)
+      client_tick(client, now);
+  if (hub->turn != 0)
+    return;
   rate_forget(hub->rates, hub->config->rate);
   if (db_shares(store_db(hub->store)))
     on_again(hub); /* a wake-up may be lost */
@@ -97,7 +107,6 @@ on_tick(void *data)
                      &error))
       log_error("store error=\"%s\"", error->message);
   }
-  loop_timer_set(hub->tick, TICK_MS);
 }
 
 /* ---- listening ------------------------------------------------------------
@@ -286,7 +295,7 @@ hub_new(Loop *loop, const HubConfig *config, GError **error)
   hub->tick = loop_timer_new(loop, on_tick, hub);
   if (!make_parts(hub, error))
     return NULL;
-  loop_timer_set(hub->tick, TICK_MS);
+  loop_timer_set(hub->tick, TICK_MS / TICK_TURNS);
   return g_steal_pointer(&hub);
 }
 

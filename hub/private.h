@@ -41,6 +41,8 @@ struct hub {
   GHashTable *clients; /* Client */
   GHashTable *rates;   /* person → Rate */
   LoopTimer *tick, *drain;
+  unsigned turn;  /* of the tick's */
+  unsigned begun; /* connections so far */
   int64_t pruned_us;
   bool draining;
   HubCount count;
@@ -64,7 +66,11 @@ void client_begin(Hub *hub, int fd);
 void client_drain(Client *client);
 /* Every now and then: keeps streams alive, ends those whose token ended. */
 void client_tick(Client *client, int64_t now_us);
+/* Which of the tick's turns is its own: the number of its connection. */
+unsigned client_turn(const Client *client);
 bool client_is_stream(const Client *client);
+/* False: nothing of reviews whose person's subject has this hash is for it. */
+bool client_may_hear(const Client *client, unsigned owner);
 /* Tells a stream of a change, when its person may see it. */
 void client_tell(Client *client, const Review *review, ReviewChange change);
 

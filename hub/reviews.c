@@ -169,6 +169,7 @@ reviews_expire(Reviews *reviews, Review *review, int64_t now_us)
       reviews->store, review->ask->id, STATE_EXPIRED, now_us, NULL, &error);
 
   if (result == DB_DONE) {
+    review->elsewhere = false;
     reviews_settle(reviews, review, STATE_EXPIRED, now_us);
   } else if (result == DB_CONFLICT) {
     reviews_heard(reviews, review->ask->id);
@@ -187,12 +188,14 @@ escalate(Reviews *reviews, Review *review, int64_t now_us)
   const int64_t at =
       rules_next_escalation(reviews->config, review->ask, review->told_us);
   g_autoptr(GError) error = NULL;
+  DbResult result;
 
   if (at == 0 || at > waited)
     return;
-  if (store_escalate(reviews->store, review->ask->id, at, now_us, &error) ==
-      DB_FAILED)
+  result = store_escalate(reviews->store, review->ask->id, at, now_us, &error);
+  if (result == DB_FAILED)
     log_error("store error=\"%s\"", error->message);
+  review->elsewhere = result != DB_DONE;
   review->told_us = waited;
   reviews->changed(review, CHANGE_ESCALATED, reviews->data);
 }
@@ -227,6 +230,7 @@ on_timer(void *data)
 Review *
 reviews_adopt(Reviews *reviews, Review *taken)
 {
+  taken->elsewhere = true;
   g_hash_table_insert(reviews->pending, taken->ask->id, taken);
   arm(reviews);
   reviews->changed(taken, CHANGE_POSTED, reviews->data);
@@ -248,6 +252,7 @@ compare(Reviews *reviews, Review *taken)
   if (stored->state == STATE_PENDING &&
       stored->voices->len <= review->voices->len)
     return;
+  review->elsewhere = true;
   {
     GPtrArray *voices = review->voices;
 

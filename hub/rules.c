@@ -71,6 +71,15 @@ rules_speaks_for(const HubConfig *config,
   return (char **)g_ptr_array_steal(found, NULL);
 }
 
+bool
+rules_is_reviewer(const HubConfig *config, const Person *person)
+{
+  for (guint i = 0; i < config->reviewers->len; i++)
+    if (is_in(config->reviewers->pdata[i], person))
+      return true;
+  return false;
+}
+
 int64_t
 rules_next_escalation(const HubConfig *config,
                       const ReviewAsk *ask,

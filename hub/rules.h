@@ -23,6 +23,10 @@ char **rules_speaks_for(const HubConfig *config,
                         const Person *person,
                         int64_t waited_us);
 
+/* Whether the person is among any reviewers at all: who is not is never asked.
+ */
+bool rules_is_reviewer(const HubConfig *config, const Person *person);
+
 /* The next time, in microseconds of waiting after `waited_us`, at which others
  * may answer, too; 0: none. */
 int64_t rules_next_escalation(const HubConfig *config,

@@ -145,6 +145,9 @@ conn_io_fill(HttpConn *conn, size_t *n)
   IoResult result =
       conn->ssl ? tls_fill(conn, to, room, n) : plain_fill(conn, to, room, n);
   buf_commit(&conn->in, *n);
+  /* Connections that wait, idle or for a stream's end, hold no storage. */
+  if (result == IO_AGAIN && conn->in.len == 0)
+    buf_clear(&conn->in);
   return result;
 }
 

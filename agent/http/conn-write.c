@@ -256,6 +256,8 @@ http_conn_send_head(HttpConn *conn,
   conn->close_after |=
       !whole || (conn->http10 && conn->kind == HTTP_BODY_CHUNKED);
   bool small = conn->kind == HTTP_BODY_SIZED && content_length < WRITE_NOW;
+  if (!small && !conn->has_body && conn->in.len == 0)
+    buf_clear(&conn->in); /* a long answer: nothing is read for a while */
   queue_head(conn,
              status,
              headers,

@@ -28,6 +28,7 @@ typedef struct {
   char *decision;    /* sealed JSON, or NULL */
   GPtrArray *voices; /* ReviewVoice, in order */
   int64_t told_us;   /* of waiting, when others were last asked, too */
+  bool elsewhere;    /* the last change was another hub's; not stored */
 } Review;
 Review *review_new(void);
 void review_free(void *review);
