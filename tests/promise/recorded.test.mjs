@@ -15,6 +15,7 @@ import {
   Fixture,
   startAgent,
   startBackend,
+  tempDir,
   until,
 } from '../flow/lib/harness.mjs';
 
@@ -113,10 +114,11 @@ const noStrace =
   (spawnSync('strace', ['-V']).error && 'strace is not installed');
 
 test('read_only_file_system_refuses_and_recovers', { skip: noStrace }, async (t) => {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hoop-ro-'));
+  const dir = tempDir(t, 'hoop-ro-');
   const folder = path.join(dir, 'j');
+  const mount = path.join(dir, 'mount');
   fs.mkdirSync(folder, { mode: 0o700 });
-  t.after(() => fs.rmSync(dir, { recursive: true }));
+  fs.mkdirSync(mount);
   const file = path.join(folder, 'journal.db');
   const agent = await startAgent(t, { backend, config: { journal: { path: file } } });
   assert.equal((await ask(agent, 'before')).status, 200);
@@ -125,14 +127,20 @@ test('read_only_file_system_refuses_and_recovers', { skip: noStrace }, async (t)
   // No mount with a file open for writing can be made read-only; one that
   // became so by an error of its disk says EROFS to the next write. That is
   // given by strace, all that follows by a read-only mount of the same folder.
-  execFileSync('mount', ['--bind', folder, folder]);
+  // It is made where the agent opens nothing, which would keep it writable.
+  execFileSync('mount', ['--bind', folder, mount]);
+  try {
+    execFileSync('mount', ['-o', 'remount,bind,ro', mount]);
+    execFileSync('mount', ['--bind', mount, folder]);
+  } finally {
+    execFileSync('umount', ['-l', mount]);
+  }
   let mounted = true;
   const unmount = () => {
     if (mounted) execFileSync('umount', ['-l', folder]);
     mounted = false;
   };
   t.after(unmount);
-  execFileSync('mount', ['-o', 'remount,bind,ro', folder]);
   const calls = 'pwrite64,write,ftruncate';
   const tracer = new Child(
     'strace',
