@@ -86,8 +86,7 @@ bool follow(Turn *turn,
             GError **error);
 
 /* ---- prune.c */
-/* Takes rows away that came before; at most a bounded number, *more then. Not
- * those behind the forwarding's cursor, where there is one. */
+/* Takes rows away that came before; at most a bounded number, *more then. */
 bool audit_prune(Db *db,
                  int64_t before_us,
                  int64_t *pruned,

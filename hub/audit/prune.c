@@ -19,9 +19,7 @@ audit_prune(Db *db,
              &changed,
              error,
              "DELETE FROM audit_row WHERE received_us < $1 AND id IN"
-             " (SELECT id FROM audit_row WHERE id <= (SELECT"
-             " coalesce(min(id), 9223372036854775807) FROM audit_cursor)"
-             " ORDER BY id LIMIT $2)",
+             " (SELECT id FROM audit_row ORDER BY id LIMIT $2)",
              DB_INT(before_us),
              DB_INT(STEP)) != DB_DONE)
     return false;

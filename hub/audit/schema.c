@@ -32,9 +32,7 @@
   "CREATE TABLE audit_alert("                                                  \
   " id " id ", at_us BIGINT NOT NULL, kind TEXT NOT NULL,"                     \
   " journal TEXT NOT NULL, seq BIGINT NOT NULL, rows BIGINT NOT NULL,"         \
-  " machine TEXT, \"user\" TEXT NOT NULL, detail TEXT NOT NULL);"              \
-  "CREATE TABLE audit_cursor(name TEXT PRIMARY KEY, id BIGINT NOT NULL,"       \
-  " at_us BIGINT NOT NULL);"
+  " machine TEXT, \"user\" TEXT NOT NULL, detail TEXT NOT NULL);"
 
 static const DbVersion versions[] = {
     {TABLES("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
