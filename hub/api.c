@@ -4,6 +4,7 @@
 
 #include "hub/bundle/serve.h"
 #include "hub/private.h"
+#include "hub/vault/serve.h"
 #include "kit/clock.h"
 #include "kit/json-put.h"
 #include "kit/log.h"
@@ -450,6 +451,7 @@ static const Route routes[] = {
     {"GET", "/v1/hub", true, false, get_hub},
     {"POST", "/v1/machines", false, true, post_machine},
     {"POST", "/v1/machines/state", false, true, post_state},
+    {"POST", "/v1/credentials", false, true, desk_lend},
     {"GET", "/v1/bundle", false, false, desk_send_bundle},
     {"POST", "/v1/reviews", false, true, post_review},
     {"GET", "/v1/reviews", false, false, get_reviews},

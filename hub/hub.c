@@ -7,6 +7,7 @@
 #include "hub/page/page.h"
 #include "hub/page/webhook.h"
 #include "hub/private.h"
+#include "hub/vault/serve.h"
 #include "kit/clock.h"
 #include "kit/file.h"
 #include "kit/log.h"
@@ -264,7 +265,8 @@ make_parts(Hub *hub, GError **error)
   hub->reviews = reviews_new(
       hub->loop, config, hub->store, hub->key, on_changed, hub, error);
   hub->bundles = hub->reviews ? bundle_desk_new(hub, error) : NULL;
-  if (!hub->bundles || !make_gate(hub, error))
+  hub->vault = hub->bundles ? vault_desk_new(hub, error) : NULL;
+  if (!hub->vault || !make_gate(hub, error))
     return false;
   hub->link = store_link_new(hub->loop, store_db(hub->store));
   store_link_on(hub->link, STORE_CHANNEL, on_heard, on_again, hub);
@@ -320,6 +322,7 @@ hub_free(Hub *hub)
   webhook_free(hub->webhook);
   page_free(hub->page);
   access_gate_free(hub->gate);
+  vault_desk_free(hub->vault);
   bundle_desk_free(hub->bundles);
   reviews_free(hub->reviews);
   audit_free(hub->audit);

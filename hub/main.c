@@ -5,6 +5,7 @@
 #include "hub/bundle/publish.h"
 #include "hub/hub.h"
 #include "hub/private.h"
+#include "hub/vault/vault.h"
 #include "kit/file.h"
 #include "kit/log.h"
 #include <errno.h>
@@ -26,6 +27,7 @@ static const char usage[] =
     "Usage: hoop-hub serve [--config FILE] [--store URL] [--init]\n"
     "       hoop-hub policy publish|rollout|status ...\n"
     "       hoop-hub audit list|export|alerts|journals|verify [...]\n"
+    "       hoop-hub credential set|rotate|remove|list|rekey ...\n"
     "       hoop-hub --version | --help\n\n"
     "Runs the hub of a team: reviews of requests that agents hold.\n"
     "  --config FILE  instead of " DEFAULT_CONFIG "\n"
@@ -168,8 +170,10 @@ main(int argc, char **argv)
     return bundle_verb(argc - 1, argv + 1);
   if (argc >= 2 && g_str_equal(argv[1], "audit"))
     return cli_audit(argc - 2, argv + 2, DEFAULT_CONFIG);
+  if (argc >= 2 && g_str_equal(argv[1], "credential"))
+    return vault_verb(argc - 1, argv + 1);
   if (argc < 2 || !g_str_equal(argv[1], "serve"))
-    return misused("the verbs are serve, policy and audit");
+    return misused("the verbs are serve, policy, audit and credential");
   for (int i = 2; i < argc; i++) {
     if (g_str_equal(argv[i], "--init"))
       init = true;

@@ -19,6 +19,7 @@ typedef struct client Client;
 typedef struct page Page;
 typedef struct webhook Webhook;
 typedef struct bundle_desk BundleDesk;
+typedef struct vault_desk VaultDesk;
 
 struct hub {
   Loop *loop;
@@ -30,6 +31,7 @@ struct hub {
   Reviews *reviews;
   Audit *audit;
   BundleDesk *bundles;
+  VaultDesk *vault;
   AccessGate *gate;
   Secret *metrics_token; /* or NULL */
   Page *page;            /* or NULL: none is configured */

@@ -42,6 +42,7 @@ static const Row rows[] = {
     KEY("hub", "store-password-file", NULL, TEXT, store_password_file, 0, 0),
     KEY("hub", "audience", NULL, TEXT, audience, 0, 0),
     KEY("hub", "metrics-token-file", NULL, TEXT, metrics_token_file, 0, 0),
+    KEY("hub", "vault-key-file", NULL, TEXT, vault_key_file, 0, 0),
     KEY("limits", "max-body", "4M", SIZE, max_body, 1024, 64 << 20),
     KEY("limits", "max-header", "16K", SIZE, max_header, 4096, 1 << 20),
     KEY("limits", "connections", "6000", NUMBER, connections, 1, 100000),
@@ -215,6 +216,7 @@ hub_config_free(HubConfig *config)
   g_free(config->store_password_file);
   g_free(config->audience);
   g_free(config->metrics_token_file);
+  g_free(config->vault_key_file);
   g_free(config->page_url);
   g_free(config->webhook_url_file);
   g_free(config->webhook_ca_file);

@@ -14,7 +14,8 @@ GQuark hub_error_quark(void);
 typedef enum {
   HUB_ERROR_CONFIG, /* names file, group and key */
   HUB_ERROR_START,  /* a certificate, a port, a key */
-  HUB_ERROR_POLICY  /* one that cannot be published */
+  HUB_ERROR_POLICY, /* one that cannot be published */
+  HUB_ERROR_VAULT   /* a credential that cannot be sealed or opened */
 } HubErrorCode;
 
 /* [reviewers "NAME"]: who is meant when a policy says reviewer:NAME. */
@@ -40,6 +41,7 @@ typedef struct {
   char *address, *certificate, *key, *state_dir, *audience;
   char *store; /* postgresql://…, or NULL: a file in state_dir */
   char *store_password_file; /* or NULL */
+  char *vault_key_file;      /* or NULL */
   char *metrics_token_file;  /* or NULL: no metrics */
   uint16_t port;             /* 0: any */
   /* [limits] */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "hub/bundle/bundles.h"
+#include "hub/vault/vault.h"
 #include "hub/verb.h"
 #include "kit/file.h"
 #include "kit/visible.h"
@@ -126,7 +127,7 @@ open_parts(HubOpen *open, GError **error)
     return false;
   open->db = store_db(open->store);
   db_set_patience(open->db, PATIENCE_MS);
-  return bundles_migrate(open->db, error);
+  return bundles_migrate(open->db, error) && vault_migrate(open->db, error);
 }
 
 HubOpen *

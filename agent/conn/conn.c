@@ -298,6 +298,21 @@ conn_table_secrets(const ConnTable *table)
   return out;
 }
 
+void
+conn_table_lend(ConnTable *table,
+                const char *name,
+                Secret *secret,
+                int64_t until_us,
+                const char *why)
+{
+  for (unsigned i = 0; i < table->connections->len; i++) {
+    const Connection *connection = table->connections->pdata[i];
+
+    if (connection->credential)
+      credential_lend(connection->credential, name, secret, until_us, why);
+  }
+}
+
 Connection *const *
 conn_table_all(ConnTable *table, unsigned *n)
 {

@@ -139,6 +139,15 @@ GBytes *connection_localize(Connection *connection,
                             GBytes *body,
                             GError **error);
 
+/* What the hub lends to connections with credential=hub:NAME: a secret until
+ * that time of the wall clock, or NULL and why. Requests take it from the next
+ * one on. */
+void conn_table_lend(ConnTable *table,
+                     const char *name,
+                     Secret *secret,
+                     int64_t until_us,
+                     const char *why);
+
 /* What no client and no model may see: of every connection the held credential
  * and the session token that it was exchanged for, and of each the former one.
  * The same array contents (pointers) as long as none changed.

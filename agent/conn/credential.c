@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The credential that the agent holds: from a file that only its owner reads,
- * looked at again when the file changes, or from the environment. */
+ * looked at again when the file changes, from the environment, or lent by the
+ * hub for a while. */
 #define _GNU_SOURCE
 #include "conn/private.h"
+#include "kit/clock.h"
 #include "kit/file.h"
 #include <string.h>
 #include <sys/stat.h>
 
 struct credential {
-  char *path; /* NULL: from the environment, read once */
+  char *path; /* NULL: from the environment, read once, or lent */
+  char *lent; /* its name at the hub, or NULL */
+  char *why;  /* the hub lends nothing; or NULL */
+  int64_t until_us;
   struct stat seen;
   Secret *value;
   Secret *former; /* answers to requests with it may still come */
@@ -78,11 +83,39 @@ is_same_file(const struct stat *a, const struct stat *b)
          a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+static void
+take_away(Credential *credential)
+{
+  if (!credential->value)
+    return;
+  secret_unref(credential->former);
+  credential->former = g_steal_pointer(&credential->value);
+}
+
+static bool
+refresh_lent(Credential *credential, GError **error)
+{
+  const bool over = credential->until_us <= clock_wall_us();
+
+  if (over)
+    take_away(credential);
+  return credential->value ||
+         fail(error,
+              "the hub lends no credential %s: %s",
+              credential->lent,
+              credential->why ? credential->why
+              : over && credential->until_us > 0
+                  ? "it has ended, and the hub is out of reach"
+                  : "it has not answered yet");
+}
+
 static bool
 refresh(Credential *credential, GError **error)
 {
   struct stat now;
 
+  if (credential->lent)
+    return refresh_lent(credential, error);
   if (!credential->path)
     return true;
   if (stat(credential->path, &now) == 0 && credential->value &&
@@ -90,10 +123,7 @@ refresh(Credential *credential, GError **error)
     return true;
   if (!read_again(credential, error)) {
     /* The old one is not used on: a withdrawn file is a withdrawn right. */
-    if (credential->value) {
-      secret_unref(credential->former);
-      credential->former = g_steal_pointer(&credential->value);
-    }
+    take_away(credential);
     return false;
   }
   credential->seen = now;
@@ -141,9 +171,36 @@ credential_new(const char *source, GError **error)
     fine = from_file(credential, source + strlen("file:"), error);
   else if (g_str_has_prefix(source, "env:"))
     fine = from_environment(credential, source + strlen("env:"), error);
+  else if (g_str_has_prefix(source, "hub:") && source[4])
+    fine = (credential->lent = g_strdup(source + 4)) != NULL;
   else
-    fine = fail(error, "credential=%s: give file:PATH or env:NAME", source);
+    fine = fail(
+        error, "credential=%s: give file:PATH, env:NAME or hub:NAME", source);
   return fine ? g_steal_pointer(&credential) : NULL;
+}
+
+void
+credential_lend(Credential *credential,
+                const char *name,
+                Secret *secret,
+                int64_t until_us,
+                const char *why)
+{
+  const bool usable = secret && is_one_word(secret);
+
+  if (g_strcmp0(credential->lent, name) != 0)
+    return;
+  g_free(credential->why);
+  credential->why = g_strdup(secret && !usable ? "it is not one word" : why);
+  credential->until_us = usable ? until_us : 0;
+  if (usable && credential->value &&
+      secret_equal(credential->value, secret_bytes(secret), secret_len(secret)))
+    return;
+  take_away(credential);
+  if (usable) {
+    credential->value = secret_ref(secret);
+    credential->fresh = true;
+  }
 }
 
 void
@@ -154,6 +211,8 @@ credential_free(Credential *credential)
   secret_unref(credential->value);
   secret_unref(credential->former);
   g_free(credential->path);
+  g_free(credential->lent);
+  g_free(credential->why);
   g_free(credential);
 }
 

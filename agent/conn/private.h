@@ -67,8 +67,15 @@ const char *clients_find(Clients *clients, const char *token);
 
 /* ---- credential.c */
 typedef struct credential Credential;
-/* source: file:PATH or env:NAME; readable now, or an error. */
+/* source: file:PATH or env:NAME, readable now, or an error; or hub:NAME. */
 Credential *credential_new(const char *source, GError **error);
+/* Of hub:NAME what the hub lends, when this is its name: until then; secret
+ * NULL: nothing, and why. */
+void credential_lend(Credential *credential,
+                     const char *name,
+                     Secret *secret,
+                     int64_t until_us,
+                     const char *why);
 void credential_free(Credential *credential);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Credential, credential_free)
 /* The value now: a changed file is read again. *changed tells whether it is

@@ -214,6 +214,15 @@ void reviewers_connect(struct agent *agent);
 /* As Status tells it; NULL where there is no hub. */
 GVariant *reviewers_status(struct agent *agent);
 
+/* ---- lending.c: credentials of the hub */
+void lending_start(struct agent *agent);
+/* As RelayOptions.lent; data: the agent. */
+void lending_take(const char *name,
+                  Secret *secret,
+                  int64_t until_us,
+                  const char *why,
+                  void *data);
+
 /* ---- signin.c: sessions, logins, and what they tell */
 void signin_start(struct agent *agent);
 /* Cancels what is under way. */

@@ -43,6 +43,7 @@ reviewers_start(struct agent *agent, GError **error)
                           .notice = on_notice,
                           .enrolled = on_enrolled,
                           .bundle = on_bundle,
+                          .lent = lending_take,
                           .data = agent};
 
   if (!config->identities->len) {
@@ -61,6 +62,8 @@ reviewers_start(struct agent *agent, GError **error)
   agent->relay = relay_new(agent->main_loop, &options, error);
   if (agent->relay && relay_is_enrolled(agent->relay))
     approve_set_kinds(agent->approve, OWN_KINDS | 1 << APPROVER_REVIEWER);
+  if (agent->relay)
+    lending_start(agent);
   return agent->relay != NULL;
 }
 

@@ -429,6 +429,8 @@ changed(const char *issuer,
   else
     log_info("%s", sentence);
   record_signin(agent, person, issuer, verdicts[event], detail->str);
+  if (agent->relay)
+    relay_people_changed(agent->relay);
   shipping_session(agent, event);
   if (agent->skeleton)
     hoop_agent1_emit_state_changed(agent->skeleton);

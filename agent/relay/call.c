@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request to the hub and its JSON answer. */
 #include "document/document.h"
+#include "kit/secret.h"
 #include "relay/private.h"
 #include <string.h>
 
@@ -56,6 +57,7 @@ finish(Call *call, GError *taken)
   text[len] = '\0';
   call_free(call);
   done(error || same ? NULL : text, error ? 0 : len, error, data);
+  secret_wipe(text, len); /* it may be a credential */
 }
 
 static GError *

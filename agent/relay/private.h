@@ -53,7 +53,13 @@ struct relay {
   char *etag;      /* of what is taken, or NULL */
   BundleReport report;
   Call *reporting;
-  bool reported; /* the hub has the report */
+  void (*lent)(const char *name,
+               Secret *secret,
+               int64_t until_us,
+               const char *why,
+               void *user_data);
+  GPtrArray *loans; /* of lend.c */
+  bool reported;    /* the hub has the report */
 };
 
 /* ---- pin.c: what outlasts the agent */
@@ -118,6 +124,12 @@ void held_note(Relay *relay, const char *why);
  * Looks for it soon, at a time that chance picks. */
 void bundles_look(Relay *relay);
 void bundles_stop(Relay *relay);
+
+/* ---- lend.c: credentials of the hub */
+void loans_init(Relay *relay);
+/* Asks for all of them again, soon. */
+void loans_look(Relay *relay);
+void loans_stop(Relay *relay);
 
 /* ---- ask.c: from what is held to what is asked
  * NULL: no reviewer is asked. */

@@ -107,6 +107,7 @@ relay_new(Loop *loop, const RelayOptions *options, GError **error)
   relay->notice = options->notice;
   relay->enrolled = options->enrolled;
   relay->bundle = options->bundle;
+  relay->lent = options->lent;
   relay->data = options->data;
   relay->state_dir = g_strdup(options->state_dir);
   relay->configured = g_strdup(options->url);
@@ -114,6 +115,7 @@ relay_new(Loop *loop, const RelayOptions *options, GError **error)
   relay->calls = g_ptr_array_new();
   relay->line = g_string_new(NULL);
   held_init(relay);
+  loans_init(relay);
   upstream.idle_timeout = IDLE_S;
   upstream.group = "hub";
   relay->upstream = upstream_new(loop, &upstream, error);
@@ -132,6 +134,7 @@ relay_free(Relay *relay)
     return;
   held_stop(relay);
   bundles_stop(relay);
+  loans_stop(relay);
   stream_stop(relay);
   while (relay->calls->len > 0)
     call_abandon(relay->calls->pdata[0]);
@@ -146,6 +149,12 @@ relay_free(Relay *relay)
   g_free(relay->fingerprint);
   g_free(relay->problem);
   g_free(relay);
+}
+
+void
+relay_people_changed(Relay *relay)
+{
+  loans_look(relay);
 }
 
 bool

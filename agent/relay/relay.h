@@ -34,6 +34,14 @@ typedef struct {
   void (*enrolled)(void *data);
   /* A policy of the hub, as it came: nothing of it is believed yet. */
   void (*bundle)(GBytes *bytes, void *data);
+  /* What relay_borrow() asked for: the secret (a reference for as long as the
+   * call) until that time of the wall clock, or NULL: it must not be used any
+   * more, and why. Without news it ends by itself. */
+  void (*lent)(const char *name,
+               Secret *secret,
+               int64_t until_us,
+               const char *why,
+               void *data);
   void *data;
 } RelayOptions;
 
@@ -72,6 +80,12 @@ typedef struct {
   const char *problem;  /* or NULL */
 } RelayReport;
 void relay_report(Relay *relay, const RelayReport *report);
+
+/* Asks the hub for a credential from now on: again before it ends, and whenever
+ * the hub says that there is another. */
+void relay_borrow(Relay *relay, const char *name);
+/* Who is signed in may be another: what is lent is asked for again. */
+void relay_people_changed(Relay *relay);
 
 typedef struct {
   const char *url;

@@ -51,6 +51,8 @@ on_line(Relay *relay, const char *line)
     relay->ended = true;
   else if (g_str_equal(line, "event: bundle"))
     bundles_look(relay);
+  else if (g_str_equal(line, "event: credential"))
+    loans_look(relay);
   else if (relay->ended && g_str_has_prefix(line, "id: "))
     held_ended(relay, line + 4);
 }
@@ -69,6 +71,7 @@ on_head(int status, HttpHeaders *headers, void *data)
   held_refresh(relay);
   relay->reported = false;
   bundles_look(relay);
+  loans_look(relay);
 }
 
 /* Lines that are too long are data that nobody looks at here. */
