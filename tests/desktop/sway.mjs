@@ -138,6 +138,14 @@ export class Sway extends Desktop {
     await this.pointer.click(at, SIZE, button);
   }
 
+  has(program) {
+    try {
+      return Boolean(this.tool('which', program));
+    } catch {
+      return false;
+    }
+  }
+
   /** Takes the mouse off what is to be read. */
   moveAway() {
     this.pointer?.rest({ x: SIZE.width / 2, y: SIZE.height - 20 }, SIZE);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { callOf, Fixture, startAgent, startBackend, tempDir, until } from '../flow/lib/harness.mjs';
 import { missing, Sway } from './sway.mjs';
@@ -22,6 +23,8 @@ rules:
 /** The inks of tray/icon.c. */
 const GREEN = '29A687';
 const AMBER = 'F59E0A';
+/** The locked screen's. */
+const LOCKED = '204060';
 
 const absent = missing();
 const fixture = new Fixture();
@@ -121,6 +124,24 @@ on('mako is restarted: it is shown again', async () => {
   assert.equal((await agent.json('pending')).length, 1);
   await deny(id);
   assert.equal((await promise).status, 400);
+  await gone();
+});
+
+// What locks this screen tells nobody so; it only covers what is shown.
+on('swaylock: nothing is shown over it, nothing denied; then it is there', async (t) => {
+  if (!desktop.has('swaylock')) return t.skip('not installed: swaylock');
+  const lock = desktop.desktopChild('swaylock', ['--color', LOCKED]);
+  await desktop.icon(LOCKED);
+  const { promise, id } = await held();
+  await sleep(3000);
+  desktop.shot('locked');
+  assert.ok(!desktop.words().some((word) => /credentials/.test(word.text)), 'nothing over the lock');
+  assert.ok(!desktop.colour(AMBER), 'nor the item');
+  assert.equal((await agent.json('pending')).length, 1);
+  lock.process.kill('SIGUSR1'); // as its manual says: unlocks
+  await desktop.word(/credentials/);
+  assert.equal((await agent.cli(['approve', id])).code, 0);
+  assert.equal((await promise).status, 200);
   await gone();
 });
 

@@ -3,6 +3,7 @@
 // asked next, reasons and risks, a hundred at once, and a terminal alone.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
 import { agentProgram } from './lib/agent.mjs';
@@ -10,6 +11,7 @@ import {
   callOf,
   Child,
   Fixture,
+  run,
   startAgent,
   startBackend,
   until,
@@ -267,4 +269,42 @@ test('what was approved says nothing of what else its message asks', async () =>
   const second = await hold('A title for: be careful with yes', one);
   await fine('approve', second.held.id);
   assert.equal((await second.answer).status, 200);
+});
+
+test('an answer for another request, text or prompt is refused', async () => {
+  const socket = path.join(agent.env.XDG_RUNTIME_DIR, 'hoop-agent', 'control.sock');
+  const call = (method, ...words) =>
+    run('dbus-send', [`--peer=unix:path=${socket}`, '--print-reply', '/io/hoop/Agent', `io.hoop.Agent1.${method}`,
+      ...words.map((word) => `string:${word}`)], { env: agent.env });
+  const first = await hold('be careful with one');
+  const told = await call('Review', first.held.id);
+  assert.equal(told.code, 0, told.stderr);
+  const said = (key) => new RegExp(`string "${key}"\\s+variant\\s+string "([0-9a-f]+)"`).exec(told.stdout)[1];
+  const digest = said('digest');
+  const nonce = said('nonce');
+  const answer = (id, sum, once) => call('Answer', id, 'test', 'approve', sum, once, '');
+  const turned = (hex) => (hex[0] === '0' ? '1' : '0') + hex.slice(1);
+  for (const words of [
+    [first.held.id, digest, turned(nonce)],
+    [first.held.id, digest, ''],
+    [first.held.id, turned(digest), nonce],
+    [first.held.id, '', nonce],
+    [turned(first.held.id), digest, nonce],
+    ['', digest, nonce],
+  ]) {
+    const { code, stdout, stderr } = await answer(...words);
+    assert.notEqual(code, 0, stdout);
+    assert.match(stderr, /^Error io\.hoop\./, stderr);
+  }
+  // Nor does one prompt's answer count for the next of the same bytes.
+  assert.equal((await agent.json('pending')).length, 1);
+  assert.deepEqual(await backend.modelCalls(), []);
+  const { code, stderr } = await answer(first.held.id, digest, nonce);
+  assert.equal(code, 0, stderr);
+  assert.equal((await first.answer).status, 200);
+  const second = await hold('be careful with one');
+  const late = await answer(second.held.id, digest, nonce);
+  assert.notEqual(late.code, 0, late.stdout);
+  await fine('deny', second.held.id);
+  assert.equal((await second.answer).status, 400);
 });
