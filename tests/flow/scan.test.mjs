@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 
 import { agentProgram, checkEnv, Child, Fixture, privateEnv, run, tempDir, until } from './lib/harness.mjs';
 import { checkSarif } from './lib/sarif.mjs';
+import { sarifSchema } from './lib/schema.mjs';
 
 const KEY = 'AKIA' + 'Q3EGRUZPL5WY7HTC';
 const OTHER = 'AKIA' + 'Z7MNBVCXQ4RT2PLK';
@@ -190,6 +191,37 @@ test('--sarif: what the standard asks for', async (t) => {
   const stdin = checkSarif((await cli(['scan', '--sarif', '--rules', 'aws-*', '-', `${dir}/key.pem`], { stdin: KEY })).stdout);
   assert.equal(stdin.results[0].locations[0].physicalLocation.artifactLocation.uri, 'stdin:');
   assert.ok(stdin.tool.driver.rules.every((rule) => rule.id.startsWith('aws-')));
+});
+
+test('--sarif: what the official schema says', async (t) => {
+  let faults;
+  try {
+    faults = await sarifSchema();
+  } catch (error) {
+    t.skip(`npm has not brought the schema: ${error.message.split('\n')[0]}`);
+    return;
+  }
+  const dir = tree(t, {
+    'a b%.txt': `x\n\u{1f600} ${KEY} ${KEY}\n`,
+    'cards/c.txt': `card ${CARD}\n`,
+    binary: 'a\0b',
+  });
+  const name = Buffer.from([0x61, 0xff, 0x0a, 0x62]);
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), OTHER);
+  const known = path.join(home, 'known.sarif');
+  const runs = [['.', 'gone'], ['.'], ['--rules', 'card-number', 'cards'], ['--baseline', known, '.']];
+  for (const args of runs) {
+    const { stdout } = await cli(['scan', '--sarif', ...args], { cwd: dir });
+    const sarif = JSON.parse(stdout);
+    assert.deepEqual(faults(sarif), [], args.join(' '));
+    if (args[0] === '.') fs.writeFileSync(known, stdout);
+    // A check that cannot fail says nothing.
+    for (const result of sarif.runs[0].results) result.level = 'bad';
+    sarif.version = '2.0.0';
+    assert.ok(faults(sarif).length >= 1);
+  }
+  const clean = await cli(['scan', '--sarif'], { stdin: 'x' });
+  assert.deepEqual(faults(JSON.parse(clean.stdout)), []);
 });
 
 test('--baseline: what was known is no news, a new value of a token is', async (t) => {

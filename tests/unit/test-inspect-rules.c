@@ -151,11 +151,117 @@ test_alone(void)
   }
 }
 
+/* ---- Percent encoding ---------------------------------------------------- */
+
+/* Whether all of [from, to) is found. */
+static bool
+is_covered(DetectorScratch *scratch,
+           const GString *text,
+           size_t from,
+           size_t to)
+{
+  g_autoptr(GArray) findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  g_autoptr(GError) error = NULL;
+
+  detector_scan(scratch, text->str, text->len, findings, &error);
+  g_assert_no_error(error);
+  for (guint i = 0; i < findings->len; i++) {
+    const Finding *finding = &g_array_index(findings, Finding, i);
+
+    if (finding->start <= from && finding->end > from)
+      from = finding->end;
+  }
+  return from >= to;
+}
+
+/* `whole`: what stands before it is encoded, too. */
+static bool
+is_found_encoded(DetectorScratch *scratch,
+                 const char *text,
+                 const Finding *at,
+                 bool whole,
+                 const char *behind)
+{
+  g_autofree char *before = g_strndup(text, at->start);
+  g_autofree char *value = g_strndup(text + at->start, at->end - at->start);
+  g_autofree char *coded =
+      g_uri_escape_bytes((const guint8 *)before, at->start, NULL);
+  g_autofree char *secret =
+      g_uri_escape_bytes((const guint8 *)value, at->end - at->start, NULL);
+  g_autoptr(GString) joined = g_string_new(whole ? coded : before);
+  const size_t start = joined->len;
+
+  g_string_append_printf(joined, "%s%s", secret, behind);
+  return is_covered(scratch, joined, start, start + strlen(secret));
+}
+
+static bool
+is_found_plain(DetectorScratch *scratch,
+               const char *text,
+               const Finding *at,
+               const char *behind)
+{
+  g_autoptr(GString) joined = g_string_new_len(text, (gssize)at->end);
+
+  g_string_append(joined, behind);
+  return is_covered(scratch, joined, at->start, at->end);
+}
+
+/* What a value may end with in a query and in a form. */
+static unsigned
+check_encoded(DetectorScratch *scratch,
+              const DetectorRule *rule,
+              const char *text,
+              const Finding *at)
+{
+  static const char *const ends[][2] = {
+      {"", ""}, {"=", "="}, {"=", "%3D"}, {"&a=1", "&a=1"}, {"&a=1", "%26a=1"}};
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
+    if (!is_found_plain(scratch, text, at, ends[i][0]))
+      continue;
+    for (unsigned whole = 0; whole < 2; whole++, n++)
+      if (!is_found_encoded(scratch, text, at, whole, ends[i][1]))
+        complain(rule, "percent-encoded is not found", text);
+  }
+  return n;
+}
+
+/* What is found as it is is found percent-encoded, whatever ends it there. */
+static void
+test_percent(void)
+{
+  g_autoptr(RulePack) pack = load_pack();
+  g_autoptr(DetectorScratch) scratch = scratch_of(pack);
+  g_autoptr(GArray) findings = g_array_new(FALSE, FALSE, sizeof(Finding));
+  const DetectorRule *const *rules;
+  unsigned n, checked = 0;
+
+  rules = rule_pack_rules(pack, &n);
+  for (unsigned i = 0; i < n; i++)
+    for (unsigned k = 0; rules[i]->enabled && rules[i]->examples[k] != NULL;
+         k++) {
+      const char *text = rules[i]->examples[k];
+
+      if (!g_test_thorough() && (i + k) % 5 != 0)
+        continue;
+      g_array_set_size(findings, 0);
+      detector_scan(scratch, text, strlen(text), findings, NULL);
+      if (findings->len > 0)
+        checked += check_encoded(
+            scratch, rules[i], text, &g_array_index(findings, Finding, 0));
+    }
+  g_test_message("%u texts", checked);
+  g_assert_cmpuint(checked, >, 1000);
+}
+
 int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/inspect/rules/whole-pack", test_whole_pack);
   g_test_add_func("/inspect/rules/alone", test_alone);
+  g_test_add_func("/inspect/rules/percent", test_percent);
   return g_test_run();
 }
