@@ -105,8 +105,9 @@ body_unpack(const void *packed,
     return NULL;
   }
   buf_commit(&text, got);
-  sha256(buf_bytes(&text), text.len, found);
-  if (memcmp(found, digest, SHA256_LEN) != 0) {
+  if (digest)
+    sha256(buf_bytes(&text), text.len, found);
+  if (digest && memcmp(found, digest, SHA256_LEN) != 0) {
     g_set_error_literal(error,
                         JOURNAL_ERROR,
                         JOURNAL_ERROR_CORRUPT,

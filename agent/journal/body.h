@@ -23,8 +23,8 @@ bool body_pack(BodyPacker *packer,
                GError **error);
 
 /* The text of a stored body, which must be exactly `len` (<= BODY_MAX) bytes
- * with this digest; else JOURNAL_ERROR_CORRUPT. Never takes more memory than
- * `len`, whatever the bytes say. */
+ * with this digest (NULL: it is not hashed); else JOURNAL_ERROR_CORRUPT. Never
+ * takes more memory than `len`, whatever the bytes say. */
 GBytes *body_unpack(const void *packed,
                     size_t packed_len,
                     size_t len,

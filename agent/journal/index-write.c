@@ -107,7 +107,7 @@ index_fresh_text(JournalReader *reader,
   size_t len;
 
   if (entry->has_body && entry->body_len > 0)
-    body = journal_body(reader, entry->body_digest, NULL);
+    body = reader_text(reader, entry->body_digest);
   if (!body)
     return take_text(out);
   if (row->api)

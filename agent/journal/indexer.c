@@ -20,7 +20,7 @@
 #define STEP_ROWS 256
 /* While rows come it works this share of the time: what it leaves is read row
  * by row until then, and processor time is the requests' first. */
-#define BUSY_SHARE 10
+#define BUSY_SHARE 50
 /* Others come first; but not so far back that ending takes long. */
 #define NICE 10
 /* After a failure (no space …). */

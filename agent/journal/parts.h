@@ -28,7 +28,8 @@ int64_t part_id_read(const uint8_t in[PART_ID_LEN]);
 /* Reads the parts of bodies. */
 sqlite3_stmt *parts_prepare(sqlite3 *db, const char *path, GError **error);
 /* The text of a body: its `data` is the text itself when `parts` is 0, else
- * the list of its parts. Bounds and errors as body_unpack(). */
+ * the list of its parts. Bounds and errors as body_unpack(); digest NULL: the
+ * hashes are not computed. */
 GBytes *parts_join(sqlite3_stmt *stmt,
                    const uint8_t *data,
                    size_t data_len,

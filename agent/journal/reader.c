@@ -92,6 +92,7 @@ static GBytes *
 find_body(JournalReader *reader,
           const char *from,
           const uint8_t digest[SHA256_LEN],
+          bool check,
           GError **error)
 {
   g_autofree char *sql = g_strconcat("SELECT b.digest, b.len, b.data, ",
@@ -117,17 +118,18 @@ find_body(JournalReader *reader,
                       (size_t)sqlite3_column_bytes(stmt, 2),
                       sqlite3_column_int64(stmt, 3),
                       (size_t)sqlite3_column_int64(stmt, 1),
-                      kept,
+                      check ? kept : NULL,
                       error);
   if (result != SQLITE_DONE)
     schema_set_error(error, reader->db, reader->path, "read");
   return NULL;
 }
 
-GBytes *
-journal_body(JournalReader *reader,
-             const uint8_t digest[SHA256_LEN],
-             GError **error)
+static GBytes *
+read_body(JournalReader *reader,
+          const uint8_t digest[SHA256_LEN],
+          bool check,
+          GError **error)
 {
   /* One snapshot: retention may take a body away between two reads. */
   bool begun = sqlite3_get_autocommit(reader->db) &&
@@ -136,7 +138,7 @@ journal_body(JournalReader *reader,
   GBytes *body = NULL;
 
   for (size_t i = 0; !body && !why && i < G_N_ELEMENTS(by_digest); i++)
-    body = find_body(reader, by_digest[i], digest, &why);
+    body = find_body(reader, by_digest[i], digest, check, &why);
   if (begun)
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
   if (why)
@@ -147,6 +149,20 @@ journal_body(JournalReader *reader,
                         JOURNAL_ERROR_NOT_FOUND,
                         "no body is stored for this row");
   return body;
+}
+
+GBytes *
+journal_body(JournalReader *reader,
+             const uint8_t digest[SHA256_LEN],
+             GError **error)
+{
+  return read_body(reader, digest, true, error);
+}
+
+GBytes *
+reader_text(JournalReader *reader, const uint8_t digest[SHA256_LEN])
+{
+  return read_body(reader, digest, false, NULL);
 }
 
 static sqlite3_stmt *

@@ -15,6 +15,10 @@ struct journal_reader {
   bool index_sought;
 };
 
+/* As journal_body(), for what is no evidence: within the same bounds, but not
+ * hashed again, which is most of the work. NULL: there is none. */
+GBytes *reader_text(JournalReader *reader, const uint8_t digest[SHA256_LEN]);
+
 /* Opens the search index beside the journal, once. */
 void reader_find_index(JournalReader *reader);
 

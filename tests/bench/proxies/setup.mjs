@@ -56,8 +56,8 @@ export async function listening(port) {
   );
 }
 
-/** The agent; `on`: inspection and journal, grouped. */
-export async function agent(name, tls, backend, on) {
+/** The agent; `on`: inspection and, unless told otherwise, journal, grouped. */
+export async function agent(name, tls, backend, on, journal = on) {
   const home = path.join(dir, name);
   fs.mkdirSync(home, { mode: 0o700 });
   const port = await freePort();
@@ -66,7 +66,7 @@ export async function agent(name, tls, backend, on) {
     listen: { port },
     upstream: { 'ca-file': tls.ca },
     detect: { enabled: on },
-    journal: { enabled: on, durability: 'grouped' },
+    journal: { enabled: journal, durability: 'grouped' },
     'connection "copilot"': { upstream: `https://localhost:${backend}` },
   }));
   const env = privateEnv(home);
