@@ -21,6 +21,8 @@
 /* Each client connection has one descriptor, its upstream one more, tunnels
  * pipes beside them. */
 #define DESCRIPTORS 8192
+/* From the start to the first request; usually some tens of milliseconds. */
+#define SLOW_START_US ((int64_t)1 * G_USEC_PER_SEC)
 
 static void
 tell_systemd(const char *state)
@@ -164,9 +166,31 @@ raise_descriptors(void)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A start that took long says what took it. */
+static void
+tell_slow_start(const struct agent *agent)
+{
+  const int64_t all = clock_mono_us() - agent->began_us;
+  g_autoptr(GString) parts = g_string_new(NULL);
+
+  if (all < SLOW_START_US)
+    return;
+  for (unsigned i = 0; i < agent->n_started; i++)
+    if (agent->started[i].us >= all / 20)
+      g_string_append_printf(parts,
+                             "%s%s %.1f s",
+                             parts->len ? ", " : "",
+                             agent->started[i].what,
+                             (double)agent->started[i].us / G_USEC_PER_SEC);
+  log_warning(
+      "ready only after %.1f s: %s", (double)all / G_USEC_PER_SEC, parts->str);
+}
+
 static void
 announce(struct agent *agent)
 {
+  agent_timed(agent, "control and threads", true);
+  tell_slow_start(agent);
   log_info("hoop-agent %s listens on %s", PACKAGE_VERSION, agent->self_url);
   if (!agent->journal)
     log_warning("[journal] enabled=false: nothing is recorded");
@@ -188,7 +212,8 @@ announce(struct agent *agent)
 static bool
 run(struct agent *agent, GError **error)
 {
-  if (!agent_make(agent, error) || !grants_start(agent, error))
+  if (!agent_make(agent, error) ||
+      !agent_timed(agent, "grants", grants_start(agent, error)))
     return false;
   pause_start(agent);
   if (!control_start(agent, error) || !start_data_thread(agent, error))

@@ -2,6 +2,7 @@
 /* Makes the parts of an agent from its configuration, and unmakes them; what
  * fails says what to do about it. */
 #include "daemon/private.h"
+#include "kit/clock.h"
 #include "kit/file.h"
 #include "kit/log.h"
 #include <errno.h>
@@ -430,6 +431,19 @@ make_loops(struct agent *agent, GError **error)
 }
 
 bool
+agent_timed(struct agent *agent, const char *what, bool done)
+{
+  int64_t since = agent->began_us;
+
+  for (unsigned i = 0; i < agent->n_started; i++)
+    since += agent->started[i].us;
+  if (agent->n_started < MAX_STARTED)
+    agent->started[agent->n_started++] =
+        (Started){what, clock_mono_us() - since};
+  return done;
+}
+
+bool
 agent_make(struct agent *agent, GError **error)
 {
   agent->lock_fd = -1;
@@ -441,16 +455,21 @@ agent_make(struct agent *agent, GError **error)
   agent->conns = conn_table_new(agent->config, error);
   /* The port comes before the rules, which can take seconds to compile: one
    * that is taken is told at once, and who connects meanwhile waits. */
-  if (!agent->conns || !make_front(agent, error) ||
-      !make_identity(agent, error) || !make_masker(agent, error) ||
-      !make_judgement(agent, error))
+  if (!agent->conns ||
+      !agent_timed(agent, "the port", make_front(agent, error)) ||
+      !agent_timed(agent, "sessions", make_identity(agent, error)) ||
+      !make_masker(agent, error) ||
+      !agent_timed(agent, "rules and policy", make_judgement(agent, error)))
     return false;
   /* The journal comes last of what can fail on a wrong configuration: it
    * writes a row that says how the agent started. */
-  return make_upstream(agent, error) && make_journal(agent, error) &&
-         make_env(agent, error) && budget_start(agent, error) &&
+  return make_upstream(agent, error) &&
+         agent_timed(agent, "the journal", make_journal(agent, error)) &&
+         make_env(agent, error) &&
+         agent_timed(agent, "budgets", budget_start(agent, error)) &&
          shipping_start(agent, error) && reviewers_start(agent, error) &&
-         central_start(agent, error);
+         agent_timed(
+             agent, "shipping and the hub", central_start(agent, error));
 }
 
 /* What one loop posts to the other, and that back again. */

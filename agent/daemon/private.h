@@ -46,10 +46,19 @@ typedef struct {
 
 /* All of it belongs to the main thread, but for what the data thread's loop
  * runs once it is started: upstream, env, front. */
+/* Of the start, in the order in which it goes on. */
+#define MAX_STARTED 16
+typedef struct {
+  const char *what;
+  int64_t us;
+} Started;
+
 struct agent {
   const Config *config;
   int lock_fd;
   int64_t began_us;
+  Started started[MAX_STARTED]; /* what was started, and how long it took */
+  unsigned n_started;
 
   Identity *identity;
   Detector *detector;
@@ -111,6 +120,9 @@ struct agent {
 
 /* ---- parts.c: makes what an agent consists of, in the order of need */
 bool agent_make(struct agent *agent, GError **error);
+/* Notes how long that took which was done since the last such note (or the
+ * start); returns `done`. */
+bool agent_timed(struct agent *agent, const char *what, bool done);
 void agent_unmake(struct agent *agent);
 
 /* `userpwd` becomes the proxy's credentials, which the options refer to. */
