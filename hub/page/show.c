@@ -244,9 +244,8 @@ put_verdict(PageVisit *visit, Html *html, const Review *review, const char *why)
       html_raw(html, "Your answer came too late and changed nothing. ");
     html_raw(html, "<strong>");
     html_text(html, words_state(review->state));
-    html_raw(html, "</strong> ");
+    html_raw(html, "</strong>: nothing is left to answer. ");
     html_time(html, review->ended_us);
-    html_raw(html, ". Nothing is left to answer.");
   } else if (rules_same_person(review->issuer,
                                review->subject,
                                review->user,
