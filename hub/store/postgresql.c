@@ -534,7 +534,7 @@ postgresql_number(const DbRows *rows, unsigned column)
 
   if (!bytes || len == 0 || len > sizeof number)
     return 0;
-  number = (int8_t)bytes[0];
+  number = bytes[0] < 0x80 ? bytes[0] : (int64_t)bytes[0] - 0x100;
   for (size_t i = 1; i < len; i++)
     number = (int64_t)((uint64_t)number << 8 | bytes[i]);
   return number;
