@@ -3,6 +3,7 @@
 // asked next, reasons and risks, a hundred at once, and a terminal alone.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
@@ -14,6 +15,7 @@ import {
   run,
   startAgent,
   startBackend,
+  tempDir,
   until,
 } from './lib/harness.mjs';
 
@@ -307,4 +309,34 @@ test('an answer for another request, text or prompt is refused', async () => {
   assert.notEqual(late.code, 0, late.stdout);
   await fine('deny', second.held.id);
   assert.equal((await second.answer).status, 400);
+});
+
+// More connections at one instant than any queue of the agent's was made for.
+test('a hundred at once of many programs: each held, each with its name', async (t) => {
+  if (!process.env.HOOP_THOROUGH) return t.skip('HOOP_THOROUGH is not set');
+  const PROGRAMS = 13;
+  const EACH = 8;
+  const own = await startAgent(t, { backend, policy: POLICY, config: { approval: { 'max-pending': PROGRAMS * EACH } } });
+  const dir = tempDir(t, 'hoop-many-');
+  const config = path.join(dir, 'curl.conf');
+  const all = [];
+  for (let i = 0; i < PROGRAMS; i++) fs.copyFileSync('/usr/bin/curl', path.join(dir, `program-${i}`));
+  for (let i = 0; i < PROGRAMS; i++)
+    for (let j = 0; j < EACH; j++)
+      all.push(new Child(path.join(dir, `program-${i}`), ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', own.ca,
+        '-H', `authorization: Bearer ${backend.token}`, '-H', 'content-type: application/json', '--noproxy', '*',
+        '-d', JSON.stringify(callOf('chat', `careful, program-${i}, ${j}`).body), `https://127.0.0.1:${own.port}/chat/completions`], { env: own.env, t }));
+  const held = await until(async () => {
+    const list = await own.json('pending');
+    return list.length === PROGRAMS * EACH && list;
+  }, 'all are held', 60000, 200);
+  for (const { id, client: name } of held) {
+    const { text } = await own.json('review', id);
+    assert.ok(text.includes(`careful, ${path.basename(name)}, `), `${name}: ${text}`);
+  }
+  for (const { id } of held) assert.equal((await own.cli(['approve', id])).code, 0);
+  for (const one of all) {
+    await one.ended;
+    assert.equal(one.stdout, '200');
+  }
 });
