@@ -172,6 +172,10 @@ test_others(void)
     g_assert_cmpstr(row_at(logs, i)->key, ==, row_at(again, i)->key);
 }
 
+static const char no_place[] =
+    "{\"attributes\":[{\"key\":\"hoop.chain.journal\",\"value\":"
+    "{\"stringValue\":\"zz\"}}]}";
+
 static void
 test_rejected(void)
 {
@@ -190,8 +194,7 @@ test_rejected(void)
       "{\"attributes\":{}}",
       "{\"attributes\":[{\"key\":\"\",\"value\":{}}]}",
       "{\"attributes\":[{\"key\":\"a\"},{\"key\":\"a\"}]}",
-      "{\"attributes\":[{\"key\":\"hoop.chain.journal\",\"value\":"
-      "{\"stringValue\":\"zz\"}}]}",
+      no_place,
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(records); i++) {

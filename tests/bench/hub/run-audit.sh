@@ -11,9 +11,7 @@ bench=tests/bench/hub/bench-audit
 dir=$(mktemp -d)
 if told=$("$here/../../tools/postgresql.sh" start "$dir" $$); then
   read -r port sockets <<<"$told"
-  psql -qAt -h "$sockets" -p "$port" -U postgres -d postgres \
-    -c 'CREATE DATABASE audit' || true
-  "$bench" "postgresql://postgres@/audit?host=$sockets&port=$port" \
+  "$bench" "postgresql://hoop@/postgres?host=$sockets&port=$port" \
     "$rows" "$agents" || true
   "$here/../../tools/postgresql.sh" stop "$dir"
 fi
