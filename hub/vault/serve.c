@@ -153,14 +153,14 @@ desk_lend(Client *client, const char *id)
                         &group,
                         &version,
                         &error);
-  if (error)
-    cannot(client, error);
-  else if (!secret)
+  if (!secret && !error) {
     client_refuse(client,
                   403,
                   "forbidden",
                   "no credential of that name is for your groups");
-  else if (record(client, machine, name, group, now, &error))
+    return;
+  }
+  if (secret && record(client, machine, name, group, now, &error))
     answer(client, name, secret, now + LEND_US);
   else
     cannot(client, error);
