@@ -2,8 +2,9 @@
 // Many agents at one hub, or at two that share a PostgreSQL: memory for each
 // connected one, and how long a reviewer's decision travels to the agent that
 // holds the request, while all the others are connected, too.
-// usage: node agents.mjs [--agents 5000] [--decisions 300] [--postgresql yes]
-//   [--check yes]; HOOP_BUILDDIR and HOOP_SRCDIR are set.
+// Then audit rows of 20 senders are taken in, 500 a request.
+// usage: node agents.mjs [--agents 5000] [--decisions 300] [--rows 40000]
+//   [--postgresql yes] [--check yes]; HOOP_BUILDDIR and HOOP_SRCDIR are set.
 
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
@@ -14,6 +15,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { parseArgs } from 'node:util';
 
+import { Chain, request as logsOf } from '../../flow/lib/chain.mjs';
 import { Hub, Machine } from '../../flow/lib/hub.mjs';
 import { Postgresql } from '../../flow/lib/postgresql.mjs';
 import { Fixture, tempDir, until } from '../../flow/lib/process.mjs';
@@ -25,11 +27,14 @@ const MAX_RSS_MIB = 150;
 const MAX_P99_MS = 100;
 // Handshakes under way at one time.
 const AT_ONCE = 64;
+const SENDERS = 20;
+const ROWS_A_POST = 500;
 
 const { values: options } = parseArgs({
   options: {
     agents: { type: 'string', default: '5000' },
     decisions: { type: 'string', default: '300' },
+    rows: { type: 'string', default: '40000' },
     postgresql: { type: 'string', default: 'no' },
     check: { type: 'string', default: 'no' },
   },
@@ -180,12 +185,18 @@ class Caller {
           answer.on('end', () =>
             answer.statusCode === 200
               ? resolve(JSON.parse(text))
-              : reject(new Error(`${answer.statusCode} ${text}`)),
+              : reject(
+                  Object.assign(new Error(`${answer.statusCode} ${text}`), {
+                    status: answer.statusCode,
+                  }),
+                ),
           );
         },
       );
       request.on('error', reject);
-      request.end(body && JSON.stringify(body));
+      request.end(
+        typeof body === 'string' ? body : body && JSON.stringify(body),
+      );
     });
   }
 }
@@ -220,6 +231,7 @@ async function startHubs() {
   const sections = {
     hub: { audience: AUDIENCE, certificate, key },
     limits: { connections: String(nAgents + 500), rate: '1000000' },
+    roles: { sender: 'collectors' },
     'reviewers "leads"': { groups: 'leads' },
     'identity "corp"': { issuer, 'ca-file': certificate },
   };
@@ -322,6 +334,51 @@ async function decide(hubs) {
   return quantile(fetched, 0.99);
 }
 
+/** Posts it; when too much waits at the hub, again. */
+async function insist(caller, body) {
+  for (;;) {
+    try {
+      await caller.ask('POST', '/v1/logs', body);
+      return;
+    } catch (error) {
+      if (error.status !== 429) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** Rows of chains, each sender's in its order. */
+async function ingest(hubs) {
+  const posts = Math.ceil(Number(options.rows) / SENDERS / ROWS_A_POST);
+  const rows = posts * SENDERS * ROWS_A_POST;
+  const senders = Array.from({ length: SENDERS }, (_, i) => {
+    const chain = new Chain();
+    const token = tokenOf(`sender${i}`, ['collectors']);
+    return {
+      caller: new Caller(hubs[i % hubs.length], token),
+      bodies: Array.from({ length: posts }, () =>
+        JSON.stringify(logsOf(chain.rows(ROWS_A_POST))),
+      ),
+    };
+  });
+  const cpu = hubs.map(({ child }) => cpuOf(child.pid));
+  const start = performance.now();
+  await Promise.all(
+    senders.map(async ({ caller, bodies }) => {
+      for (const body of bodies) await insist(caller, body);
+    }),
+  );
+  const seconds = (performance.now() - start) / 1000;
+  const spent = hubs.reduce(
+    (sum, { child }, i) => sum + cpuOf(child.pid) - cpu[i],
+    0,
+  );
+  console.log(
+    `audit rows: ${(rows / seconds).toFixed(0)}/s, ` +
+      `${((spent * 1e6) / rows).toFixed(0)} us of the hubs' processor each`,
+  );
+}
+
 try {
   execFileSync('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt'],
@@ -338,6 +395,7 @@ try {
   const hubs = await startHubs();
   const resident = await connectAll(hubs);
   const p99 = await decide(hubs);
+  await ingest(hubs);
   await until(() => hubs.every(({ child }) => child.running), 'the hubs');
   const bad =
     Math.max(...resident) > MAX_RSS_MIB ||
