@@ -38,8 +38,12 @@ check_answer(const char *text, size_t len)
   if (answer.rejected < 0)
     fail("a negative count");
   check_words(answer.message);
-  if (answer.receipt.text && answer.receipt.seq < 1)
+  if (answer.receipt.text && answer.receipt.said.seq < 1)
     fail("a receipt for no row");
+  if (answer.receipt.text &&
+      !review_receipt_is_signed(&answer.receipt.said,
+                                answer.receipt.said.public_key))
+    fail("a receipt that nobody signed");
   if (answer.receipt.text && answer.receipt_problem)
     fail("a receipt that is kept, and is none");
 }
