@@ -109,6 +109,7 @@ static const char whole[] = "[listen]\n"
                             "url=https://hub.example.com\n"
                             "pinned-key=0019\n"
                             "ca-file=/etc/twenty\n"
+                            "require-policy=true\n"
                             "[connection \"new-one.2\"]\n"
                             "type=openai\n"
                             "enabled=false\n"
@@ -186,6 +187,7 @@ test_every_key(Fixture *f, const void *data)
   g_assert_cmpstr(c->hub_url, ==, "https://hub.example.com");
   g_assert_cmpstr(c->hub_pinned_key, ==, "0019");
   g_assert_cmpstr(c->hub_ca_file, ==, "/etc/twenty");
+  g_assert_true(c->hub_require_policy);
   g_assert_false(one->enabled);
   g_assert_cmpuint(g_strv_length(one->hosts), ==, 2);
   g_assert_cmpstr(one->hosts[1], ==, "b.example.com");
