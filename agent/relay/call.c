@@ -220,6 +220,7 @@ static HttpHeaders *
 make_headers(Relay *relay, const CallSpec *spec, GError **error)
 {
   g_autoptr(HttpHeaders) headers = http_headers_new();
+  const char *body = spec->body ?: "";
 
   http_headers_add(headers, "Accept", spec->accept ?: "application/json");
   http_headers_add(headers, "User-Agent", "hoop-agent");
@@ -227,8 +228,7 @@ make_headers(Relay *relay, const CallSpec *spec, GError **error)
     http_headers_add(headers, "Content-Type", "application/json");
   if (spec->etag)
     http_headers_add(headers, "If-None-Match", spec->etag);
-  if (spec->sign &&
-      !add_signature(relay, headers, spec->body, strlen(spec->body), error))
+  if (spec->sign && !add_signature(relay, headers, body, strlen(body), error))
     return NULL;
   if (!spec->open && !call_authorize(relay, headers, spec->issuer, error))
     return NULL;
@@ -251,7 +251,7 @@ call_start(Relay *relay, const CallSpec *spec, CallDone done, void *data)
   call->timer = loop_timer_new(relay->loop, on_timer, call);
   g_ptr_array_add(relay->calls, call);
   headers = make_headers(relay, spec, &call->failure);
-  if (headers)
+  if (headers) {
     call->request = upstream_send(relay->upstream,
                                   &(UpstreamSpec){.method = spec->method,
                                                   .url = url,
@@ -260,8 +260,9 @@ call_start(Relay *relay, const CallSpec *spec, CallDone done, void *data)
                                   &events,
                                   call,
                                   &why);
-  if (!call->request && !call->failure)
-    call->failure = failure(RELAY_ERROR_CONFIG, why->message);
+    if (!call->request)
+      call->failure = failure(RELAY_ERROR_CONFIG, why->message);
+  }
   loop_timer_set(call->timer, call->failure ? 0 : MAX_MS);
   return call;
 }
