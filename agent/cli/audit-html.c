@@ -5,6 +5,7 @@
 #include "cli/audit.h"
 #include "kit/clock.h"
 #include "kit/digest.h"
+#include "kit/visible.h"
 #include <string.h>
 
 /* Names of one list. */
@@ -96,25 +97,12 @@ html_text(GString *out, const char *text)
   g_autofree char *seen = visible(text ? text : "–", -1, false);
 
   for (const char *p = seen; *p; p++) {
-    switch (*p) {
-    case '<':
-      g_string_append(out, "&lt;");
-      break;
-    case '>':
-      g_string_append(out, "&gt;");
-      break;
-    case '&':
-      g_string_append(out, "&amp;");
-      break;
-    case '"':
-      g_string_append(out, "&quot;");
-      break;
-    case '\'':
-      g_string_append(out, "&#39;");
-      break;
-    default:
+    const char *entity = char_html((guchar)*p);
+
+    if (entity)
+      g_string_append(out, entity);
+    else
       g_string_append_c(out, *p);
-    }
   }
 }
 

@@ -37,3 +37,24 @@ char_append_visible(GString *out, gunichar c)
   else
     g_string_append_printf(out, "<U+%04X>", c);
 }
+
+const char *
+char_html(gunichar c)
+{
+  switch (c) {
+  case '&':
+    return "&amp;";
+  case '<':
+    return "&lt;";
+  case '>':
+    return "&gt;";
+  case '"':
+    return "&quot;";
+  case '\'':
+    return "&#39;";
+  case '`':
+    return "&#96;";
+  default:
+    return NULL;
+  }
+}

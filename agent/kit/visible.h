@@ -12,5 +12,8 @@
 bool char_is_hidden(gunichar c);
 /* Such a character as its code, or in caret form where everybody knows that. */
 void char_append_visible(GString *out, gunichar c);
+/* How HTML writes it in text and in quoted attributes: a static entity; NULL:
+ * as it is. */
+const char *char_html(gunichar c);
 
 #endif

@@ -264,31 +264,10 @@ read_alert(const DbRows *rows)
   return alert;
 }
 
-/* Takes the result. */
-static GPtrArray *
-read_all(DbRows *taken,
-         void *(*read)(const DbRows *rows),
-         void (*free_one)(void *data),
-         GError **error)
-{
-  g_autoptr(DbRows) rows = taken;
-  g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(free_one);
-  g_autoptr(GError) why = NULL;
-
-  if (!rows)
-    return NULL;
-  while (db_next(rows, &why))
-    g_ptr_array_add(list, read(rows));
-  if (!why)
-    return g_steal_pointer(&list);
-  g_propagate_error(error, g_steal_pointer(&why));
-  return NULL;
-}
-
 GPtrArray *
 audit_alerts(Db *db, int64_t before, unsigned limit, GError **error)
 {
-  return read_all(
+  return db_read_all(
       db_query(db,
                error,
                "SELECT id, at_us, kind, journal, seq, rows, machine, \"user\","
@@ -336,7 +315,7 @@ read_journal(const DbRows *rows)
 GPtrArray *
 audit_journals(Db *db, unsigned limit, GError **error)
 {
-  return read_all(
+  return db_read_all(
       db_query(db,
                error,
                "SELECT journal, machine, \"user\", head_seq, signed_seq, rows,"

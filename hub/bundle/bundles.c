@@ -159,12 +159,25 @@ rollout_free(void *data)
   g_free(rollout);
 }
 
+static void *
+read_rollout(const DbRows *row)
+{
+  Rollout *one = g_new0(Rollout, 1);
+
+  one->group = db_dup(row, 0);
+  one->version = db_int(row, 1);
+  one->not_before_us = db_int(row, 2);
+  one->expires_us = db_int(row, 3);
+  one->at_us = db_int(row, 4);
+  one->name = db_dup(row, 5);
+  one->digest = db_dup(row, 6);
+  return one;
+}
+
 GPtrArray *
 bundles_rollouts(Db *db, bool published, GError **error)
 {
-  g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(rollout_free);
-  g_autoptr(GError) failed = NULL;
-  g_autoptr(DbRows) rows =
+  DbRows *rows =
       published ? db_query(db,
                            error,
                            "SELECT NULL, version, not_before_us, expires_us,"
@@ -178,25 +191,7 @@ bundles_rollouts(Db *db, bool published, GError **error)
                            " FROM bundle_rollout r JOIN bundle b"
                            " ON b.version=r.version ORDER BY r.grp");
 
-  if (!rows)
-    return NULL;
-  while (db_next(rows, &failed)) {
-    Rollout *one = g_new0(Rollout, 1);
-
-    one->group = db_dup(rows, 0);
-    one->version = db_int(rows, 1);
-    one->not_before_us = db_int(rows, 2);
-    one->expires_us = db_int(rows, 3);
-    one->at_us = db_int(rows, 4);
-    one->name = db_dup(rows, 5);
-    one->digest = db_dup(rows, 6);
-    g_ptr_array_add(list, one);
-  }
-  if (failed) {
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return NULL;
-  }
-  return g_steal_pointer(&list);
+  return db_read_all(rows, read_rollout, rollout_free, error);
 }
 
 const Rollout *
@@ -260,36 +255,33 @@ state_free(void *data)
   g_free(state);
 }
 
+static void *
+read_state(const DbRows *row)
+{
+  MachineState *one = g_new0(MachineState, 1);
+
+  one->machine = db_dup(row, 0);
+  one->name = db_dup(row, 1);
+  one->user = db_dup(row, 2);
+  one->version = db_dup(row, 3);
+  one->revision = db_dup(row, 4);
+  one->problem = db_dup(row, 5);
+  one->bundle = db_int(row, 6);
+  one->seen_us = db_int(row, 7);
+  return one;
+}
+
 GPtrArray *
 bundles_states(Db *db, GError **error)
 {
-  g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(state_free);
-  g_autoptr(GError) failed = NULL;
-  g_autoptr(DbRows) rows = db_query(
-      db,
-      error,
-      "SELECT m.id, m.name, m.\"user\", s.version, s.revision, s.problem,"
-      " s.bundle, s.seen_us FROM machine m LEFT JOIN bundle_state s"
-      " ON s.machine=m.id ORDER BY m.\"user\", m.name, m.id");
-
-  if (!rows)
-    return NULL;
-  while (db_next(rows, &failed)) {
-    MachineState *one = g_new0(MachineState, 1);
-
-    one->machine = db_dup(rows, 0);
-    one->name = db_dup(rows, 1);
-    one->user = db_dup(rows, 2);
-    one->version = db_dup(rows, 3);
-    one->revision = db_dup(rows, 4);
-    one->problem = db_dup(rows, 5);
-    one->bundle = db_int(rows, 6);
-    one->seen_us = db_int(rows, 7);
-    g_ptr_array_add(list, one);
-  }
-  if (failed) {
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return NULL;
-  }
-  return g_steal_pointer(&list);
+  return db_read_all(
+      db_query(db,
+               error,
+               "SELECT m.id, m.name, m.\"user\", s.version, s.revision,"
+               " s.problem, s.bundle, s.seen_us FROM machine m"
+               " LEFT JOIN bundle_state s ON s.machine=m.id"
+               " ORDER BY m.\"user\", m.name, m.id"),
+      read_state,
+      state_free,
+      error);
 }

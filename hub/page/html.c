@@ -48,32 +48,15 @@ html_put_literal(Html *html, const char *literal)
 /* ---- characters -----------------------------------------------------------
  */
 
-/* Good between tags and in quoted attributes. */
 static void
 put_escaped(GString *out, gunichar c)
 {
-  switch (c) {
-  case '&':
-    g_string_append(out, "&amp;");
-    break;
-  case '<':
-    g_string_append(out, "&lt;");
-    break;
-  case '>':
-    g_string_append(out, "&gt;");
-    break;
-  case '"':
-    g_string_append(out, "&quot;");
-    break;
-  case '\'':
-    g_string_append(out, "&#39;");
-    break;
-  case '`':
-    g_string_append(out, "&#96;");
-    break;
-  default:
+  const char *entity = char_html(c);
+
+  if (entity)
+    g_string_append(out, entity);
+  else
     g_string_append_unichar(out, c);
-  }
 }
 
 /* The next character of the text; what is no UTF-8 is one byte of U+FFFD. */

@@ -298,6 +298,26 @@ db_dup(const DbRows *rows, unsigned column)
   return g_strdup(db_text(rows, column));
 }
 
+GPtrArray *
+db_read_all(DbRows *rows,
+            void *(*read)(const DbRows *row),
+            void (*free_one)(void *data),
+            GError **error)
+{
+  g_autoptr(DbRows) taken = rows;
+  g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(free_one);
+  g_autoptr(GError) why = NULL;
+
+  if (!taken)
+    return NULL;
+  while (db_next(taken, &why))
+    g_ptr_array_add(list, read(taken));
+  if (!why)
+    return g_steal_pointer(&list);
+  g_propagate_error(error, g_steal_pointer(&why));
+  return NULL;
+}
+
 /* ---- transactions ---------------------------------------------------------
  */
 

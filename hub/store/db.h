@@ -161,6 +161,13 @@ int64_t db_int(const DbRows *rows, unsigned column);
 bool db_is_null(const DbRows *rows, unsigned column);
 /* A copy; NULL for NULL. */
 char *db_dup(const DbRows *rows, unsigned column);
+/* All rows of a result as read() makes them, in an array that frees them with
+ * free_one(). Takes rows, which may be NULL after a failure: then, and when the
+ * next row cannot be had, NULL with *error. */
+GPtrArray *db_read_all(DbRows *rows,
+                       void *(*read)(const DbRows *row),
+                       void (*free_one)(void *data),
+                       GError **error);
 
 /* ---- Transactions ----------------------------------------------------------
  * A statement outside of one is one of its own. On disk when the commit (or the

@@ -126,8 +126,14 @@ stop)
     alive "$pid" || exit 0
     sleep 0.05
   done
-  # shellcheck disable=SC2046 # several
-  kill -KILL $(everybody) 2>/dev/null || true
+  # shellcheck disable=SC2046 # several; some end meanwhile
+  kill -KILL $(everybody) 2>/dev/null
+  for ((try = 0; try < 100; try++)); do
+    alive "$pid" || exit 0
+    sleep 0.05
+  done
+  echo "postgresql.sh: $pid does not end" >&2
+  exit 1
   ;;
 *)
   echo "postgresql.sh: $verb?" >&2

@@ -9,10 +9,12 @@ rows=${1:-80000} agents=${2:-8}
 bench=tests/bench/hub/bench-audit
 "$bench" '' "$rows" "$agents"
 dir=$(mktemp -d)
+status=0
 if told=$("$here/../../tools/postgresql.sh" start "$dir" $$); then
   read -r port sockets <<<"$told"
   "$bench" "postgresql://hoop@/postgres?host=$sockets&port=$port" \
-    "$rows" "$agents" || true
+    "$rows" "$agents" || status=$?
   "$here/../../tools/postgresql.sh" stop "$dir"
 fi
 rm -rf "$dir"
+exit $status
